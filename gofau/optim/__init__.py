@@ -1,0 +1,21 @@
+"""PyTorch optimizers with multiplicative, hybrid and exponential update rules. Needs torch alone.
+
+>>> from gofau.optim import Adam
+"""
+
+from gofau.optim.bases import SGD, Adagrad, Adam, AdamW, RMSprop
+from gofau.optim.optimizer import RuleOptimizer
+from gofau.optim.rules import RULES, Rule, get_rule, register_rule
+
+__all__ = [
+    "RULES",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "RMSprop",
+    "Rule",
+    "RuleOptimizer",
+    "get_rule",
+    "register_rule",
+]

@@ -1,0 +1,153 @@
+"""The optimizer that joins a direction, a step size and an update rule."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gofau.optim.checks import check_group, one_of
+from gofau.optim.directions import Direction, Group, State
+from gofau.optim.rules import RULES, Rule, get_rule
+
+Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+
+
+class RuleOptimizer(torch.optim.Optimizer):
+    """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t): the step all of gofau's optimizers share.
+
+    A subclass names its ``direction`` and lists its hyperparameters; everything else is here. This
+    is the plain reference form, a loop over the parameters.
+
+    L2 ``weight_decay`` is added to the gradient, as in torch, and so passes through the rule. With
+    ``decoupled_weight_decay`` in the group (AdamW) θ is first multiplied by (1 − η·λ), outside the
+    rule, and the rule sees the decayed weights: torch's order.
+
+    Zero at the start: a weight that is exactly zero never moves under the multiplicative and
+    exponential rules, so a bias or a normalisation shift would be frozen for ever. With
+    ``zero_init="additive"`` a tensor that is all zero when it is stepped for the first time gets the
+    additive rule from then on, whichever rule its group names; ``zero_init="freeze"`` is the
+    literal reading of the paper. `rule_counts` tells how many parameters went where. The finding is
+    kept in the state as ``zero_start``, so a resumed run goes on as it began.
+    """
+
+    direction: Direction
+
+    def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
+        rule = get_rule(defaults["rule"])
+        own = {k: v for k, v in rule.hyperparameters.items() if k not in defaults}
+        for name, value in options.items():
+            if name not in own:
+                known = ", ".join(own) or "none beyond the documented ones"
+                raise TypeError(
+                    f"rule '{rule.name}' has no hyperparameter '{name}' (it has: {known})"
+                )
+            own[name] = value
+        super().__init__(params, defaults | own)  # type: ignore[arg-type]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group as in torch; ValueError in one sentence where a hyperparameter is off."""
+        for name in param_group.keys() - {"params", "param_names"} - self.defaults.keys():
+            if not any(name in rule.hyperparameters for rule in RULES.values()):
+                one_of("a param group's hyperparameter", name, self.defaults)
+        super().add_param_group(param_group)
+        try:
+            self._check(self.param_groups[-1])
+        except ValueError:
+            self.param_groups.pop()
+            raise
+
+    def _check(self, group: Group) -> None:
+        check_group(group)
+        rule = get_rule(group["rule"])
+        for name in rule.hyperparameters:
+            if name not in group:
+                raise ValueError(f"rule '{rule.name}' needs the hyperparameter '{name}'")
+        for p in group["params"]:
+            if torch.is_complex(p):
+                raise ValueError("complex parameters have no |θ|·tanh(u): use torch.optim for them")
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+        """Perform one step; returns the closure's loss where a closure is given.
+
+        Args:
+            closure: re-evaluates the model and returns the loss, as in torch.
+
+        Raises:
+            RuntimeError: a gradient is sparse.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        self._step_one(p, p.grad, self.state[p], group)
+        return loss
+
+    def _step_one(self, p: Tensor, g: Tensor, state: State, group: Group) -> None:
+        if g.is_sparse:
+            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+        if group["maximize"]:
+            g = -g
+        if "zero_start" not in state:
+            self._begin(p, state, group)
+        if group.get("decoupled_weight_decay"):
+            p.mul_(1 - group["lr"] * group["weight_decay"])
+        elif group["weight_decay"] != 0:
+            g = g.add(p, alpha=group["weight_decay"])
+        m, s = self.direction(g, state, group)
+        u = m * (group["lr"] * s)
+        p.sub_(self._rule_of(state, group)(p, u, group))
+
+    def _begin(self, p: Tensor, state: State, group: Group) -> None:
+        """First step of a parameter. A state loaded from torch.optim keeps what it has."""
+        for name, value in self.direction.init(p, group).items():
+            state.setdefault(name, value)
+        state["zero_start"] = _all_zero(p)
+
+    def _rule_of(self, state: State, group: Group) -> Rule:
+        frozen = state["zero_start"] and group["zero_init"] == "additive"
+        return RULES["additive"] if frozen else get_rule(group["rule"])
+
+    def rule_counts(self) -> dict[str, dict[str, int]]:
+        """How many tensors and elements each rule updates, after ``zero_init`` has had its say, as
+        ``{"hybrid": {"tensors": 21, "elements": 77232}, "additive": {…}}``."""
+        counts: dict[str, dict[str, int]] = {}
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state.get(p) or {}
+                seen = state if "zero_start" in state else {"zero_start": _all_zero(p)}
+                entry = counts.setdefault(
+                    self._rule_of(seen, group).name, {"tensors": 0, "elements": 0}
+                )
+                entry["tensors"] += 1
+                entry["elements"] += p.numel()
+        return counts
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load as in torch. A state_dict of the torch.optim optimizer of the same name is taken
+        too: what its groups do not say (the rule and its hyperparameters) stays as it is here."""
+        groups = state_dict["param_groups"]
+        if len(groups) == len(self.param_groups):
+            merged = [
+                self._fill(theirs, ours)
+                for theirs, ours in zip(groups, self.param_groups, strict=True)
+            ]
+            state_dict = {**state_dict, "param_groups": merged}
+        super().load_state_dict(state_dict)
+
+    def _fill(self, theirs: Group, ours: Group) -> Group:
+        if "rule" not in theirs:  # written by torch.optim, in torch's names
+            names = self.direction.torch_names
+            theirs = {names.get(k, k): v for k, v in theirs.items() if names.get(k, k) in ours} | {
+                "params": theirs["params"]
+            }
+        kept = {k: v for k, v in ours.items() if k not in ("params", "param_names")}
+        return kept | theirs
+
+
+def _all_zero(p: Tensor) -> bool:
+    return p.numel() > 0 and not bool(p.detach().any())
