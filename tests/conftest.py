@@ -1,4 +1,4 @@
-"""Every test is deterministic, offline and quick; hypothesis repeats the same examples each time."""
+"""Every test is deterministic, offline and quick; hypothesis repeats the same examples."""
 
 import os
 

@@ -25,12 +25,10 @@ class Interval:
 
     def __str__(self) -> str:
         if self.high == math.inf:
-            return (
-                "finite"
-                if self.low == -math.inf
-                else f"{'>' if self.open_low else '≥'} {self.low:g}"
-            )
-        return f"in {'(' if self.open_low else '['}{self.low:g}, {self.high:g}{')' if self.open_high else ']'}"
+            sign = ">" if self.open_low else "≥"
+            return "finite" if self.low == -math.inf else f"{sign} {self.low:g}"
+        left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
+        return f"in {left}{self.low:g}, {self.high:g}{right}"
 
 
 POSITIVE = Interval(0, open_low=True)
@@ -66,7 +64,7 @@ def one_of(what: str, value: Any, allowed: Iterable[str]) -> str:
 
 
 def check_number(name: str, value: Any, interval: Interval) -> None:
-    """A ValueError in one sentence where ``value`` (a number or a tensor of one) is out of range."""
+    """A ValueError in one sentence where ``value``, a number or a tensor of one, is out of range."""
     if isinstance(value, Tensor):
         if value.numel() != 1:
             raise ValueError(f"{name} as a tensor must have 1 element, got {value.numel()}")

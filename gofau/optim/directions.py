@@ -1,7 +1,7 @@
 """Directions: what a base optimizer makes of a gradient, before any rule and any learning rate.
 
-A direction returns ``(m, s)``: the direction m_t (paper symbol m) and the part of the step size that
-is not the learning rate, so that ``l_t = η·s`` and the proposal that a rule receives is
+A direction returns ``(m, s)``: the direction m_t (paper symbol m) and the part of the step size
+that is not the learning rate, so that ``l_t = η·s`` and the proposal that a rule receives is
 
     u = m · (η · s)
 
@@ -13,6 +13,8 @@ with; the source of each is named there.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -25,7 +27,7 @@ Group = dict[str, Any]
 class Direction(ABC):
     """Gradient + state → (m, s). Implementations hold no data of their own."""
 
-    torch_names: dict[str, str] = {}
+    torch_names: Mapping[str, str] = MappingProxyType({})
     """torch.optim's name of a hyperparameter → ours, where they differ."""
 
     @abstractmethod
@@ -99,7 +101,7 @@ class RMSprop(Direction):
     m = b_t = μ·b_{t−1} + g / (√v_t + ε) and s = 1. As torch.optim.RMSprop, whose ``alpha`` is ρ.
     """
 
-    torch_names = {"alpha": "rho"}
+    torch_names = MappingProxyType({"alpha": "rho"})
 
     def init(self, p: Tensor, group: Group) -> State:
         state = {"step": _counter(p, group), "square_avg": _zeros(p)}

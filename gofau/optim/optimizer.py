@@ -25,10 +25,10 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     Zero at the start: a weight that is exactly zero never moves under the multiplicative and
     exponential rules, so a bias or a normalisation shift would be frozen for ever. With
-    ``zero_init="additive"`` a tensor that is all zero when it is stepped for the first time gets the
-    additive rule from then on, whichever rule its group names; ``zero_init="freeze"`` is the
-    literal reading of the paper. `rule_counts` tells how many parameters went where. The finding is
-    kept in the state as ``zero_start``, so a resumed run goes on as it began.
+    ``zero_init="additive"`` a tensor that is all zero when it is first stepped gets the additive
+    rule from then on, whichever rule its group names; ``zero_init="freeze"`` is the literal reading
+    of the paper. `rule_counts` tells how many parameters went where. The finding is kept in the
+    state as ``zero_start``, so a resumed run goes on as it began.
     """
 
     direction: Direction
