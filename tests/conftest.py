@@ -5,6 +5,10 @@ import os
 import pytest
 from hypothesis import settings
 
+from tests.cli import train
+
+__all__ = ["train"]
+
 settings.register_profile("gofau", derandomize=True, deadline=None, max_examples=60, database=None)
 settings.load_profile("gofau")
 

@@ -64,7 +64,7 @@ def one_of(what: str, value: Any, allowed: Iterable[str]) -> str:
 
 
 def check_number(name: str, value: Any, interval: Interval) -> None:
-    """A ValueError in one sentence where ``value``, a number or a tensor of one, is out of range."""
+    """A ValueError in one sentence where ``value``, a number or tensor of one, is out of range."""
     if isinstance(value, Tensor):
         if value.numel() != 1:
             raise ValueError(f"{name} as a tensor must have 1 element, got {value.numel()}")

@@ -1,0 +1,109 @@
+"""The command line: what is typed wrong ends in one sentence and exit code 2."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import NoReturn
+
+from omegaconf import DictConfig
+
+from gofau.errors import UserError, nearest
+
+FULL = "HYDRA_FULL_ERROR"
+TRACEBACKS = os.environ.get(FULL) == "1"
+"""Whether the user asked for tracebacks."""
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Around a ``hydra.main``: exit with 2 and one sentence on stderr where the user's input is at
+    fault, with 130 after Ctrl-C. Bugs keep their traceback; with HYDRA_FULL_ERROR=1 all do.
+
+    Hydra prints its own errors and exits with 1, unless that variable is set: so it is set here,
+    and what passes is translated.
+    """
+    if TRACEBACKS:
+        yield
+        return
+    os.environ[FULL] = "1"
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("Interrupted; what was measured is kept. Type the command again to run it.")
+        sys.exit(130)
+    except Exception as e:
+        sentence = explain(e)
+        if sentence is None:
+            raise
+        _fail(sentence)
+    finally:
+        del os.environ[FULL]
+
+
+def task(function: Callable[[DictConfig], float]) -> Callable[[DictConfig], float]:
+    """Around the function that ``hydra.main`` calls: a single run's fault ends here, before Hydra
+    adds a line of its own. In a sweep it goes on to Hydra, which runs the others first."""
+
+    @wraps(function)
+    def quiet(cfg: DictConfig) -> float:
+        try:
+            return function(cfg)
+        except UserError as e:
+            from hydra.core.hydra_config import HydraConfig
+            from hydra.types import RunMode
+
+            if HydraConfig.get().mode is not RunMode.RUN or TRACEBACKS:
+                raise
+            _fail(_closed(str(e)))
+
+    return quiet
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def explain(error: BaseException) -> str | None:
+    """The sentence for an error of the user's making; None for one of ours."""
+    from hydra.errors import HydraException, MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if isinstance(error, UserError):
+        return _closed(str(error))
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        return _no_option(error.missing_cfg_file or "", error.options)
+    if isinstance(error, (HydraException, OmegaConfBaseException)):
+        return _closed(_hydra(error))
+    return None
+
+
+def _no_option(missing: str, options: Sequence[str]) -> str:
+    group, _, name = missing.rpartition("/")
+    known = ", ".join(options)
+    return f"{group}={name}: there is no such {group} (there is: {known}).{nearest(name, options)}"
+
+
+def _hydra(error: Exception) -> str:
+    cause = error.__cause__ or error
+    text = str(error).strip()
+    override = re.match(r"Could not override '([^']+)'", text)
+    parent = getattr(cause, "parent_node", None)
+    if override and parent is not None:
+        return _no_key(override[1], [str(key) for key in parent])
+    return " ".join((text or str(cause)).split())
+
+
+def _no_key(key: str, siblings: list[str]) -> str:
+    section, _, name = key.rpartition(".")
+    where = f"{section} has" if section else "the configuration has"
+    hint = nearest(name, siblings)
+    return f"{key}: {where} no key '{name}' (it has: {', '.join(siblings)}).{hint}"
+
+
+def _closed(sentence: str) -> str:
+    sentence = sentence.strip()
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."

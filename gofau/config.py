@@ -1,0 +1,156 @@
+"""What a configuration may say: resolved, and checked before anything is read or built.
+
+Every fault ends in a `UserError`: one sentence with the key, what it may be and what it was.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from gofau.errors import UserError, nearest
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A value's domain: in words, and as a test."""
+
+    words: str
+    accepts: Callable[[Any], bool]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return (_is_whole(value) or isinstance(value, float)) and math.isfinite(value)
+
+
+def whole(low: int) -> Check:
+    return Check(f"a whole number ≥ {low}", lambda v: _is_whole(v) and v >= low)
+
+
+def optional(check: Check) -> Check:
+    return Check(f"{check.words}, or null", lambda v: v is None or check.accepts(v))
+
+
+def one_of(*names: str) -> Check:
+    return Check(f"one of {', '.join(names)}", lambda v: v in names)
+
+
+def list_of(check: Check) -> Check:
+    def accepts(value: Any) -> bool:
+        return isinstance(value, list) and all(check.accepts(v) for v in value)
+
+    return Check(f"a list, each {check.words}", accepts)
+
+
+FLAG = Check("true or false", lambda v: isinstance(v, bool))
+POSITIVE = Check("a number > 0", lambda v: _is_number(v) and v > 0)
+NOT_NEGATIVE = Check("a number ≥ 0", lambda v: _is_number(v) and v >= 0)
+SHARE = Check("a number in [0, 1)", lambda v: _is_number(v) and 0 <= v < 1)
+INNER_SHARE = Check("a number in (0, 1)", lambda v: _is_number(v) and 0 < v < 1)
+TEXT = Check("a text", lambda v: isinstance(v, str) and v != "")
+
+CHECKS: Mapping[str, Check] = {
+    "seed": whole(0),
+    "rerun": FLAG,
+    "dataset.val_fraction": SHARE,
+    "dataset.test_fraction": INNER_SHARE,
+    "dataset.split_seed": whole(0),
+    "dataset.train_size": optional(whole(1)),
+    "dataset.image_size": optional(whole(1)),
+    "dataset.download": FLAG,
+    "dataset.augment.crop": whole(0),
+    "dataset.augment.flip": FLAG,
+    "dataset.augment.cutout": whole(0),
+    "model.width": whole(1),
+    "model.hidden": list_of(whole(1)),
+    "model.dropout": SHARE,
+    "model.stem": one_of("auto", "cifar", "imagenet"),
+    "init.scale": optional(POSITIVE),
+    "stepsize.name": one_of("base"),
+    "scheduler.warmup_epochs": NOT_NEGATIVE,
+    "scheduler.final": NOT_NEGATIVE,
+    "scheduler.milestones": list_of(INNER_SHARE),
+    "scheduler.gamma": POSITIVE,
+    "scheduler.warmup": INNER_SHARE,
+    "scheduler.initial_divisor": POSITIVE,
+    "scheduler.final_divisor": POSITIVE,
+    "trainer.epochs": whole(1),
+    "trainer.batch_size": whole(1),
+    "trainer.label_smoothing": SHARE,
+    "trainer.clip_norm": optional(POSITIVE),
+    "trainer.limit_batches": optional(whole(1)),
+    "trainer.detect_anomaly": FLAG,
+    "trainer.device": TEXT,
+    "trainer.threads": optional(whole(1)),
+    "trainer.eval_batch_size": whole(1),
+    "trainer.progress": one_of("auto", "bar", "lines", "none"),
+    "logger.name": one_of("csv"),
+    "paths.data_dir": TEXT,
+    "paths.cache_dir": TEXT,
+    "paths.runs_dir": TEXT,
+}
+
+
+def settle(cfg: DictConfig) -> Config:
+    """The configuration as plain, resolved, checked data.
+
+    Raises:
+        UserError: something needed is missing, or a value is of the wrong type or out of range.
+    """
+    try:
+        config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as e:
+        raise UserError(f"{e.full_key} is needed: give {e.full_key}=…") from e
+    except OmegaConfBaseException as e:
+        raise UserError(f"the configuration has a fault: {str(e).splitlines()[0]}") from e
+    assert isinstance(config, dict)
+    for key, check in CHECKS.items():
+        found, value = _look_up(config, key)
+        if found and not check.accepts(value):
+            hint = nearest(value, check.words.split(" of ")[-1].split(", "))
+            raise UserError(f"{key} must be {check.words}, got {value!r}.{hint}")
+    _check_optimizer(config)  # type: ignore[arg-type]
+    return config  # type: ignore[return-value]
+
+
+def _look_up(config: Any, key: str) -> tuple[bool, Any]:
+    for part in key.split("."):
+        if not isinstance(config, dict) or part not in config:
+            return False, None
+        config = config[part]
+    return True, config
+
+
+def _check_optimizer(config: Config) -> None:
+    """The optimizer library's own checks, before any data is read, with the keys' full names."""
+    from gofau.optim import RULES
+    from gofau.optim.checks import FLAGS, RANGES, ZERO_INIT, check_number
+    from gofau.optim.checks import one_of as check_name
+
+    try:
+        check_name("rule.name", config["rule"]["name"], RULES)
+        for section in ("optimizer", "rule"):
+            for name, value in config[section].items():
+                key = f"{section}.{name}"
+                if name == "betas":
+                    if not isinstance(value, list) or len(value) != 2:
+                        raise ValueError(f"{key} must be a pair of numbers, got {value!r}")
+                    for i, beta in enumerate(value):
+                        check_number(f"{key}[{i}]", beta, RANGES[name])
+                elif name in RANGES:
+                    check_number(key, value, RANGES[name])
+                elif name in FLAGS and not isinstance(value, bool):
+                    raise ValueError(f"{key} must be true or false, got {value!r}")
+                elif name == "zero_init":
+                    check_name(key, value, ZERO_INIT)
+    except ValueError as e:
+        raise UserError(str(e)) from e

@@ -1,0 +1,40 @@
+"""The handwritten digits that come inside scikit-learn: nothing to download."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gofau.data.images import ImageData, Images
+from gofau.data.split import hold_out
+
+
+def digits(
+    test_fraction: float = 0.2,
+    split_seed: int = 0,
+    data_dir: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+) -> ImageData:
+    """1,797 handwritten digits of 8×8 gray pixels, 10 classes; no test split is official.
+
+    Args:
+        test_fraction: share of the images that is the test split, in (0, 1).
+        split_seed: decides the test split (stratified); the run's seed does not.
+        data_dir, cache_dir: accepted because every data set is called with them; not used.
+
+    Raises:
+        UserError: a test fraction that leaves a part empty.
+
+    >>> data = digits()
+    >>> data.shape, len(data.train), len(data.test)
+    ((1, 8, 8), 1438, 359)
+    """
+    # Imported here: it costs a second that other data sets should not pay.
+    from sklearn.datasets import load_digits
+
+    bundle: Any = load_digits()
+    # Ink is counted from 0 to 16 in the file.
+    pixels = np.rint(bundle["images"] * (255 / 16)).astype(np.uint8)[..., None]
+    everything = Images(pixels, bundle["target"].astype(np.int64))
+    train, test = hold_out(everything, test_fraction, split_seed)
+    return ImageData("digits", tuple(str(digit) for digit in range(10)), train, test)

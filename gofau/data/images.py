@@ -1,0 +1,99 @@
+"""What every data set ends as: labelled uint8 images, one training and one test split."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gofau.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """One split. It may be empty (a validation part of fraction 0 is).
+
+    Args:
+        pixels: uint8, shape (N, H, W, C), C = 1 (gray) or 3 (RGB), 0 black to 255 full. May be a
+            read-only memory map of the cache: copy before writing to it.
+        labels: int64, shape (N,), indices into the data set's classes.
+
+    >>> images = Images(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
+    >>> len(images), len(images.take(np.array([0, 3])))
+    (5, 2)
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray) -> "Images":
+        """The images at ``indices`` (integers, shape (M,)), copied, in that order."""
+        return Images(np.array(self.pixels[indices]), np.array(self.labels[indices]))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A classification data set that has been checked.
+
+    Args:
+        name: for people; a subset of a data set says so here.
+        classes: the name of each label, at least two.
+        train: what is trained on; a validation part is held out of it later.
+        test: read once, at the end of a run.
+
+    Raises:
+        UserError: wrong dtype or shape, no images, a label without a class, fewer than two classes,
+            or splits whose images differ in shape.
+
+    >>> one = Images(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]))
+    >>> ImageData("toy", ("cat", "dog"), one, one).shape
+    (1, 8, 8)
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Images
+    test: Images
+
+    def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            raise UserError(
+                f"{self.name} has {len(self.classes)} class(es) ({', '.join(self.classes)}): "
+                "classification needs at least 2."
+            )
+        self._check("train", self.train)
+        self._check("test", self.test)
+        if self.train.pixels.shape[1:] != self.test.pixels.shape[1:]:
+            raise UserError(
+                f"{self.name}: train images have shape (H, W, C) = {self.train.pixels.shape[1:]}, "
+                f"test images {self.test.pixels.shape[1:]}; they must be equal."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image, as a model wants it."""
+        height, width, channels = self.train.pixels.shape[1:]
+        return channels, height, width
+
+    def _check(self, split: str, images: Images) -> None:
+        pixels, labels = images.pixels, images.labels
+        where = f"{self.name}, {split} split"
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] not in (1, 3):
+            raise UserError(
+                f"{where}: pixels must be uint8 of shape (N, H, W, 1 or 3), "
+                f"not {pixels.dtype} {pixels.shape}."
+            )
+        if labels.dtype != np.int64 or labels.shape != pixels.shape[:1]:
+            raise UserError(
+                f"{where}: labels must be int64 of shape ({len(pixels)},), one per image, "
+                f"not {labels.dtype} {labels.shape}."
+            )
+        if pixels.size == 0:
+            raise UserError(f"{where}: there are no images (shape {pixels.shape}).")
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= len(self.classes):
+            raise UserError(
+                f"{where}: labels run from {low} to {high}, "
+                f"but {len(self.classes)} classes allow 0 to {len(self.classes) - 1}."
+            )

@@ -1,0 +1,172 @@
+"""Where a data set's files are: found by name, read from a folder or a zip alike, in memory."""
+
+import hashlib
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from gofau.errors import UserError
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open folder or zip.
+
+    Args:
+        path: the folder or zip itself.
+        files: its files, sorted, with forward slashes, hidden ones left out, and without the one
+            top folder that archives tend to have.
+        folders: likewise its folders; a zip need not list them all.
+        read: file → bytes, safe to call from several threads; UserError when it cannot be read.
+    """
+
+    path: Path
+    files: tuple[str, ...]
+    folders: frozenset[str]
+    read: Callable[[str], bytes]
+
+
+def find(names: str | Sequence[str], data_dir: str | Path, url: str | None = None) -> Path:
+    """The first of several files or folders that exists below ``data_dir``.
+
+    Public, because which one is found (the full data set or a subset) is part of what a run is.
+
+    Raises:
+        UserError: none is there; the sentence says what to fetch and where to put it.
+
+    >>> find("a.zip", "nowhere", url="https://example.org/a.zip")
+    Traceback (most recent call last):
+    gofau.errors.UserError: There is no a.zip in nowhere: fetch https://example.org/a.zip and ...
+    """
+    names = [names] if isinstance(names, str) else list(names)
+    folder = Path(data_dir).expanduser()
+    for name in names:
+        if (folder / name).exists():
+            return folder / name
+    raise UserError(f"There is no {' or '.join(names)} in {folder}: {how_to_get(url, folder)}")
+
+
+def how_to_get(url: str | None, data_dir: str | Path) -> str:
+    """The end of a sentence about missing data: what to fetch and where to put it."""
+    return (
+        f"fetch {url or 'it'} and put it in {data_dir} (dataset.data_dir), or set the variable "
+        "GOFAU_DATA to the folder that holds it."
+    )
+
+
+def fingerprint(path: Path) -> str:
+    """Changes when the data does: a hash of names, sizes and modification times, quick to take.
+
+    Raises:
+        UserError: the path cannot be read.
+    """
+    try:
+        files = [path / name for name in _walk(path)[0]] if path.is_dir() else [path]
+        lines = []
+        for file in files:
+            status = file.stat()
+            name = file.relative_to(path.parent).as_posix()
+            lines.append(f"{name}\t{status.st_size}\t{status.st_mtime_ns}")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+@contextmanager
+def open_source(path: Path, roots: Sequence[str]) -> Iterator[Source]:
+    """Open a folder or a zip; nothing is extracted.
+
+    Args:
+        path: the folder or zip.
+        roots: folders expected at the top ("train", "val"); when none of them is there and
+            everything lies in one folder, that folder is looked through.
+
+    Raises:
+        UserError: no such path, not a zip, a truncated zip, or an entry that points outside.
+    """
+    if path.is_dir():
+        files, folders = _walk(path)
+        yield _below_top(path, files, folders, roots, lambda name: _read_file(path, name))
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+    except FileNotFoundError as error:
+        raise UserError(f"There is no file or folder {path}.") from error
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise UserError(
+            f"{path} is neither a folder nor a whole zip ({error}): fetch it again."
+        ) from error
+    with archive:
+        names = [_checked(path, name) for name in archive.namelist()]
+        files = [name for name in names if not name.endswith("/")]
+        folders = [name.rstrip("/") for name in names if name.endswith("/")]
+        yield _below_top(path, files, folders, roots, lambda name: _read_entry(archive, path, name))
+
+
+def _below_top(
+    path: Path,
+    files: Sequence[str],
+    folders: Sequence[str],
+    roots: Sequence[str],
+    read: Callable[[str], bytes],
+) -> Source:
+    files = [name for name in files if not _hidden(name)]
+    folders = [name for name in folders if not _hidden(name)]
+    tops = {name.split("/", 1)[0] for name in [*files, *folders]}
+    top = f"{tops.pop()}/" if len(tops) == 1 and tops.isdisjoint(roots) else ""
+    return Source(
+        path,
+        tuple(sorted({name.removeprefix(top) for name in files})),
+        frozenset(name.removeprefix(top) for name in folders),
+        lambda name: read(top + name),
+    )
+
+
+def _hidden(name: str) -> bool:
+    """macOS leaves ``.DS_Store`` in folders and a shadow tree ``__MACOSX`` in zips."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def _checked(path: Path, name: str) -> str:
+    """Nothing is ever extracted; an archive with such names is still not to be trusted."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or name[1:2] == ":":
+        raise UserError(f"{path} has the entry {name!r}, which points outside of it: refused.")
+    return name
+
+
+def _walk(path: Path) -> tuple[list[str], list[str]]:
+    """Files and folders below a folder, relative, sorted. Links are followed, each folder once."""
+    files: list[str] = []
+    folders: list[str] = []
+    seen: set[str] = set()
+    for here, below, names in os.walk(path, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        prefix = Path(here).relative_to(path).as_posix()
+        prefix = "" if prefix == "." else f"{prefix}/"
+        files += [prefix + name for name in names]
+        folders += [prefix + name for name in below]
+    return sorted(files), sorted(folders)
+
+
+def _read_file(path: Path, name: str) -> bytes:
+    try:
+        return (path / name).read_bytes()
+    except OSError as error:
+        raise UserError(f"{path / name} cannot be read: {error.strerror or error}.") from error
+
+
+def _read_entry(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
+    try:
+        return archive.read(name)
+    # RuntimeError is how zipfile says that a password is needed.
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+        raise UserError(f"{name} in {path} cannot be read: {error}.") from error

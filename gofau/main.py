@@ -1,0 +1,91 @@
+"""One run from its configuration to its record: what train.py does."""
+
+import time
+import traceback
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gofau.build import Parts, build, pin_archive
+from gofau.config import settle
+from gofau.progress import show
+from gofau.provenance import provenance
+from gofau.runs import Run
+from gofau.training import evaluate
+
+
+def run(cfg: DictConfig) -> float:
+    """Train what ``cfg`` describes, unless its record says that this is done.
+
+    Returns:
+        The validation accuracy of the last epoch, which is what a sweep may optimise (the test set
+        is for the end); chance level for a run that diverged.
+
+    Raises:
+        UserError: the configuration has a fault; no run folder is made.
+        KeyboardInterrupt: after the record says ``interrupted``.
+    """
+    config = pin_archive(settle(cfg))
+    this = Run(config)
+    if this.finished() and not config["rerun"]:
+        status = this.status()
+        print(
+            f"{this.folder}: {status['state']} already ({_summary(status)}); rerun=true repeats it"
+        )
+        return _objective(status)
+    parts = build(config)
+    this.start(provenance=provenance(parts.device), **parts.facts)
+    try:
+        _train(this, parts)
+    except KeyboardInterrupt:
+        this.end("interrupted")
+        raise
+    except Exception as e:
+        this.end("failed", error=f"{type(e).__name__}: {e}", traceback=traceback.format_exc())
+        raise
+    status = this.status()
+    print(f"{this.folder}: {status['state']} ({_summary(status)})")
+    return _objective(status)
+
+
+def _train(this: Run, parts: Parts) -> None:
+    trainer, began = parts.trainer, time.perf_counter()
+    epochs = trainer.settings.epochs
+    images = min(
+        parts.facts["images"]["train"],
+        trainer.steps_per_epoch() * this.config["trainer"]["batch_size"],
+    )
+    row: dict[str, Any] = {}
+    with show(this.config["trainer"]["progress"], epochs, images) as display:
+        while trainer.epoch < epochs and trainer.divergence is None:
+            row = trainer.run_epoch(display.batch)
+            this.append(row)
+            display.epoch(row)
+    result = {key: value for key, value in row.items() if "/" in key}
+    result |= {"epochs": trainer.epoch, "steps": trainer.step}
+    lost = trainer.divergence
+    # The test set is read once, at the end; weights that are NaN have nothing to say about it.
+    whole = lost is None or lost.whole
+    test = evaluate(trainer.model, parts.test) if whole else {"loss": None, "acc": None}
+    result |= {f"test/{key}": value for key, value in test.items()}
+    result |= {"seconds": trainer.seconds, "seconds_total": time.perf_counter() - began}
+    more: dict[str, Any] = {"rules": parts.optimizer.rule_counts(), "result": result}
+    if lost is not None:
+        more["divergence"] = {"step": lost.step, "epoch": lost.epoch, "reason": lost.reason}
+    this.end("done" if lost is None else "diverged", **more)
+
+
+def _objective(status: dict[str, Any]) -> float:
+    accuracy = status["result"].get("val/acc")
+    if status["state"] == "diverged" or accuracy is None:
+        return 1 / status["classes"]
+    return accuracy
+
+
+def _summary(status: dict[str, Any]) -> str:
+    accuracy = status["result"].get("test/acc")
+    parts = [] if accuracy is None else [f"test accuracy {accuracy:.2%}"]
+    if "divergence" in status:
+        lost = status["divergence"]
+        parts.append(f"step {lost['step']}: {lost['reason']}")
+    return ", ".join([*parts, f"{status['result']['seconds']:.1f} s of training"])

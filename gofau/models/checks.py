@@ -1,0 +1,55 @@
+"""Checks that every architecture makes on its arguments, before torch would fail obscurely."""
+
+from collections.abc import Sequence
+from numbers import Integral
+
+from gofau.errors import UserError
+
+
+def check_count(model: str, key: str, value: object) -> int:
+    """``value`` if it is an integer of at least 1, for a key that counts something.
+
+    Args:
+        model: Name of the architecture, for the message.
+        key: Name of its argument, for the message.
+        value: What the user gave.
+
+    Raises:
+        UserError: It is not an integer, or is below 1.
+
+    >>> check_count("small_cnn", "width", 32)
+    32
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise UserError(f"{model}: {key} must be an integer of at least 1, not {value!r}.")
+    return int(value)
+
+
+def check_input(
+    model: str, shape: Sequence[int], num_classes: int, minimum: int = 1
+) -> tuple[int, int, int]:
+    """``shape`` as a tuple (C, H, W), if the architecture can take it.
+
+    Args:
+        model: Name of the architecture, for the message.
+        shape: Channels, height and width of one image.
+        num_classes: Number of logits.
+        minimum: Smallest height and width that the architecture takes, in pixels.
+
+    Raises:
+        UserError: The shape is not three positive integers, the image is smaller than ``minimum``
+            in height or width, or ``num_classes`` is not a positive integer.
+
+    >>> check_input("vgg11", [3, 32, 32], num_classes=10, minimum=32)
+    (3, 32, 32)
+    """
+    if len(shape) != 3:
+        raise UserError(f"{model}: shape must be (channels, height, width), not {tuple(shape)!r}.")
+    channels, height, width = (check_count(model, "every entry of shape", n) for n in shape)
+    check_count(model, "num_classes", num_classes)
+    if min(height, width) < minimum:
+        raise UserError(
+            f"{model} needs images of at least {minimum}×{minimum} pixels, "
+            f"but these are {height}×{width}."
+        )
+    return channels, height, width

@@ -1,0 +1,73 @@
+"""Where a number comes from: commit, versions, hardware, command."""
+
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("gofau", "torch", "torchvision", "numpy", "hydra-core")
+
+
+def provenance(device: str) -> dict[str, Any]:
+    """What somebody who repeats a run needs to know. Read once a process, as it does not change.
+
+    Args:
+        device: torch's name of the device that was trained on.
+
+    Returns:
+        commit (None outside a git checkout), dirty (whether tracked files differ from it), command,
+        python, versions, platform, cpu, cpus (usable by this process), device.
+    """
+    return {**_of_process(), "device": _device_name(device)}
+
+
+@cache
+def _of_process() -> dict[str, Any]:
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "commit": commit,
+        "dirty": None if commit is None else bool(_git("status", "--porcelain", "-uno")),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cpus": len(os.sched_getaffinity(0)),
+    }
+
+
+def _git(*words: str) -> str | None:
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _device_name(device: str) -> str:
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return device
