@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from gofau.build import Parts, build, pin_archive
+from gofau.build import Parts, build
 from gofau.config import settle
 from gofau.progress import show
 from gofau.provenance import provenance
@@ -25,7 +25,7 @@ def run(cfg: DictConfig) -> float:
         UserError: the configuration has a fault; no run folder is made.
         KeyboardInterrupt: after the record says ``interrupted``.
     """
-    config = pin_archive(settle(cfg))
+    config = settle(cfg)
     this = Run(config)
     if this.finished() and not config["rerun"]:
         status = this.status()
