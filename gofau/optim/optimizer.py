@@ -139,6 +139,27 @@ class RuleOptimizer(torch.optim.Optimizer):
             state_dict = {**state_dict, "param_groups": merged}
         super().load_state_dict(state_dict)
 
+    def torch_state_dict(self) -> dict[str, Any]:
+        """The state_dict in the terms of the torch.optim optimizer of the same name, for going on
+        there; the way back is `load_state_dict`.
+
+        Raises:
+            ValueError: a group has another rule than the additive one, which torch does not know.
+        """
+        state_dict = self.state_dict()
+        torch_name = {ours: theirs for theirs, ours in self.direction.torch_names.items()}
+        own = {"rule", "zero_init", *(n for rule in RULES.values() for n in rule.hyperparameters)}
+        groups = []
+        for group in state_dict["param_groups"]:
+            if group["rule"] != "additive":
+                raise ValueError(f"torch.optim has only the additive rule, not '{group['rule']}'")
+            groups.append({torch_name.get(k, k): v for k, v in group.items() if k not in own})
+        state = {
+            index: {k: v for k, v in values.items() if k != "zero_start"}
+            for index, values in state_dict["state"].items()
+        }
+        return {**state_dict, "state": state, "param_groups": groups}
+
     def _fill(self, theirs: Group, ours: Group) -> Group:
         if "rule" not in theirs:  # written by torch.optim, in torch's names
             names = self.direction.torch_names
