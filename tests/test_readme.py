@@ -25,7 +25,7 @@ def test_its_python_runs(code, monkeypatch):
 @pytest.mark.parametrize("line", TRAIN)
 def test_its_command_lines_compose(line):
     words = shlex.split(line.split("train.py", 1)[1], comments=True)
-    assert next(grid(ROOT / "configs", [w for w in words if w != "-m"]))
+    assert len(list(grid(ROOT / "configs", [w for w in words if w != "-m"]))) >= 1
 
 
 def test_its_make_targets_exist():

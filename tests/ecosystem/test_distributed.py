@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+from torch.multiprocessing.spawn import spawn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
@@ -52,7 +53,11 @@ def with_fsdp2(rank, rule):
     fully_shard(net[0], mesh=mesh)
     fully_shard(net, mesh=mesh)
     train(net, optimizer(net, rule=rule), rank)
-    return {name: p.full_tensor().detach() for name, p in net.named_parameters()}
+    whole = {}
+    for name, p in net.named_parameters():
+        assert isinstance(p, DTensor)
+        whole[name] = p.full_tensor().detach()
+    return whole
 
 
 def work(rank, kind, port, folder):
@@ -73,7 +78,7 @@ def test_two_processes_are_one(kind, tmp_path):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    mp.spawn(work, args=(kind, port, tmp_path), nprocs=WORLD, join=True)
+    spawn(work, args=(kind, port, tmp_path), nprocs=WORLD, join=True)
     ends = torch.load(tmp_path / "ends.pt", weights_only=True)
     for rule in RULES:
         assert_same(ends[rule], one_process(rule), rtol=1e-4, atol=1e-6)

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 import torch
-from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
 from torch.nn.functional import cross_entropy
 
 from tests.ecosystem.nets import assert_same, batches, data, model, optimizer, plain, weights
@@ -119,13 +120,14 @@ def test_torch_distributed_checkpoint_resumes(rule, tmp_path, one_rank):
     net = model()
     opt = optimizer(net, rule=rule)
     plain(net, opt, steps[:7])
-    parts = dict(zip(("model", "optimizer"), get_state_dict(net, opt), strict=True))
-    dcp.save(parts, checkpoint_id=tmp_path / "checkpoint")
+    here = tmp_path / "checkpoint"
+    of_model, of_optimizer = get_state_dict(net, opt)
+    save({"model": of_model, "optimizer": of_optimizer}, checkpoint_id=here)
     net = model()
     opt = optimizer(net, rule=rule)
-    parts = dict(zip(("model", "optimizer"), get_state_dict(net, opt), strict=True))
-    dcp.load(parts, checkpoint_id=tmp_path / "checkpoint")
-    set_state_dict(net, opt, model_state_dict=parts["model"], optim_state_dict=parts["optimizer"])
+    of_model, of_optimizer = get_state_dict(net, opt)
+    load({"model": of_model, "optimizer": of_optimizer}, checkpoint_id=here)
+    set_state_dict(net, opt, model_state_dict=of_model, optim_state_dict=of_optimizer)
     assert opt.param_groups[0]["rule"] == rule
     assert_same(plain(net, opt, steps[7:]), expected, rtol=0, atol=0)
 

@@ -32,7 +32,7 @@ def test_lightning(rule, tmp_path):
         def configure_optimizers(self):
             opt = optimizer(self.net, rule=rule)
             schedule = torch.optim.lr_scheduler.LambdaLR(opt, lambda t: 1.0)
-            return {"optimizer": opt, "lr_scheduler": schedule}
+            return [opt], [schedule]
 
     module = Module()
     trainer = L.Trainer(
