@@ -3,7 +3,9 @@
 >>> from gofau.optim import Adam
 """
 
+from gofau.optim.attach import attach
 from gofau.optim.bases import SGD, Adagrad, Adam, AdamW, RMSprop
+from gofau.optim.hooks import Attached, attached
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
 
@@ -13,9 +15,12 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Attached",
     "RMSprop",
     "Rule",
     "RuleOptimizer",
+    "attach",
+    "attached",
     "get_rule",
     "register_rule",
 ]

@@ -1,0 +1,239 @@
+"""An optimizer's own step, pushed through an update rule: what `gofau.optim.attach` hooks in."""
+
+import sys
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from gofau.optim.checks import check_group, one_of
+from gofau.optim.push import push
+from gofau.optim.rules import RULES, Rule, get_rule
+
+PREFIX = "gofau_"
+"""Before each of the rule's names in a foreign optimizer's groups, whose ``alpha`` may be RMSprop's
+smoothing constant. One flat key each, not a dict: then ``optimizer.defaults`` fills the groups
+that are added later, and whatever drives ``group["lr"]`` can drive ``group["gofau_eta_out"]``."""
+
+OWN = ("rule", "zero_init", "zero_start", "decoupled_weight_decay")
+Group = dict[str, Any]
+Watcher = Callable[[Tensor, Tensor, Rule, Group], None]
+
+_handles: "weakref.WeakKeyDictionary[Optimizer, Attached]" = weakref.WeakKeyDictionary()
+
+
+def attached(optimizer: Optimizer) -> "Attached | None":
+    """The handle of the rule that is attached to ``optimizer``, or None."""
+    return _handles.get(optimizer)
+
+
+def settings(group: Group) -> Group:
+    """What a group says of the rule, in the rule's own names.
+
+    >>> settings({"lr": 0.1, "alpha": 0.99, "gofau_alpha": 0.5})
+    {'alpha': 0.5}
+    """
+    start = len(PREFIX)
+    return {name[start:]: value for name, value in group.items() if name.startswith(PREFIX)}
+
+
+def check(group: Group) -> None:
+    """A ValueError in one sentence for the first thing that is off in a group's settings."""
+    own = settings(group)
+    known = [*OWN, *(name for rule in RULES.values() for name in rule.hyperparameters)]
+    for name in own:
+        one_of(f"a group's {PREFIX}… key", name, known)
+    check_group(own)
+    if own["decoupled_weight_decay"] not in (None, True, False):
+        given = own["decoupled_weight_decay"]
+        raise ValueError(f"decoupled_weight_decay must be true, false or None, got {given!r}")
+    rule = get_rule(own["rule"])
+    for name in rule.hyperparameters:
+        if name not in own:
+            raise ValueError(f"rule '{rule.name}' needs the hyperparameter '{PREFIX}{name}'")
+    if rule.name != "additive" and any(torch.is_complex(p) for p in group["params"]):
+        raise ValueError("complex parameters have no |θ|·tanh(u): give them the additive rule")
+
+
+@dataclass
+class _Entry:
+    """A parameter that is being stepped: its group, that group's settings, its place in there, and
+    whether its gradient is still to come."""
+
+    p: Tensor
+    group: Group
+    own: Group
+    index: int
+    late: bool
+
+
+class Attached:
+    """The handle that `attach` returns: `remove` takes the rule off again. Also a context manager.
+
+    Between steps it holds one copy of the parameters that have been stepped, less those that the
+    additive rule leaves alone; the buffers are used again at the next step.
+    """
+
+    def __init__(self, optimizer: Optimizer, defaults: Group) -> None:
+        ours = {PREFIX + name: value for name, value in defaults.items()}
+        for group in optimizer.param_groups:
+            check(ours | group)
+        for holder in (optimizer.defaults, *optimizer.param_groups):
+            for name, value in ours.items():
+                holder.setdefault(name, value)
+        self.watcher: Watcher | None = None
+        """Called as (p, u, rule, settings) for each parameter before the rule is applied; for one
+        step (see `gofau.optim.diagnostics`)."""
+        self._buffers: dict[Tensor, Tensor] = {}
+        self._entries: list[_Entry] = []
+        self._step: FrameType | None = None
+        self._optimizer = weakref.ref(optimizer)
+        self._hooks = [
+            optimizer.register_step_pre_hook(self._before),
+            optimizer.register_step_post_hook(self._after),
+            optimizer.register_load_state_dict_pre_hook(_keep_settings),
+        ]
+        _handles[optimizer] = self
+
+    def remove(self) -> None:
+        """Undo `attach`: the hooks, the keys in the groups and the memory go. May be repeated."""
+        for hook in self._hooks:
+            hook.remove()
+        self._buffers.clear()
+        self._entries.clear()
+        optimizer = self._optimizer()
+        if optimizer is None or _handles.get(optimizer) is not self:
+            return
+        del _handles[optimizer]
+        for holder in (optimizer.defaults, *optimizer.param_groups):
+            for name in [name for name in holder if name.startswith(PREFIX)]:
+                del holder[name]
+
+    def __enter__(self) -> "Attached":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
+        # A subclass whose step calls its parent's fires the hooks twice, one pair inside the other.
+        # The outermost counts; an earlier one that ended in an exception does not.
+        if self._step is not None and _is_running(self._step):
+            return
+        self._step = sys._getframe(1)
+        # A closure makes the gradients later, inside the step.
+        late = any(callable(a) for a in args[1:]) or callable(kwargs.get("closure"))
+        self._keep(optimizer, late)
+
+    def _after(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
+        if sys._getframe(1) is self._step:
+            self._step = None
+            self._apply(optimizer)
+
+    @torch.no_grad()
+    def _keep(self, optimizer: Optimizer, late: bool) -> None:
+        self._entries = []
+        for group in optimizer.param_groups:
+            own = _prepare(group)
+            for i, p in enumerate(group["params"]):
+                moves = p.requires_grad if late else p.grad is not None
+                if moves and _rule_of(own, i).name != "additive":
+                    self._entries.append(_Entry(p, group, own, i, late))
+        for e in self._entries:
+            self._buffer(e.p).copy_(e.p)
+
+    def _buffer(self, p: Tensor) -> Tensor:
+        known = self._buffers.get(p)
+        if known is None or not _alike(known, p):  # a model may be moved or cast between steps
+            known = self._buffers[p] = torch.empty_like(p, requires_grad=False)
+        return known
+
+    @torch.no_grad()
+    def _apply(self, optimizer: Optimizer) -> None:
+        for e in self._entries:
+            if e.late and e.p.grad is None:
+                continue
+            theta, flags = self._buffers[e.p], e.own["zero_start"]
+            if flags[e.index] is None:
+                flags[e.index] = all_zero(theta)
+            rule = _rule_of(e.own, e.index)
+            if rule.name == "additive":
+                del self._buffers[e.p]  # it will not be needed again
+                continue
+            _decay(optimizer, e, theta)
+            if self.watcher is not None:
+                self.watcher(e.p, theta - e.p, rule, e.own)
+            push(theta, e.p, rule, e.own)
+        self._entries, self.watcher = [], None
+
+
+def all_zero(p: Tensor) -> bool:
+    """Whether a tensor has elements and all are zero. Waits for the device."""
+    return p.numel() > 0 and not bool(p.any())
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    same = a.shape == b.shape and a.dtype == b.dtype and a.device == b.device
+    return same and a.stride() == b.stride()
+
+
+def _prepare(group: Group) -> Group:
+    """The group's settings; checks those of a group that is new."""
+    flags = group.get(PREFIX + "zero_start")
+    if flags is None:
+        check(group)
+        flags = group[PREFIX + "zero_start"] = []
+    flags.extend([None] * (len(group["params"]) - len(flags)))
+    return settings(group)
+
+
+def _rule_of(own: Group, index: int) -> Rule:
+    """The group's rule, unless the parameter started at zero and is to be spared it."""
+    spared = own["zero_start"][index] and own["zero_init"] == "additive"
+    return RULES["additive"] if spared else get_rule(own["rule"])
+
+
+def _decay(optimizer: Optimizer, e: _Entry, theta: Tensor) -> None:
+    """θ ← θ·(1 − lr·λ) where the optimizer has done the same before its step."""
+    decoupled = e.own["decoupled_weight_decay"]
+    if decoupled is None:
+        decoupled = _is_decoupled(optimizer, e.group)
+    if not decoupled or e.group["weight_decay"] == 0:
+        return
+    theta.mul_(1 - e.group["lr"] * e.group["weight_decay"])
+    found_inf = getattr(optimizer, "found_inf", None)
+    if found_inf is not None:  # a fused kernel under a GradScaler skipped step and decay alike
+        torch.where(found_inf > 0, e.p, theta, out=theta)
+
+
+def _is_decoupled(optimizer: Optimizer, group: Group) -> bool:
+    """Whether torch's own optimizers multiply θ by (1 − lr·λ) first. AdamW is a flagged Adam."""
+    if isinstance(optimizer, (torch.optim.Muon, torch.optim.Adafactor)):
+        return True
+    flagged = isinstance(optimizer, (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam))
+    return flagged and bool(group.get("decoupled_weight_decay"))
+
+
+def _keep_settings(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any] | None:
+    """A state_dict from before the attachment says nothing of the rule: then it stays as it is."""
+    groups = state_dict["param_groups"]
+    if len(groups) != len(optimizer.param_groups):
+        return None  # torch's own error says it
+    filled = []
+    for theirs, ours in zip(groups, optimizer.param_groups, strict=True):
+        kept = {k: v for k, v in ours.items() if k.startswith(PREFIX)}
+        kept.pop(PREFIX + "zero_start", None)
+        filled.append(kept | theirs)
+    return {**state_dict, "param_groups": filled}
+
+
+def _is_running(frame: FrameType) -> bool:
+    here: FrameType | None = sys._getframe(1)
+    while here is not None and here is not frame:
+        here = here.f_back
+    return here is frame
