@@ -5,7 +5,10 @@
 
 from gofau.optim.attach import attach
 from gofau.optim.bases import SGD, Adagrad, Adam, AdamW, RMSprop
+from gofau.optim.diagnostics import observe
+from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hooks import Attached, attached
+from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
 
@@ -16,11 +19,16 @@ __all__ = [
     "Adam",
     "AdamW",
     "Attached",
+    "Monitor",
+    "ParamGroups",
     "RMSprop",
     "Rule",
     "RuleOptimizer",
     "attach",
     "attached",
     "get_rule",
+    "monitor",
+    "observe",
+    "param_groups",
     "register_rule",
 ]

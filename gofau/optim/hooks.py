@@ -2,27 +2,30 @@
 
 import sys
 import weakref
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gofau.optim.checks import check_group, one_of
+from gofau.optim.prefix import PREFIX, check, settings
 from gofau.optim.push import push
 from gofau.optim.rules import RULES, Rule, get_rule
 
-PREFIX = "gofau_"
-"""Before each of the rule's names in a foreign optimizer's groups, whose ``alpha`` may be RMSprop's
-smoothing constant. One flat key each, not a dict: then ``optimizer.defaults`` fills the groups
-that are added later, and whatever drives ``group["lr"]`` can drive ``group["gofau_eta_out"]``."""
-
-OWN = ("rule", "zero_init", "zero_start", "decoupled_weight_decay")
 Group = dict[str, Any]
-Watcher = Callable[[Tensor, Tensor, Rule, Group], None]
+
+
+class Watcher(Protocol):
+    """Who looks at one step (see `gofau.optim.diagnostics`)."""
+
+    def see(self, p: Tensor, u: Tensor, rule: Rule, settings: Group) -> None:
+        """The rule is about to be applied to ``p`` with the proposal ``u``."""
+
+    def end(self) -> None:
+        """All parameters have been stepped."""
+
 
 _handles: "weakref.WeakKeyDictionary[Optimizer, Attached]" = weakref.WeakKeyDictionary()
 
@@ -30,34 +33,6 @@ _handles: "weakref.WeakKeyDictionary[Optimizer, Attached]" = weakref.WeakKeyDict
 def attached(optimizer: Optimizer) -> "Attached | None":
     """The handle of the rule that is attached to ``optimizer``, or None."""
     return _handles.get(optimizer)
-
-
-def settings(group: Group) -> Group:
-    """What a group says of the rule, in the rule's own names.
-
-    >>> settings({"lr": 0.1, "alpha": 0.99, "gofau_alpha": 0.5})
-    {'alpha': 0.5}
-    """
-    start = len(PREFIX)
-    return {name[start:]: value for name, value in group.items() if name.startswith(PREFIX)}
-
-
-def check(group: Group) -> None:
-    """A ValueError in one sentence for the first thing that is off in a group's settings."""
-    own = settings(group)
-    known = [*OWN, *(name for rule in RULES.values() for name in rule.hyperparameters)]
-    for name in own:
-        one_of(f"a group's {PREFIX}… key", name, known)
-    check_group(own)
-    if own["decoupled_weight_decay"] not in (None, True, False):
-        given = own["decoupled_weight_decay"]
-        raise ValueError(f"decoupled_weight_decay must be true, false or None, got {given!r}")
-    rule = get_rule(own["rule"])
-    for name in rule.hyperparameters:
-        if name not in own:
-            raise ValueError(f"rule '{rule.name}' needs the hyperparameter '{PREFIX}{name}'")
-    if rule.name != "additive" and any(torch.is_complex(p) for p in group["params"]):
-        raise ValueError("complex parameters have no |θ|·tanh(u): give them the additive rule")
 
 
 @dataclass
@@ -87,8 +62,7 @@ class Attached:
             for name, value in ours.items():
                 holder.setdefault(name, value)
         self.watcher: Watcher | None = None
-        """Called as (p, u, rule, settings) for each parameter before the rule is applied; for one
-        step (see `gofau.optim.diagnostics`)."""
+        """Who is told of the next step, and of that one alone."""
         self._buffers: dict[Tensor, Tensor] = {}
         self._entries: list[_Entry] = []
         self._step: FrameType | None = None
@@ -167,9 +141,12 @@ class Attached:
                 continue
             _decay(optimizer, e, theta)
             if self.watcher is not None:
-                self.watcher(e.p, theta - e.p, rule, e.own)
+                self.watcher.see(e.p, theta - e.p, rule, e.own)
             push(theta, e.p, rule, e.own)
-        self._entries, self.watcher = [], None
+        self._entries = []
+        watcher, self.watcher = self.watcher, None
+        if watcher is not None:
+            watcher.end()
 
 
 def all_zero(p: Tensor) -> bool:

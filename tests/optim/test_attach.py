@@ -63,6 +63,19 @@ def close(a, b, rtol=1e-9, atol=1e-11):
         torch.testing.assert_close(p.detach(), q.detach(), rtol=rtol, atol=atol)
 
 
+class Watcher:
+    """Keeps every u it is shown."""
+
+    def __init__(self):
+        self.seen, self.ends = [], 0
+
+    def see(self, p, u, rule, settings):
+        self.seen.append(u)
+
+    def end(self):
+        self.ends += 1
+
+
 def net():
     torch.manual_seed(0)
     return torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 2))
@@ -108,14 +121,15 @@ def test_the_same_in_float32_within_the_rounding_of_u(base, rule):
 def test_the_error_of_u_is_half_an_ulp_of_the_weight():
     theta = torch.tensor([1.0, 1.0, 3.0], requires_grad=True)
     optimizer = torch.optim.SGD([theta], lr=1.0)
-    handle, seen = attach(optimizer, rule="multiplicative"), []
-    handle.watcher = lambda p, u, rule, own: seen.append(u)
+    handle = attach(optimizer, rule="multiplicative")
+    handle.watcher = watcher = Watcher()
     gradient = torch.tensor([2.0**-26, 0.3, 0.1])
     theta.grad = gradient
     before = theta.detach().clone()
     optimizer.step()
-    error = (seen[0] - gradient).abs()
-    assert seen[0][0] == 0  # below half an ulp: lost
+    (u,) = watcher.seen
+    error = (u - gradient).abs()
+    assert u[0] == 0  # below half an ulp: lost
     assert (error <= 2.0**-24 * before).all()
     assert error[1:].max() > 0
 
@@ -570,15 +584,15 @@ def test_a_step_within_a_step_is_one_step_and_an_aborted_one_none():
     p = torch.ones(1, requires_grad=True)
     p.grad = torch.ones(1)
     torch.optim.SGD([p], lr=0.0).step()  # from now on torch.optim.SGD.step has hooks of its own
-    optimizer, seen = Wrapping([p], lr=0.25), []
+    optimizer, watcher = Wrapping([p], lr=0.25), Watcher()
     handle = attach(optimizer, rule="multiplicative", eta_in=1e6, eta_out=0.5)
     for expected in (0.5, 0.25):
-        handle.watcher = lambda p, u, rule, own: seen.append(u.item())
+        handle.watcher = watcher
         optimizer.step()
         assert p.item() == expected
         with pytest.raises(KeyError):
             optimizer.step("stop")
-    assert seen == [0.5, 0.5]
+    assert ([u.item() for u in watcher.seen], watcher.ends) == ([0.5, 0.5], 2)
 
 
 # What is refused.
@@ -637,7 +651,7 @@ def test_bad_settings_are_refused_and_leave_no_trace(options, error, message):
 def test_an_own_rule_brings_its_options(monkeypatch):
     rules = dict(optim.RULES)
     monkeypatch.setattr("gofau.optim.rules.RULES", rules)
-    monkeypatch.setattr("gofau.optim.hooks.RULES", rules)
+    monkeypatch.setattr("gofau.optim.prefix.RULES", rules)
     optim.register_rule("power")(_power)
     p = torch.tensor([1.0], requires_grad=True)
     optimizer = torch.optim.SGD([p], lr=1.0)
