@@ -41,7 +41,6 @@ from gofau.optim.rules import RULES, Rule, get_rule
 
 SATURATED = 0.99
 """tanh(η_in·u) counts as saturated above this: u then could be doubled and ξ would stay."""
-
 METRICS = ("saturation", "frozen", "sign_flips", "update_ratio", "update_rms")
 Row = dict[str, float]
 
@@ -157,7 +156,8 @@ def observe(
 
     u is not read off the weights, where a saturated tanh leaves no trace of it. For gofau's
     optimizers it is computed as the step computes it, on a copy of the state of one parameter at a
-    time, so it is exact; an attached rule shows the u that it applies.
+    time, so it is exact; an attached rule shows the u that it applies. Where parameters are sharded
+    (FSDP2) all processes must observe the same step.
 
     Args:
         optimizer: gofau's, or with an attached rule, or any other.
@@ -225,7 +225,12 @@ def _figures(seen: _Seen, after: Tensor) -> Tensor:
         torch.linalg.vector_norm(after.to(wide) - before.to(wide)).to(exact).square(),
         torch.linalg.vector_norm(before, dtype=wide).to(exact).square(),
     ]
-    return torch.stack([figure.to(exact) for figure in figures])
+    return torch.stack([_whole(figure).to(exact) for figure in figures])
+
+
+def _whole(figure: Any) -> Tensor:
+    """The figure of a sharded parameter (DTensor), summed over the processes that hold it."""
+    return figure.full_tensor() if hasattr(figure, "full_tensor") else figure
 
 
 def _row(name: str, numbers: list[float]) -> Row:
@@ -234,11 +239,6 @@ def _row(name: str, numbers: list[float]) -> Row:
     def over(a: float, b: float) -> float:
         return a / b if b else math.nan
 
-    values = (
-        over(saturated, tanh),
-        over(frozen, n),
-        over(flips, n),
-        math.sqrt(over(change, size)),
-        math.sqrt(over(change, n)),
-    )
+    shares = over(saturated, tanh), over(frozen, n), over(flips, n)
+    values = (*shares, math.sqrt(over(change, size)), math.sqrt(over(change, n)))
     return {f"{metric}/{name}": value for metric, value in zip(METRICS, values, strict=True)}

@@ -2,6 +2,7 @@
 
 import sys
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
@@ -67,6 +68,10 @@ class Attached:
         self._entries: list[_Entry] = []
         self._step: FrameType | None = None
         self._optimizer = weakref.ref(optimizer)
+        # In a compiled train step the two run as they are: they are full of lookups that would be
+        # compiled again for each tensor. torch.optim has loaded the compiler by now: no cost.
+        self._keep: Callable[[Optimizer, bool], None] = torch.compiler.disable(self._keep_all)
+        self._apply: Callable[[Optimizer], None] = torch.compiler.disable(self._apply_all)
         self._hooks = [
             optimizer.register_step_pre_hook(self._before),
             optimizer.register_step_post_hook(self._after),
@@ -96,21 +101,26 @@ class Attached:
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
         # A subclass whose step calls its parent's fires the hooks twice, one pair inside the other.
-        # The outermost counts; an earlier one that ended in an exception does not.
-        if self._step is not None and _is_running(self._step):
+        # The outermost counts; an earlier one that ended in an exception does not. (In a compiled
+        # train step there are no frames to tell them by.)
+        if torch.compiler.is_compiling():
+            self._step = None
+        elif self._step is not None and _is_running(self._step):
             return
-        self._step = sys._getframe(1)
+        else:
+            self._step = sys._getframe(1)
         # A closure makes the gradients later, inside the step.
         late = any(callable(a) for a in args[1:]) or callable(kwargs.get("closure"))
         self._keep(optimizer, late)
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
-        if sys._getframe(1) is self._step:
+        compiling = torch.compiler.is_compiling()
+        if compiling or self._step is None or self._step is sys._getframe(1):
             self._step = None
             self._apply(optimizer)
 
     @torch.no_grad()
-    def _keep(self, optimizer: Optimizer, late: bool) -> None:
+    def _keep_all(self, optimizer: Optimizer, late: bool) -> None:
         self._entries = []
         for group in optimizer.param_groups:
             own = _prepare(group)
@@ -128,7 +138,7 @@ class Attached:
         return known
 
     @torch.no_grad()
-    def _apply(self, optimizer: Optimizer) -> None:
+    def _apply_all(self, optimizer: Optimizer) -> None:
         for e in self._entries:
             if e.late and e.p.grad is None:
                 continue

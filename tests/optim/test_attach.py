@@ -595,6 +595,23 @@ def test_a_step_within_a_step_is_one_step_and_an_aborted_one_none():
     assert ([u.item() for u in watcher.seen], watcher.ends) == ([0.5, 0.5], 2)
 
 
+def test_a_compiled_train_step_says_nothing_and_does_the_same():
+    models = net(), net()
+    optimizers = [torch.optim.SGD(m.parameters(), lr=0.1, momentum=0.9) for m in models]
+    for model, optimizer in zip(models, optimizers, strict=True):
+        attach(optimizer)
+
+        def train_step(x, model=model, optimizer=optimizer):
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+
+        step = torch.compile(train_step, backend="eager") if model is models[1] else train_step
+        for t in range(4):
+            step(torch.randn(4, 5, generator=torch.Generator().manual_seed(t)))
+    close(*(m.parameters() for m in models), rtol=1e-6, atol=1e-7)
+
+
 # What is refused.
 
 
