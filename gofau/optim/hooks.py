@@ -70,8 +70,9 @@ class Attached:
         self._optimizer = weakref.ref(optimizer)
         # In a compiled train step the two run as they are: they are full of lookups that would be
         # compiled again for each tensor. torch.optim has loaded the compiler by now: no cost.
-        self._keep: Callable[[Optimizer, bool], None] = torch.compiler.disable(self._keep_all)
-        self._apply: Callable[[Optimizer], None] = torch.compiler.disable(self._apply_all)
+        eagerly: Any = torch.compiler.disable
+        self._keep: Callable[[Optimizer, bool], None] = eagerly(self._keep_all)
+        self._apply: Callable[[Optimizer], None] = eagerly(self._apply_all)
         self._hooks = [
             optimizer.register_step_pre_hook(self._before),
             optimizer.register_step_post_hook(self._after),
