@@ -6,7 +6,6 @@ Every tensor is read and written once, and nothing is allocated.
 """
 
 import ctypes
-import logging
 from typing import Any
 
 import torch
@@ -16,14 +15,9 @@ from torch.autograd.graph import increment_version
 from gofau.optim import compiler
 from gofau.optim.csource import source
 from gofau.optim.directions import Direction, Group
-from gofau.optim.program import Unsupported, record, split
+from gofau.optim.program import Unsupported, log_once, record, split
 from gofau.optim.rules import Rule
-from gofau.optim.update import Item
-
-logger = logging.getLogger(__name__)
-
-PLAIN = (Tensor, torch.nn.Parameter)
-"""Subclasses (DTensor, FakeTensor) have no memory of their own to point into."""
+from gofau.optim.update import PLAIN, Item
 
 ENOUGH = 1 << 16
 """Elements that make another thread worth waking."""
@@ -118,7 +112,7 @@ def kernel_for(
         except (Unsupported, compiler.CannotCompile) as e:
             _kernels[key] = None
             name = f"{type(direction).__name__} with rule '{rule.name}' in {dtype}"
-            logger.info("no fused step for %s, another path takes it: %s", name, e)
+            log_once(f"no fused step for {name}, another path takes it: {e}")
     return _kernels[key]
 
 

@@ -8,6 +8,8 @@ Hyperparameters are 0-d inputs of the record, so that their values can change fr
 changes which operations there are is baked in: flags, and the values in `BAKED`.
 """
 
+import functools
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -28,6 +30,15 @@ not) be computed. Crossing one is another program; every other change of value i
 
 SAME = ("detach", "alias", "lift_fresh", "clone", "_to_copy")
 HARMLESS = ("dtype", "layout", "device", "pin_memory", "memory_format")
+
+
+logger = logging.getLogger(__name__)
+
+
+@functools.cache
+def log_once(message: str) -> None:
+    """Tell in the log, not as a warning, that a step goes a slower way than it might."""
+    logger.info(message)
 
 
 class Unsupported(Exception):
@@ -54,7 +65,7 @@ class Operation:
     out: Value
 
 
-@dataclass
+@dataclass(eq=False)  # known by identity, so that what is compiled of it can be found
 class Program:
     """A recorded step.
 
@@ -91,7 +102,7 @@ def split(rule: Rule, group: Group) -> tuple[dict[str, Any], dict[str, Any]]:
             free |= {f"betas.{i}": beta for i, beta in enumerate(value)}
         elif isinstance(value, bool) or not isinstance(value, (int, float, Tensor)):
             baked[name] = value
-        elif name in BAKED and value in BAKED[name]:
+        elif not isinstance(value, Tensor) and value in BAKED.get(name, ()):
             baked[name] = float(value)
         else:
             free[name] = value

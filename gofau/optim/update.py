@@ -8,6 +8,9 @@ from torch import Tensor
 from gofau.optim.directions import Direction, Group, State, active
 from gofau.optim.rules import RULES, Rule, Scalar, get_rule
 
+PLAIN = (Tensor, torch.nn.Parameter)
+"""What the fast paths take: subclasses (DTensor, FakeTensor) may mean something else by it all."""
+
 
 class Item(NamedTuple):
     """A parameter that is about to be stepped: what every path is given a list of."""
