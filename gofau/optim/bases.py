@@ -68,6 +68,9 @@ class SGD(RuleOptimizer):
         alpha: Scalar = 0.5,
         zero_init: str = "additive",
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        capturable: bool = False,
         differentiable: bool = False,
         **rule_options: Any,
     ) -> None:
@@ -102,6 +105,9 @@ class Adagrad(RuleOptimizer):
         alpha: Scalar = 0.5,
         zero_init: str = "additive",
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        capturable: bool = False,
         differentiable: bool = False,
         **rule_options: Any,
     ) -> None:
@@ -141,6 +147,9 @@ class RMSprop(RuleOptimizer):
         alpha: Scalar = 0.5,
         zero_init: str = "additive",
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        capturable: bool = False,
         differentiable: bool = False,
         **rule_options: Any,
     ) -> None:
@@ -175,6 +184,9 @@ class Adam(RuleOptimizer):
         alpha: Scalar = 0.5,
         zero_init: str = "additive",
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        capturable: bool = False,
         differentiable: bool = False,
         **rule_options: Any,
     ) -> None:
@@ -208,6 +220,9 @@ class AdamW(RuleOptimizer):
         alpha: Scalar = 0.5,
         zero_init: str = "additive",
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+        capturable: bool = False,
         differentiable: bool = False,
         **rule_options: Any,
     ) -> None:

@@ -51,6 +51,8 @@ RANGES: Mapping[str, Interval] = {
 }
 ZERO_INIT = ("additive", "freeze")
 FLAGS = ("nesterov", "centered", "amsgrad", "maximize", "capturable", "differentiable")
+CHOICES = ("foreach", "fused")
+"""Execution paths: true, false, or None, which leaves the choice to `gofau.optim.paths`."""
 
 
 def one_of(what: str, value: Any, allowed: Iterable[str]) -> str:
@@ -88,6 +90,17 @@ def check_group(group: Mapping[str, Any]) -> None:
     for name in FLAGS:
         if name in group and not isinstance(group[name], bool):
             raise ValueError(f"{name} must be true or false, got {group[name]!r}")
+    _check_path(group)
     one_of("zero_init", group["zero_init"], ZERO_INIT)
     if group.get("nesterov") and (group["momentum"] <= 0 or group["dampening"] != 0):
         raise ValueError("nesterov needs a momentum above 0 and dampening 0")
+
+
+def _check_path(group: Mapping[str, Any]) -> None:
+    for name in CHOICES:
+        if group[name] is not None and not isinstance(group[name], bool):
+            raise ValueError(f"{name} must be true, false or None, got {group[name]!r}")
+        if group[name] and group["differentiable"]:
+            raise RuntimeError(f"{name} does not support differentiable: leave {name} out")
+    if group["foreach"] and group["fused"]:
+        raise RuntimeError("foreach and fused cannot be true together")

@@ -8,6 +8,11 @@ that is not the learning rate, so that ``l_t = η·s`` and the proposal that a r
 m has the shape of the parameter; s is a number or a tensor of that shape. The state of a parameter
 is a dict of tensors under the names that torch.optim uses, so that state_dicts can be exchanged.
 
+This is the only place where these formulas stand. The plain loop runs them on each parameter, the
+other paths trace them once and run what they saw on many; so they are written in elementwise
+operations, and every hyperparameter in them may be a number or a 0-d tensor. What depends on the
+step number alone is computed apart, as `Direction.coefficients`, once a step and not per element.
+
 Every formula follows torch.optim, which is also the independent implementation the tests compare
 with; the source of each is named there.
 """
@@ -19,6 +24,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from gofau.optim.rules import Scalar
 
 State = dict[str, Any]
 Group = dict[str, Any]
@@ -35,27 +42,40 @@ class Direction(ABC):
         """The state of a parameter before its first step."""
 
     @abstractmethod
+    def buffers(self, group: Group) -> tuple[str, ...]:
+        """Names of the state tensors shaped like the parameter that a step needs and updates."""
+
+    def coefficients(self, t: Scalar, group: Group) -> dict[str, Scalar]:
+        """What a step needs to know of its number t = 1, 2, …, under names of its own.
+
+        Args:
+            t: a number, a 0-d tensor, or a tensor of many step numbers.
+            group: the param group; numbers or 0-d tensors.
+        """
+        return {}
+
+    @abstractmethod
     def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
-        """Advance ``state`` by one step and return (m, s).
+        """Advance the buffers in ``state`` by one step and return (m, s).
 
         Args:
             g: gradient, weight decay of the L2 kind already added; not modified.
-            state: what `init` made; updated in place.
-            group: the param group with the hyperparameters.
+            state: what `init` made; buffers are updated in place.
+            group: the param group with the hyperparameters, and with the `coefficients` of t.
         """
+
+
+def active(hyperparameter: Scalar) -> bool:
+    """False where the term it stands for vanishes. A tensor counts as active: asking it would wait
+    for the device, and the term is right, if idle, at zero."""
+    return isinstance(hyperparameter, Tensor) or hyperparameter != 0
 
 
 def _counter(p: Tensor, group: Group) -> Tensor:
     """``step`` as in torch: a 0-d float on the CPU (reading it never waits for the device), or on
-    the parameter's device when the step is captured in a CUDA graph."""
-    device = p.device if group.get("capturable") else "cpu"
-    return torch.zeros((), dtype=torch.float32, device=device)
-
-
-def _advance(state: State, group: Group) -> Tensor | float:
-    """Count one step; the new t as a tensor if captured, else as a number."""
-    state["step"] += 1
-    return state["step"] if group.get("capturable") else state["step"].item()
+    the parameter's device when the step is captured in a CUDA graph or fused."""
+    on_device = group.get("capturable") or group.get("fused")
+    return torch.zeros((), dtype=torch.float32, device=p.device if on_device else "cpu")
 
 
 def _zeros(p: Tensor) -> Tensor:
@@ -69,16 +89,19 @@ class SGD(Direction):
     def init(self, p: Tensor, group: Group) -> State:
         return {}
 
+    def buffers(self, group: Group) -> tuple[str, ...]:
+        return ("momentum_buffer",) if active(group["momentum"]) else ()
+
     def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
         mu = group["momentum"]
-        if mu == 0:
+        if not active(mu):
             return g, 1.0
         b = state.get("momentum_buffer")
         if b is None:
             b = state["momentum_buffer"] = g.detach().clone()
         else:
-            b.mul_(mu).add_(g, alpha=1 - group["dampening"])
-        return (g.add(b, alpha=mu) if group["nesterov"] else b), 1.0
+            b.mul_(mu).add_((1 - group["dampening"]) * g)
+        return (g + mu * b if group["nesterov"] else b), 1.0
 
 
 class Adagrad(Direction):
@@ -88,11 +111,15 @@ class Adagrad(Direction):
         start = group["initial_accumulator_value"]
         return {"step": _counter(p, group), "sum": torch.full_like(p, start)}
 
+    def buffers(self, group: Group) -> tuple[str, ...]:
+        return ("sum",)
+
+    def coefficients(self, t: Scalar, group: Group) -> dict[str, Scalar]:
+        return {"slowdown": 1 + (t - 1) * group["lr_decay"]}
+
     def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
-        t = _advance(state, group)
-        state["sum"].addcmul_(g, g)
-        denominator = state["sum"].sqrt().add_(group["eps"])
-        return g, denominator.mul_(1 + (t - 1) * group["lr_decay"]).reciprocal_()
+        total = state["sum"].add_(g * g)
+        return g, 1 / (group["slowdown"] * (total.sqrt() + group["eps"]))
 
 
 class RMSprop(Direction):
@@ -104,25 +131,23 @@ class RMSprop(Direction):
     torch_names = MappingProxyType({"alpha": "rho"})
 
     def init(self, p: Tensor, group: Group) -> State:
-        state = {"step": _counter(p, group), "square_avg": _zeros(p)}
-        if group["momentum"] > 0:
-            state["momentum_buffer"] = _zeros(p)
-        if group["centered"]:
-            state["grad_avg"] = _zeros(p)
-        return state
+        return {"step": _counter(p, group)} | {name: _zeros(p) for name in self.buffers(group)}
+
+    def buffers(self, group: Group) -> tuple[str, ...]:
+        momentum = ("momentum_buffer",) if active(group["momentum"]) else ()
+        return ("square_avg", *momentum) + (("grad_avg",) if group["centered"] else ())
 
     def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
-        _advance(state, group)
-        rho, v = group["rho"], state["square_avg"]
-        v.mul_(rho).addcmul_(g, g, value=1 - rho)
+        rho, mu = group["rho"], group["momentum"]
+        v = state["square_avg"].mul_(rho).add_((1 - rho) * g * g)
         if group["centered"]:
-            mean = state["grad_avg"].lerp_(g, 1 - rho)
-            v = v.addcmul(mean, mean, value=-1)
-        denominator = v.sqrt().add_(group["eps"])
-        if group["momentum"] == 0:
-            return g, denominator.reciprocal_()
-        b = state["momentum_buffer"].mul_(group["momentum"]).addcdiv_(g, denominator)
-        return b, 1.0
+            mean = state["grad_avg"]
+            mean.add_((1 - rho) * (g - mean))
+            v = v - mean * mean
+        denominator = v.sqrt() + group["eps"]
+        if not active(mu):
+            return g, 1 / denominator
+        return state["momentum_buffer"].mul_(mu).add_(g / denominator), 1.0
 
 
 class Adam(Direction):
@@ -130,17 +155,20 @@ class Adam(Direction):
     As torch.optim.Adam (and AdamW, which differs in weight decay alone)."""
 
     def init(self, p: Tensor, group: Group) -> State:
-        state = {"step": _counter(p, group), "exp_avg": _zeros(p), "exp_avg_sq": _zeros(p)}
-        if group["amsgrad"]:
-            state["max_exp_avg_sq"] = _zeros(p)
-        return state
+        return {"step": _counter(p, group)} | {name: _zeros(p) for name in self.buffers(group)}
+
+    def buffers(self, group: Group) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq") + (("max_exp_avg_sq",) if group["amsgrad"] else ())
+
+    def coefficients(self, t: Scalar, group: Group) -> dict[str, Scalar]:
+        beta1, beta2 = group["betas"]
+        return {"unbias1": 1 / (1 - beta1**t), "unbias2": (1 - beta2**t) ** -0.5}
 
     def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
-        t = _advance(state, group)
         beta1, beta2 = group["betas"]
-        first = state["exp_avg"].lerp_(g, 1 - beta1)
-        v = state["exp_avg_sq"].mul_(beta2).addcmul_(g, g, value=1 - beta2)
+        first = state["exp_avg"]
+        first.add_((1 - beta1) * (g - first))
+        v = state["exp_avg_sq"].mul_(beta2).add_((1 - beta2) * g * g)
         if group["amsgrad"]:
             v = state["max_exp_avg_sq"].copy_(torch.maximum(state["max_exp_avg_sq"], v))
-        denominator = v.sqrt().div_((1 - beta2**t) ** 0.5).add_(group["eps"])
-        return first / (1 - beta1**t), denominator.reciprocal_()
+        return first * group["unbias1"], 1 / (v.sqrt() * group["unbias2"] + group["eps"])

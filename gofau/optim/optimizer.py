@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from gofau.optim.checks import check_group, one_of
-from gofau.optim.directions import Direction, Group, State
-from gofau.optim.rules import RULES, Rule, get_rule
+from gofau.optim.directions import Direction, Group
+from gofau.optim.paths import step
+from gofau.optim.rules import RULES, get_rule
+from gofau.optim.update import Item, all_zero, begin, rule_of
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
@@ -53,7 +55,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         super().add_param_group(param_group)
         try:
             self._check(self.param_groups[-1])
-        except ValueError:
+        except (ValueError, RuntimeError):
             self.param_groups.pop()
             raise
 
@@ -82,35 +84,19 @@ class RuleOptimizer(torch.optim.Optimizer):
                 loss = closure()
         with torch.set_grad_enabled(self.defaults["differentiable"]):
             for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        self._step_one(p, p.grad, self.state[p], group)
+                items = [
+                    self._item(p, p.grad, group) for p in group["params"] if p.grad is not None
+                ]
+                step(self.direction, group, items)
         return loss
 
-    def _step_one(self, p: Tensor, g: Tensor, state: State, group: Group) -> None:
+    def _item(self, p: Tensor, g: Tensor, group: Group) -> Item:
         if g.is_sparse:
             raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
-        if group["maximize"]:
-            g = -g
+        state = self.state[p]
         if "zero_start" not in state:
-            self._begin(p, state, group)
-        if group.get("decoupled_weight_decay"):
-            p.mul_(1 - group["lr"] * group["weight_decay"])
-        elif group["weight_decay"] != 0:
-            g = g.add(p, alpha=group["weight_decay"])
-        m, s = self.direction(g, state, group)
-        u = m * (group["lr"] * s)
-        p.sub_(self._rule_of(state, group)(p, u, group))
-
-    def _begin(self, p: Tensor, state: State, group: Group) -> None:
-        """First step of a parameter. A state loaded from torch.optim keeps what it has."""
-        for name, value in self.direction.init(p, group).items():
-            state.setdefault(name, value)
-        state["zero_start"] = _all_zero(p)
-
-    def _rule_of(self, state: State, group: Group) -> Rule:
-        frozen = state["zero_start"] and group["zero_init"] == "additive"
-        return RULES["additive"] if frozen else get_rule(group["rule"])
+            begin(self.direction, p, state, group)
+        return Item(p, g, state, rule_of(state, group))
 
     def rule_counts(self) -> dict[str, dict[str, int]]:
         """How many tensors and elements each rule updates, after ``zero_init`` has had its say, as
@@ -119,10 +105,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 state = self.state.get(p) or {}
-                seen = state if "zero_start" in state else {"zero_start": _all_zero(p)}
-                entry = counts.setdefault(
-                    self._rule_of(seen, group).name, {"tensors": 0, "elements": 0}
-                )
+                seen = state if "zero_start" in state else {"zero_start": all_zero(p)}
+                entry = counts.setdefault(rule_of(seen, group).name, {"tensors": 0, "elements": 0})
                 entry["tensors"] += 1
                 entry["elements"] += p.numel()
         return counts
@@ -168,7 +152,3 @@ class RuleOptimizer(torch.optim.Optimizer):
             }
         kept = {k: v for k, v in ours.items() if k not in ("params", "param_names")}
         return kept | theirs
-
-
-def _all_zero(p: Tensor) -> bool:
-    return p.numel() > 0 and not bool(p.detach().any())

@@ -1,0 +1,154 @@
+"""The fused path on the CPU: one compiled loop per group, over all of its tensors at once.
+
+A recorded step (`program`) is written as C (`csource`) and compiled (`compiler`) once for each
+combination of base, rule, flags and dtype; shapes and the values of hyperparameters are arguments.
+Every tensor is read and written once, and nothing is allocated.
+"""
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import increment_version
+
+from gofau.optim import compiler
+from gofau.optim.csource import source
+from gofau.optim.directions import Direction, Group
+from gofau.optim.program import Unsupported, log_once, record, split
+from gofau.optim.rules import Rule
+from gofau.optim.update import PLAIN, Item
+
+ENOUGH = 1 << 16
+"""Elements that make another thread worth waking."""
+
+Row = tuple[Item, list[Tensor]]
+
+
+def step(direction: Direction, group: Group, items: list[Item]) -> list[Item]:
+    """Step the items that a kernel can; return the others: those on other devices, with holes in
+    memory, in their first step with a buffer to make, or of a rule that has no form in C."""
+    buffers = direction.buffers(group)
+    left: list[Item] = []
+    buckets: dict[tuple[str, torch.dtype], list[Row]] = {}
+    for item in items:
+        tensors = _operands(item, buffers)
+        if tensors is None:
+            left.append(item)
+        else:
+            buckets.setdefault((item.rule.name, item.p.dtype), []).append((item, tensors))
+    for (_, dtype), rows in buckets.items():
+        baked, free = split(rows[0][0].rule, group)
+        kernel = kernel_for(direction, rows[0][0].rule, dtype, baked, free)
+        if kernel is None:
+            left += [item for item, _ in rows]
+        else:
+            kernel(rows, free)
+    return left
+
+
+class Kernel:
+    """A compiled step.
+
+    Args:
+        direction, rule, dtype: whose step, on tensors of which dtype.
+        baked, free: the group's hyperparameters, as `gofau.optim.program.split` gives them.
+
+    Raises:
+        Unsupported: the step has no form in C.
+        CannotCompile: there is no compiler, or it failed.
+    """
+
+    def __init__(
+        self,
+        direction: Direction,
+        rule: Rule,
+        dtype: torch.dtype,
+        baked: dict[str, Any],
+        free: dict[str, Any],
+    ) -> None:
+        wide = dtype == torch.float64
+        compute = torch.float64 if wide else torch.float32
+        program = record(direction, rule, baked, free, compute, rational_tanh=not wide)
+        self.written = [i for i, name in enumerate(program.tensors) if name in program.stores]
+        self.library = compiler.load(source(program, dtype))
+        self.function = self.library.gofau_step
+        self.function.restype = None
+
+    def __call__(self, rows: list[Row], free: dict[str, Any]) -> None:
+        """Step the rows' tensors; ``free`` are the hyperparameters' values of today."""
+        sizes = [tensors[0].numel() for _, tensors in rows]
+        streams = [x.data_ptr() for _, tensors in rows for x in tensors]
+        steps = [_address(item.state.get("step")) for item, _ in rows]
+        threads = max(1, min(torch.get_num_threads(), sum(sizes) // ENOUGH))
+        self.function(
+            ctypes.c_int64(len(sizes)),
+            (ctypes.c_int64 * len(sizes))(*sizes),
+            (ctypes.c_void_p * len(streams))(*streams),
+            (ctypes.c_void_p * len(steps))(*steps),
+            (ctypes.c_double * len(free))(*map(float, free.values())),
+            ctypes.c_int32(threads),
+        )
+        # So that autograd notices, as it does for torch's own operations in place.
+        increment_version([tensors[i] for _, tensors in rows for i in self.written])
+
+
+_kernels: dict[Any, Kernel | None] = {}
+
+
+def kernel_for(
+    direction: Direction,
+    rule: Rule,
+    dtype: torch.dtype,
+    baked: dict[str, Any],
+    free: dict[str, Any],
+) -> Kernel | None:
+    """The kernel, made when it is first asked for; None, and one line in the log, where it cannot
+    be made. The arguments are those of `Kernel`."""
+    key = (type(direction), rule.xi, dtype, *map(repr, baked.items()), *free)
+    if key not in _kernels:
+        try:
+            _kernels[key] = Kernel(direction, rule, dtype, baked, free)
+        except (Unsupported, compiler.CannotCompile) as e:
+            _kernels[key] = None
+            name = f"{type(direction).__name__} with rule '{rule.name}' in {dtype}"
+            log_once(f"no fused step for {name}, another path takes it: {e}")
+    return _kernels[key]
+
+
+def _operands(item: Item, buffers: tuple[str, ...]) -> list[Tensor] | None:
+    """Parameter, gradient and buffers, if a loop over their memory pairs the right elements."""
+    p, g, state, _ = item
+    if type(p) not in PLAIN or not p.is_cpu or p.is_inference() or not _dense(p):
+        return None
+    if g.stride() != p.stride() or g.is_neg():
+        if type(g) not in PLAIN:
+            return None
+        g = torch.empty_like(p, requires_grad=False).copy_(g)
+    tensors = [p, g]
+    for name in buffers:
+        x = state.get(name)
+        if x is None:
+            return None
+        tensors.append(x)
+    for x in tensors[1:]:
+        same = x.dtype == p.dtype and x.is_cpu and x.numel() == p.numel()
+        if not same or x.stride() != p.stride() or type(x) not in PLAIN:
+            return None
+    count = state.get("step")
+    counted = count is None or (count.dtype == torch.float32 and count.is_cpu)
+    return tensors if counted else None
+
+
+def _dense(p: Tensor) -> bool:
+    """No holes and no overlaps: p's elements are p.numel() neighbours in memory, in some order."""
+    if p.layout != torch.strided:
+        return False
+    if p.is_contiguous():
+        return True
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    return p.dim() in formats and p.is_contiguous(memory_format=formats[p.dim()])
+
+
+def _address(x: Tensor | None) -> int | None:
+    return None if x is None else x.data_ptr()

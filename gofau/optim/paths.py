@@ -1,0 +1,58 @@
+"""Which way a group is stepped: loop, foreach or fused. All of them do what `update` says.
+
+``foreach=True``
+    operations on all tensors at once (`foreach`): fewer launches, more temporary memory.
+``fused=True``
+    one compiled loop over all tensors, made when it is first needed: by the system's C compiler on
+    the CPU (`native`), by torch.compile elsewhere (`inductor`). What that cannot take goes the
+    other ways, told once in the log: no compiler, parameters that are not dense, tensor
+    subclasses, rules with operations that have no form in C.
+``foreach=False, fused=False``
+    the plain loop, the reference.
+
+With neither given the choice depends on the parameters alone, so that a resumed run goes the way it
+came: `FUSED_FROM` elements or more, all on the CPU, go fused if there is a compiler; parameters on
+an accelerator foreach, as in torch, since compiling takes seconds there; the rest loops, which on
+the CPU is faster than foreach. Under torch.compile the loop is what is compiled.
+"""
+
+from typing import Literal
+
+import torch
+
+from gofau.optim import compiler, foreach, inductor, loop, native
+from gofau.optim.directions import Direction, Group
+from gofau.optim.update import Item
+
+Path = Literal["loop", "foreach", "fused"]
+
+FUSED_FROM = 1 << 17
+"""Elements from which compiling (a fraction of a second, once on a machine) is worth it unasked."""
+
+
+def choose(group: Group) -> Path:
+    """The path of a group: what its flags say, else what suits its parameters."""
+    if group["differentiable"] or torch.compiler.is_compiling():
+        return "loop"
+    foreach, fused = group["foreach"], group["fused"]
+    if fused or foreach:
+        return "fused" if fused else "foreach"
+    if foreach is not None or fused is not None:
+        return "loop"
+    params = group["params"]
+    if any(p.device.type != "cpu" for p in params):
+        return "foreach"
+    large = sum(p.numel() for p in params) >= FUSED_FROM
+    return "fused" if large and compiler.find() is not None else "loop"
+
+
+def step(direction: Direction, group: Group, items: list[Item]) -> None:
+    """Step every item, along the group's path as far as that can take it."""
+    path = choose(group)
+    left = items
+    if path == "fused":
+        left = inductor.step(direction, group, native.step(direction, group, left))
+        path = "foreach" if any(item.p.device.type != "cpu" for item in left) else "loop"
+    if path == "foreach":
+        left = foreach.step(direction, group, left)
+    loop.step(direction, group, left)

@@ -1,0 +1,36 @@
+"""tanh from arithmetic alone: a rational function that a compiler turns into vector instructions.
+
+    tanh(x) = sign(x) · min(1, a·P(a²) / Q(a²)),   a = min(|x|, 9.2)
+
+P and Q have degree 4 in a² and both start from 1, so that tiny arguments (subnormal ones too) come
+out as themselves. The coefficients are a minimax fit of the relative error on [0, 9.2], found by a
+sequence of linear programs (error 2.6e-8 in exact arithmetic). In float32 the relative error
+is below 4e-7 for every finite number; beyond 9.02 tanh rounds to 1 there, and so does this.
+"""
+
+import torch
+from torch import Tensor
+
+LIMIT = 9.2
+P = (1.3067914515090407e-08, 2.040719324027253e-05, 0.003483561432846413, 0.1337098917859162, 1.0)
+Q = (7.660652483548711e-07, 0.000326579139396814, 0.025831499793341615, 0.4670430813981748, 1.0)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """tanh of a float32 tensor with a relative error below 1e-6; ±0, ±inf and NaN as torch.tanh.
+
+    Less accurate than torch.tanh in float64: there, use that.
+
+    >>> tanh(torch.tensor([0.5, -float("inf")]))
+    tensor([ 0.4621, -1.0000])
+    """
+    a = x.abs().clamp(max=LIMIT)
+    z = a * a
+    return torch.copysign((a * (_horner(P, z) / _horner(Q, z))).clamp(max=1.0), x)
+
+
+def _horner(coefficients: tuple[float, ...], z: Tensor) -> Tensor:
+    value = z * coefficients[0] + coefficients[1]
+    for c in coefficients[2:]:
+        value = value * z + c
+    return value
