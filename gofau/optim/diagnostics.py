@@ -35,9 +35,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gofau.optim.hooks import Attached, all_zero, attached
+from gofau.optim.hooks import Attached, attached
 from gofau.optim.optimizer import RuleOptimizer
-from gofau.optim.rules import RULES, Rule, get_rule
+from gofau.optim.rules import Rule
+from gofau.optim.update import all_zero, propose, rule_of, step_number
 
 SATURATED = 0.99
 """tanh(η_in·u) counts as saturated above this: u then could be doubled and ξ would stay."""
@@ -203,14 +204,11 @@ def _proposal(
     known = optimizer.state.get(p) or {}
     known = {k: v.clone() if isinstance(v, Tensor) else v for k, v in known.items()}
     state = optimizer.direction.init(p, group) | known
-    if group["maximize"]:
-        g = -g
-    if not group.get("decoupled_weight_decay") and group["weight_decay"] != 0:
-        g = g.add(p, alpha=group["weight_decay"])
-    m, s = optimizer.direction(g, state, group)
-    zero_start = state["zero_start"] if "zero_start" in state else all_zero(p)
-    spared = zero_start and group["zero_init"] == "additive"
-    return m * (group["lr"] * s), RULES["additive"] if spared else get_rule(group["rule"])
+    if "zero_start" not in state:
+        state["zero_start"] = all_zero(p)
+    t = step_number(state, group)
+    h = group | optimizer.direction.coefficients(t, group)
+    return propose(optimizer.direction, p, g, state, h), rule_of(state, group)
 
 
 def _figures(seen: _Seen, after: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 
 from gofau.optim.prefix import PREFIX, check, settings
 from gofau.optim.push import push
-from gofau.optim.rules import RULES, Rule, get_rule
+from gofau.optim.rules import Rule
+from gofau.optim.update import all_zero, rule_of
 
 Group = dict[str, Any]
 
@@ -160,11 +161,6 @@ class Attached:
             watcher.end()
 
 
-def all_zero(p: Tensor) -> bool:
-    """Whether a tensor has elements and all are zero. Waits for the device."""
-    return p.numel() > 0 and not bool(p.any())
-
-
 def _alike(a: Tensor, b: Tensor) -> bool:
     same = a.shape == b.shape and a.dtype == b.dtype and a.device == b.device
     return same and a.stride() == b.stride()
@@ -182,8 +178,7 @@ def _prepare(group: Group) -> Group:
 
 def _rule_of(own: Group, index: int) -> Rule:
     """The group's rule, unless the parameter started at zero and is to be spared it."""
-    spared = own["zero_start"][index] and own["zero_init"] == "additive"
-    return RULES["additive"] if spared else get_rule(own["rule"])
+    return rule_of({"zero_start": own["zero_start"][index]}, own)
 
 
 def _decay(optimizer: Optimizer, e: _Entry, theta: Tensor) -> None:

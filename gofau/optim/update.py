@@ -32,14 +32,21 @@ def update(direction: Direction, rule: Rule, p: Tensor, g: Tensor, state: State,
         state: the buffers of ``direction``.
         h: the param group with the direction's `coefficients`; numbers or 0-d tensors.
     """
-    if h["maximize"]:
-        g = -g
     if h.get("decoupled_weight_decay"):
         p.mul_(1 - h["lr"] * h["weight_decay"])
-    elif active(h["weight_decay"]):
+    u = propose(direction, p, g, state, h)
+    p.sub_(rule(p, u, h))
+
+
+def propose(direction: Direction, p: Tensor, g: Tensor, state: State, h: Group) -> Tensor:
+    """u = m·(η·s), what the rule is given; advances the state's buffers. Arguments as in `update`,
+    p already decayed where the decay is decoupled."""
+    if h["maximize"]:
+        g = -g
+    if not h.get("decoupled_weight_decay") and active(h["weight_decay"]):
         g = g + h["weight_decay"] * p
     m, s = direction(g, state, h)
-    p.sub_(rule(p, m * (h["lr"] * s), h))
+    return m * (h["lr"] * s)
 
 
 def begin(direction: Direction, p: Tensor, state: State, group: Group) -> None:

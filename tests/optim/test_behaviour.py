@@ -5,7 +5,8 @@ import torch
 
 from tests.optim.reference import BASES, CASES, LR
 
-PATHS: dict[str, dict[str, bool]] = {"loop": {}}
+PATHS = {"loop": {"foreach": False, "fused": False}, "foreach": {"foreach": True}}
+PATHS |= {"fused": {"fused": True}}
 RULES = ["additive", "multiplicative", "hybrid", "exponential"]
 # A rule changes nothing about these properties that its base does not: each case has one in turn.
 TABLE = [
