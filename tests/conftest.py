@@ -34,8 +34,15 @@ def _seeded():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session")
+def cache_home(tmp_path_factory):
+    """One for the session, so that a compiled step is compiled once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch):
+def _own_environment(monkeypatch, cache_home):
     """No test sees the user's data, runs or cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
     for name in [n for n in os.environ if n.startswith("GOFAU_")]:
         monkeypatch.delenv(name)

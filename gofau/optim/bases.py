@@ -47,7 +47,11 @@ class SGD(RuleOptimizer):
         weight_decay: λ ≥ 0, added to the gradient as λ·θ, through the rule.
         rule, eta_in, eta_out, alpha, zero_init: see `gofau.optim.bases`.
         maximize: ascend instead of descend.
-        differentiable: let autograd see the step, as in torch.
+        foreach, fused: how many tensors are stepped at once, see `gofau.optim.paths`; the result
+            is the same to rounding. None leaves the choice to the number of parameters.
+        capturable: keep the step counter on the parameters' device, as in torch, so that a CUDA
+            graph can capture the step.
+        differentiable: let autograd see the step, as in torch. Not with foreach or fused.
         rule_options: hyperparameters of a registered rule that it alone has.
     """
 
@@ -81,7 +85,7 @@ class Adagrad(RuleOptimizer):
     """u_t = η / (1 + (t − 1)·lr_decay) · g_t / (√Σg² + ε), as in torch.optim.Adagrad.
 
     Args:
-        params, lr, weight_decay, maximize, differentiable: as in `SGD`.
+        params, lr, weight_decay, maximize, foreach, fused, capturable, differentiable: as in `SGD`.
         lr_decay: ≥ 0, shrinks the step size as 1 / (1 + (t − 1)·lr_decay).
         initial_accumulator_value: ≥ 0, what Σg² starts from.
         eps: ε ≥ 0.
@@ -119,7 +123,7 @@ class RMSprop(RuleOptimizer):
     torch.optim.RMSprop.
 
     Args:
-        params, lr, weight_decay, maximize, differentiable: as in `SGD`.
+        params, lr, weight_decay, maximize, foreach, fused, capturable, differentiable: as in `SGD`.
         rho: ρ in [0, 1), the decay of the running means. torch.optim.RMSprop calls it ``alpha``,
             which here, as in all of gofau's optimizers, is the blend of the hybrid rule; ``rho`` is
             torch.optim.Adadelta's name for the same thing.
@@ -160,7 +164,7 @@ class Adam(RuleOptimizer):
     """u_t = η · m̂_t / (√v̂_t + ε), as in torch.optim.Adam.
 
     Args:
-        params, lr, weight_decay, maximize, differentiable: as in `SGD`.
+        params, lr, weight_decay, maximize, foreach, fused, capturable, differentiable: as in `SGD`.
         betas: (β1, β2), each in [0, 1), the decays of the two moments.
         eps: ε ≥ 0.
         amsgrad: use the running maximum of v̂.
@@ -199,7 +203,7 @@ class AdamW(RuleOptimizer):
 
     Args:
         weight_decay: λ ≥ 0; 0.01 unless told, as in torch.
-        params, lr, betas, eps, amsgrad, maximize, differentiable: as in `Adam`.
+        params, lr, betas, eps, amsgrad, maximize and what follows: as in `Adam`.
         rule, eta_in, eta_out, alpha, zero_init: see `gofau.optim.bases`.
     """
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group
-from gofau.optim.program import Operation, Program, Unsupported, Value, log_once, record, split
+from gofau.optim.program import Operation, Program, Unsupported, Value, log_once, split
+from gofau.optim.record import record
 from gofau.optim.rules import Rule
 from gofau.optim.update import PLAIN, Item
 

@@ -1,6 +1,6 @@
 """The fused path on the CPU: one compiled loop per group, over all of its tensors at once.
 
-A recorded step (`program`) is written as C (`csource`) and compiled (`compiler`) once for each
+A recorded step (`record`) is written as C (`csource`) and compiled (`compiler`) once for each
 combination of base, rule, flags and dtype; shapes and the values of hyperparameters are arguments.
 Every tensor is read and written once, and nothing is allocated.
 """
@@ -15,7 +15,8 @@ from torch.autograd.graph import increment_version
 from gofau.optim import compiler
 from gofau.optim.csource import source
 from gofau.optim.directions import Direction, Group
-from gofau.optim.program import Unsupported, log_once, record, split
+from gofau.optim.program import Unsupported, log_once, split
+from gofau.optim.record import record
 from gofau.optim.rules import Rule
 from gofau.optim.update import PLAIN, Item
 
@@ -119,21 +120,19 @@ def kernel_for(
 def _operands(item: Item, buffers: tuple[str, ...]) -> list[Tensor] | None:
     """Parameter, gradient and buffers, if a loop over their memory pairs the right elements."""
     p, g, state, _ = item
-    if type(p) not in PLAIN or not p.is_cpu or p.is_inference() or not _dense(p):
+    if type(p) not in PLAIN or not p.is_cpu or p.layout != torch.strided or p.is_inference():
         return None
-    if g.stride() != p.stride() or g.is_neg():
-        if type(g) not in PLAIN:
-            return None
+    contiguous, dtype, size = p.is_contiguous(), p.dtype, p.numel()
+    if not contiguous and not _dense(p):
+        return None
+    alike = g.is_contiguous() if contiguous else g.stride() == p.stride()
+    if type(g) in PLAIN and (g.is_neg() or not alike):
         g = torch.empty_like(p, requires_grad=False).copy_(g)
-    tensors = [p, g]
-    for name in buffers:
-        x = state.get(name)
-        if x is None:
-            return None
-        tensors.append(x)
+    tensors = [p, g, *[state.get(name) for name in buffers]]
     for x in tensors[1:]:
-        same = x.dtype == p.dtype and x.is_cpu and x.numel() == p.numel()
-        if not same or x.stride() != p.stride() or type(x) not in PLAIN:
+        if type(x) not in PLAIN or x.dtype != dtype or x.numel() != size or not x.is_cpu:
+            return None
+        if not (x.is_contiguous() if contiguous else x.stride() == p.stride()):
             return None
     count = state.get("step")
     counted = count is None or (count.dtype == torch.float32 and count.is_cpu)
@@ -142,10 +141,6 @@ def _operands(item: Item, buffers: tuple[str, ...]) -> list[Tensor] | None:
 
 def _dense(p: Tensor) -> bool:
     """No holes and no overlaps: p's elements are p.numel() neighbours in memory, in some order."""
-    if p.layout != torch.strided:
-        return False
-    if p.is_contiguous():
-        return True
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     return p.dim() in formats and p.is_contiguous(memory_format=formats[p.dim()])
 

@@ -18,8 +18,8 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tenso
 class RuleOptimizer(torch.optim.Optimizer):
     """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t): the step all of gofau's optimizers share.
 
-    A subclass names its ``direction`` and lists its hyperparameters; everything else is here. This
-    is the plain reference form, a loop over the parameters.
+    A subclass names its ``direction`` and lists its hyperparameters; everything else is here. The
+    step of one parameter is in `gofau.optim.update`, the ways to step many in `gofau.optim.paths`.
 
     L2 ``weight_decay`` is added to the gradient, as in torch, and so passes through the rule. With
     ``decoupled_weight_decay`` in the group (AdamW) θ is first multiplied by (1 − η·λ), outside the
@@ -84,19 +84,23 @@ class RuleOptimizer(torch.optim.Optimizer):
                 loss = closure()
         with torch.set_grad_enabled(self.defaults["differentiable"]):
             for group in self.param_groups:
-                items = [
-                    self._item(p, p.grad, group) for p in group["params"] if p.grad is not None
-                ]
-                step(self.direction, group, items)
+                step(self.direction, group, self._items(group))
         return loss
 
-    def _item(self, p: Tensor, g: Tensor, group: Group) -> Item:
-        if g.is_sparse:
-            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
-        state = self.state[p]
-        if "zero_start" not in state:
-            begin(self.direction, p, state, group)
-        return Item(p, g, state, rule_of(state, group))
+    def _items(self, group: Group) -> list[Item]:
+        """What there is to step in a group: the parameters that have a gradient."""
+        items = []
+        rules = {start: rule_of({"zero_start": start}, group) for start in (False, True)}
+        for p in group["params"]:
+            if p.grad is None:
+                continue
+            if p.grad.is_sparse:
+                raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
+            state = self.state[p]
+            if "zero_start" not in state:
+                begin(self.direction, p, state, group)
+            items.append(Item(p, p.grad, state, rules[state["zero_start"]]))
+        return items
 
     def rule_counts(self) -> dict[str, dict[str, int]]:
         """How many tensors and elements each rule updates, after ``zero_init`` has had its say, as
