@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from gofau.optim.prefix import PREFIX, check, settings
 from gofau.optim.push import push
 from gofau.optim.rules import Rule
-from gofau.optim.update import all_zero, rule_of
+from gofau.optim.update import Item, all_zero, rule_of
 
 Group = dict[str, Any]
 
@@ -141,6 +141,7 @@ class Attached:
 
     @torch.no_grad()
     def _apply_all(self, optimizer: Optimizer) -> None:
+        proposed: dict[int, tuple[Group, list[Item]]] = {}
         for e in self._entries:
             if e.late and e.p.grad is None:
                 continue
@@ -154,7 +155,9 @@ class Attached:
             _decay(optimizer, e, theta)
             if self.watcher is not None:
                 self.watcher.see(e.p, theta - e.p, rule, e.own)
-            push(theta, e.p, rule, e.own)
+            proposed.setdefault(id(e.group), (e.own, []))[1].append(Item(e.p, theta, {}, rule))
+        for own, items in proposed.values():
+            push(items, own)
         self._entries = []
         watcher, self.watcher = self.watcher, None
         if watcher is not None:

@@ -1,5 +1,6 @@
 """One step of one tensor: where a direction, a step size and an update rule meet."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -36,6 +37,10 @@ def update(direction: Direction, rule: Rule, p: Tensor, g: Tensor, state: State,
         p.mul_(1 - h["lr"] * h["weight_decay"])
     u = propose(direction, p, g, state, h)
     p.sub_(rule(p, u, h))
+
+
+Statement = Callable[[Direction, Rule, Tensor, Tensor, State, Group], None]
+"""What a step does, in the form of `update`."""
 
 
 def propose(direction: Direction, p: Tensor, g: Tensor, state: State, h: Group) -> Tensor:

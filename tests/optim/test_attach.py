@@ -682,3 +682,26 @@ def test_an_own_rule_brings_its_options(monkeypatch):
 
 def _power(theta, u, *, power):
     return u**power
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rule", ["multiplicative", "hybrid", "exponential"])
+def test_large_parameters_take_the_compiled_step_to_the_same_end(rule, dtype, monkeypatch):
+    """`push` in one compiled pass where there is a compiler, in torch's operations where not."""
+    ends = []
+    for compiled in (True, False):
+        monkeypatch.setattr("gofau.optim.push.pays", lambda _, compiled=compiled: compiled)
+        generator = torch.Generator().manual_seed(0)
+        params = [
+            torch.randn(shape, generator=generator, dtype=dtype).requires_grad_()
+            for shape in ((300, 500), (7,), ())
+        ]
+        optimizer = torch.optim.SGD(params, lr=0.1, momentum=0.9)
+        with attach(optimizer, rule=rule):
+            for t in range(3):
+                for p in params:
+                    p.grad = torch.tanh(p.detach() - 0.2 * t)
+                optimizer.step()
+        ends.append([p.detach() for p in params])
+    for a, b in zip(*ends, strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-6, atol=1e-8)
