@@ -93,6 +93,7 @@ CHECKS: Mapping[str, Check] = {
     "trainer.device": TEXT,
     "trainer.threads": optional(whole(1)),
     "trainer.eval_batch_size": whole(1),
+    "trainer.diagnostics_every": optional(whole(1)),
     "trainer.progress": one_of("auto", "bar", "lines", "none"),
     "logger.name": one_of("csv"),
     "paths.data_dir": TEXT,

@@ -12,6 +12,7 @@ from tests.cli import ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+PAGE = (ROOT / "docs" / "training_loop.md").read_text(encoding="utf-8")
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)).splitlines()
 TRAIN = [line for line in SHELL if "train.py" in line]
 
@@ -20,6 +21,11 @@ TRAIN = [line for line in SHELL if "train.py" in line]
 def test_its_python_runs(code, monkeypatch):
     monkeypatch.setattr("gofau.optim.rules.RULES", dict(optim.RULES))
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_page_on_training_loops_runs_from_top_to_bottom():
+    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+    exec(compile(code, "training_loop.md", "exec"), {})
 
 
 @pytest.mark.parametrize("line", TRAIN)

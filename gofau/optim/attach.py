@@ -1,6 +1,5 @@
 """An update rule for an optimizer that is not gofau's, through torch's own step hooks."""
 
-import inspect
 from typing import Any
 
 import torch
@@ -89,13 +88,7 @@ def attach(
     _refuse(optimizer)
     defaults: dict[str, Any] = {"rule": rule, "eta_in": eta_in, "eta_out": eta_out, "alpha": alpha}
     defaults |= {"zero_init": zero_init, "decoupled_weight_decay": decoupled_weight_decay}
-    chosen = get_rule(rule)
-    own = {k: v for k, v in chosen.hyperparameters.items() if k not in defaults}
-    for name in rule_options:
-        if name not in own:
-            known = ", ".join(own) or "none beyond the documented ones"
-            raise TypeError(f"rule '{rule}' has no hyperparameter '{name}' (it has: {known})")
-    options = {k: v for k, v in (own | rule_options).items() if v is not inspect.Parameter.empty}
+    options = get_rule(rule).options(rule_options, defaults)
     return Attached(optimizer, defaults | options)
 
 

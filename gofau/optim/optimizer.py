@@ -36,15 +36,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     direction: Direction
 
     def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
-        rule = get_rule(defaults["rule"])
-        own = {k: v for k, v in rule.hyperparameters.items() if k not in defaults}
-        for name, value in options.items():
-            if name not in own:
-                known = ", ".join(own) or "none beyond the documented ones"
-                raise TypeError(
-                    f"rule '{rule.name}' has no hyperparameter '{name}' (it has: {known})"
-                )
-            own[name] = value
+        own = get_rule(defaults["rule"]).options(options, defaults)
         super().__init__(params, defaults | own)  # type: ignore[arg-type]
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
