@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast check format figures clean
+.PHONY: help install train test test-fast check format figures bench clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ format: $(VENV)/.installed  ## let ruff put the code in order
 
 figures: $(VENV)/.installed  ## draw the figures again from what is in results/
 	$(PY) -m gofau.report figures
+
+bench: $(VENV)/.installed  ## what a step costs beside torch's: results/bench_optim (a quiet machine)
+	$(PY) scripts/bench_optim.py $(ARGS)
 
 clean:  ## remove .venv and caches; runs, data and results stay
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis build dist
