@@ -6,7 +6,6 @@ configuration: a `UserError`.
 
 import inspect
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -85,17 +84,6 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError) as e:
         raise UserError(f"trainer.device: torch cannot use '{name}' on this machine") from e
     return name
-
-
-def pin_archive(config: Config) -> Config:
-    """Where the dataset may come from several archives (the full data or a stated subset): the
-    configuration with the one that is here, so that the run's identity says which it was."""
-    names = config["dataset"].get("archive")
-    if not isinstance(names, list):
-        return config
-    here = Path(config["dataset"]["data_dir"]).expanduser()
-    found = next((name for name in names if (here / name).exists()), names[0])
-    return {**config, "dataset": {**config["dataset"], "archive": found}}
 
 
 def _parts(config: Config, data: ImageData) -> dict[str, Images]:

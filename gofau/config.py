@@ -6,6 +6,7 @@ Every fault ends in a `UserError`: one sentence with the key, what it may be and
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -92,6 +93,7 @@ CHECKS: Mapping[str, Check] = {
     "trainer.device": TEXT,
     "trainer.threads": optional(whole(1)),
     "trainer.eval_batch_size": whole(1),
+    "trainer.diagnostics_every": optional(whole(1)),
     "trainer.progress": one_of("auto", "bar", "lines", "none"),
     "logger.name": one_of("csv"),
     "paths.data_dir": TEXT,
@@ -101,7 +103,8 @@ CHECKS: Mapping[str, Check] = {
 
 
 def settle(cfg: DictConfig) -> Config:
-    """The configuration as plain, resolved, checked data.
+    """The configuration as plain, resolved, checked data. Where a dataset may come from several
+    archives, the full data or a stated subset, it names the one that is here.
 
     Raises:
         UserError: something needed is missing, or a value is of the wrong type or out of range.
@@ -119,7 +122,16 @@ def settle(cfg: DictConfig) -> Config:
             hint = nearest(value, check.words.split(" of ")[-1].split(", "))
             raise UserError(f"{key} must be {check.words}, got {value!r}.{hint}")
     _check_optimizer(config)  # type: ignore[arg-type]
+    _pin_archive(config["dataset"])  # type: ignore[arg-type]
     return config  # type: ignore[return-value]
+
+
+def _pin_archive(dataset: Config) -> None:
+    """So that a run's identity says which data it was; the first, to be fetched, if none is."""
+    names = dataset.get("archive")
+    if isinstance(names, list):
+        here = Path(dataset["data_dir"]).expanduser()
+        dataset["archive"] = next((n for n in names if (here / n).exists()), names[0])
 
 
 def _look_up(config: Any, key: str) -> tuple[bool, Any]:

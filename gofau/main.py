@@ -2,12 +2,14 @@
 
 import time
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from omegaconf import DictConfig
 
-from gofau.build import Parts, build, pin_archive
+from gofau.build import Parts, build
 from gofau.config import settle
+from gofau.optim import monitor
 from gofau.progress import show
 from gofau.provenance import provenance
 from gofau.runs import Run
@@ -25,7 +27,7 @@ def run(cfg: DictConfig) -> float:
         UserError: the configuration has a fault; no run folder is made.
         KeyboardInterrupt: after the record says ``interrupted``.
     """
-    config = pin_archive(settle(cfg))
+    config = settle(cfg)
     this = Run(config)
     if this.finished() and not config["rerun"]:
         status = this.status()
@@ -36,7 +38,8 @@ def run(cfg: DictConfig) -> float:
     parts = build(config)
     this.start(provenance=provenance(parts.device), **parts.facts)
     try:
-        _train(this, parts)
+        with _diagnostics(this, parts):
+            _train(this, parts)
     except KeyboardInterrupt:
         this.end("interrupted")
         raise
@@ -73,6 +76,18 @@ def _train(this: Run, parts: Parts) -> None:
     if lost is not None:
         more["divergence"] = {"step": lost.step, "epoch": lost.epoch, "reason": lost.reason}
     this.end("done" if lost is None else "diverged", **more)
+
+
+def _diagnostics(this: Run, parts: Parts) -> AbstractContextManager[object]:
+    """Every so many steps, what the rule does to the weights (``trainer.diagnostics_every``)."""
+    every = this.config["trainer"]["diagnostics_every"]
+    if every is None:
+        return nullcontext()
+
+    def write(step: int, row: dict[str, float]) -> None:
+        this.append({"step": step} | row, "diagnostics.csv")
+
+    return monitor(parts.optimizer, write, every, per_layer=False)
 
 
 def _objective(status: dict[str, Any]) -> float:

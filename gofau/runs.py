@@ -6,6 +6,7 @@ folder:
 
     config.yaml    the resolved configuration
     metrics.csv    one row an epoch, written as the epoch ends
+    diagnostics.csv  what the rule does to the weights, where that was asked for
     status.json    state, result, provenance; replaced whole, never half-written
 """
 
@@ -25,7 +26,10 @@ FINISHED: tuple[State, ...] = ("done", "diverged")
 SECTIONS = ("dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler", "trainer")
 NOT_SCIENCE = {
     "dataset": ("data_dir", "cache_dir", "download", "url"),
-    "trainer": ("device", "threads", "eval_batch_size", "progress", "detect_anomaly"),
+    "trainer": (
+        *("device", "threads", "eval_batch_size", "progress", "detect_anomaly"),
+        "diagnostics_every",
+    ),
 }
 
 
@@ -91,12 +95,13 @@ class Run:
         text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
         write_whole(self.folder / "config.yaml", text)
         write_whole(self.folder / "metrics.csv", "")
+        (self.folder / "diagnostics.csv").unlink(missing_ok=True)
         self._status = {"identity": self.identity, "name": self.folder.name, "started": _now()}
         self.end("running", **more)
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Add one row to metrics.csv; the first brings the header."""
-        with open(self.folder / "metrics.csv", "a", newline="", encoding="utf-8") as f:
+    def append(self, row: dict[str, Any], name: str = "metrics.csv") -> None:
+        """Add one row to a csv file of the run; the first brings the header."""
+        with open(self.folder / name, "a", newline="", encoding="utf-8") as f:
             writer = csv.DictWriter(f, fieldnames=list(row))
             if f.tell() == 0:
                 writer.writeheader()

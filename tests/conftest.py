@@ -13,6 +13,20 @@ settings.register_profile("gofau", derandomize=True, deadline=None, max_examples
 settings.load_profile("gofau")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Show how far the additive rule is from torch.optim, as the tests that just ran measured."""
+    worst: dict[str, float] = {}
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "additive_vs_torch":
+                case, error = value
+                worst[case] = max(worst.get(case, 0.0), error)
+    if worst:
+        terminalreporter.section("additive against torch.optim: largest relative difference")
+        for case, error in sorted(worst.items()):
+            terminalreporter.line(f"{case:<24} {error:.1e}")
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     import torch

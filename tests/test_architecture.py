@@ -22,6 +22,8 @@ MAY = {
     "gofau/progress.py": (),
     "gofau/cli.py": ("gofau.errors",),
     "gofau/config.py": ("gofau.errors", "gofau.optim"),
+    "gofau/sweeps.py": ("gofau.config",),
+    "gofau/report/__main__.py": ("gofau.report", "gofau.cli", "gofau.errors", "gofau.sweeps"),
     "gofau/report": ("gofau.report", "gofau.runs", "gofau.errors"),
 }
 

@@ -1,5 +1,6 @@
 """What a user types, right and wrong."""
 
+import csv
 import subprocess
 import sys
 
@@ -31,6 +32,20 @@ def test_a_run_leaves_its_record(train):
     assert set(status["rules"]) == {"hybrid"}  # torch draws the biases of linear layers
     assert status["provenance"]["versions"]["torch"]
     assert status["images"] == {"train": 1294, "validation": 144, "test": 359}
+
+
+def test_diagnostics_are_written_where_asked_for(train):
+    words = ["model=mlp", "trainer.epochs=2", "trainer.diagnostics_every=10"]
+    assert train(*words)[0] == 0
+    (folder,) = train.runs()
+    lines = (folder / "diagnostics.csv").read_text().splitlines()
+    rows = list(csv.DictReader(lines))
+    assert [row["step"] for row in rows] == ["10", "20", "30", "40"]
+    assert all(0 < float(row["update_ratio/all"]) < 1 for row in rows)
+    assert all(0 <= float(row["saturation/all"]) <= 1 for row in rows)
+    train(*words[:2], "rerun=true")  # no part of the run's identity: the same folder
+    assert train.runs() == [folder]
+    assert not (folder / "diagnostics.csv").exists()
 
 
 def test_the_same_command_again_returns_what_is_there(train):

@@ -143,7 +143,7 @@ def test_a_subset_of_tiny_imagenet_is_another_run_than_the_whole(config, tmp_pat
         folder.mkdir()
         (folder / name).write_bytes(b"")
     pinned = [
-        build.pin_archive(config("dataset=tiny_imagenet", f"paths.data_dir={folder}"))
+        config("dataset=tiny_imagenet", f"paths.data_dir={folder}")
         for folder in (full, part, tmp_path)
     ]
     archives = [science(c)["dataset"]["archive"] for c in pinned]

@@ -3,7 +3,12 @@
 >>> from gofau.optim import Adam
 """
 
+from gofau.optim.attach import attach
 from gofau.optim.bases import SGD, Adagrad, Adam, AdamW, RMSprop
+from gofau.optim.diagnostics import observe
+from gofau.optim.groups import ParamGroups, param_groups
+from gofau.optim.hooks import Attached, attached
+from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
 
@@ -13,9 +18,17 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Attached",
+    "Monitor",
+    "ParamGroups",
     "RMSprop",
     "Rule",
     "RuleOptimizer",
+    "attach",
+    "attached",
     "get_rule",
+    "monitor",
+    "observe",
+    "param_groups",
     "register_rule",
 ]

@@ -98,9 +98,9 @@ def check_group(group: Mapping[str, Any]) -> None:
 
 def _check_path(group: Mapping[str, Any]) -> None:
     for name in CHOICES:
-        if group[name] is not None and not isinstance(group[name], bool):
+        if group.get(name) is not None and not isinstance(group[name], bool):
             raise ValueError(f"{name} must be true, false or None, got {group[name]!r}")
-        if group[name] and group["differentiable"]:
+        if group.get(name) and group["differentiable"]:
             raise RuntimeError(f"{name} does not support differentiable: leave {name} out")
-    if group["foreach"] and group["fused"]:
+    if group.get("foreach") and group.get("fused"):
         raise RuntimeError("foreach and fused cannot be true together")

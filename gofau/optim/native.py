@@ -18,7 +18,7 @@ from gofau.optim.directions import Direction, Group
 from gofau.optim.program import Unsupported, log_once, split
 from gofau.optim.record import record
 from gofau.optim.rules import Rule
-from gofau.optim.update import PLAIN, Item
+from gofau.optim.update import PLAIN, Item, Statement, update
 
 ENOUGH = 1 << 16
 """Elements that make another thread worth waking."""
@@ -26,7 +26,9 @@ ENOUGH = 1 << 16
 Row = tuple[Item, list[Tensor]]
 
 
-def step(direction: Direction, group: Group, items: list[Item]) -> list[Item]:
+def step(
+    direction: Direction, group: Group, items: list[Item], statement: Statement = update
+) -> list[Item]:
     """Step the items that a kernel can; return the others: those on other devices, with holes in
     memory, in their first step with a buffer to make, or of a rule that has no form in C."""
     buffers = direction.buffers(group)
@@ -40,7 +42,7 @@ def step(direction: Direction, group: Group, items: list[Item]) -> list[Item]:
             buckets.setdefault((item.rule.name, item.p.dtype), []).append((item, tensors))
     for (_, dtype), rows in buckets.items():
         baked, free = split(rows[0][0].rule, group)
-        kernel = kernel_for(direction, rows[0][0].rule, dtype, baked, free)
+        kernel = kernel_for(direction, rows[0][0].rule, dtype, baked, free, statement)
         if kernel is None:
             left += [item for item, _ in rows]
         else:
@@ -54,6 +56,7 @@ class Kernel:
     Args:
         direction, rule, dtype: whose step, on tensors of which dtype.
         baked, free: the group's hyperparameters, as `gofau.optim.program.split` gives them.
+        statement: what the step does to one tensor.
 
     Raises:
         Unsupported: the step has no form in C.
@@ -67,10 +70,11 @@ class Kernel:
         dtype: torch.dtype,
         baked: dict[str, Any],
         free: dict[str, Any],
+        statement: Statement = update,
     ) -> None:
         wide = dtype == torch.float64
         compute = torch.float64 if wide else torch.float32
-        program = record(direction, rule, baked, free, compute, rational_tanh=not wide)
+        program = record(direction, rule, baked, free, compute, not wide, statement)
         self.written = [i for i, name in enumerate(program.tensors) if name in program.stores]
         self.library = compiler.load(source(program, dtype))
         self.function = self.library.gofau_step
@@ -103,13 +107,14 @@ def kernel_for(
     dtype: torch.dtype,
     baked: dict[str, Any],
     free: dict[str, Any],
+    statement: Statement = update,
 ) -> Kernel | None:
     """The kernel, made when it is first asked for; None, and one line in the log, where it cannot
     be made. The arguments are those of `Kernel`."""
-    key = (type(direction), rule.xi, dtype, *map(repr, baked.items()), *free)
+    key = (statement, type(direction), rule.xi, dtype, *map(repr, baked.items()), *free)
     if key not in _kernels:
         try:
-            _kernels[key] = Kernel(direction, rule, dtype, baked, free)
+            _kernels[key] = Kernel(direction, rule, dtype, baked, free, statement)
         except (Unsupported, compiler.CannotCompile) as e:
             _kernels[key] = None
             name = f"{type(direction).__name__} with rule '{rule.name}' in {dtype}"

@@ -36,15 +36,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     direction: Direction
 
     def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
-        rule = get_rule(defaults["rule"])
-        own = {k: v for k, v in rule.hyperparameters.items() if k not in defaults}
-        for name, value in options.items():
-            if name not in own:
-                known = ", ".join(own) or "none beyond the documented ones"
-                raise TypeError(
-                    f"rule '{rule.name}' has no hyperparameter '{name}' (it has: {known})"
-                )
-            own[name] = value
+        own = get_rule(defaults["rule"]).options(options, defaults)
         super().__init__(params, defaults | own)  # type: ignore[arg-type]
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -126,6 +118,27 @@ class RuleOptimizer(torch.optim.Optimizer):
             ]
             state_dict = {**state_dict, "param_groups": merged}
         super().load_state_dict(state_dict)
+
+    def torch_state_dict(self) -> dict[str, Any]:
+        """The state_dict in the terms of the torch.optim optimizer of the same name, for going on
+        there; the way back is `load_state_dict`.
+
+        Raises:
+            ValueError: a group has another rule than the additive one, which torch does not know.
+        """
+        state_dict = self.state_dict()
+        torch_name = {ours: theirs for theirs, ours in self.direction.torch_names.items()}
+        own = {"rule", "zero_init", *(n for rule in RULES.values() for n in rule.hyperparameters)}
+        groups = []
+        for group in state_dict["param_groups"]:
+            if group["rule"] != "additive":
+                raise ValueError(f"torch.optim has only the additive rule, not '{group['rule']}'")
+            groups.append({torch_name.get(k, k): v for k, v in group.items() if k not in own})
+        state = {
+            index: {k: v for k, v in values.items() if k != "zero_start"}
+            for index, values in state_dict["state"].items()
+        }
+        return {**state_dict, "state": state, "param_groups": groups}
 
     def _fill(self, theirs: Group, ours: Group) -> Group:
         if "rule" not in theirs:  # written by torch.optim, in torch's names

@@ -16,9 +16,11 @@ an accelerator foreach, as in torch, since compiling takes seconds there; the re
 the CPU is faster than foreach. Under torch.compile the loop is what is compiled.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from gofau.optim import compiler, foreach, inductor, loop, native
 from gofau.optim.directions import Direction, Group
@@ -42,8 +44,12 @@ def choose(group: Group) -> Path:
     params = group["params"]
     if any(p.device.type != "cpu" for p in params):
         return "foreach"
-    large = sum(p.numel() for p in params) >= FUSED_FROM
-    return "fused" if large and compiler.find() is not None else "loop"
+    return "fused" if pays(params) else "loop"
+
+
+def pays(tensors: Iterable[Tensor]) -> bool:
+    """Whether it is worth compiling a step on the CPU for these, unasked."""
+    return sum(p.numel() for p in tensors) >= FUSED_FROM and compiler.find() is not None
 
 
 def step(direction: Direction, group: Group, items: list[Item]) -> None:

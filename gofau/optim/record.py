@@ -16,7 +16,7 @@ from gofau.optim.directions import Direction
 from gofau.optim.program import Operation, Program, Unsupported, Value, join
 from gofau.optim.rules import Rule
 from gofau.optim.tanh import tanh
-from gofau.optim.update import update
+from gofau.optim.update import Statement, update
 
 SAME = ("detach", "alias", "lift_fresh", "clone", "_to_copy")
 HARMLESS = ("dtype", "layout", "device", "pin_memory", "memory_format")
@@ -29,21 +29,23 @@ def record(
     free: Iterable[str],
     dtype: torch.dtype = torch.float32,
     rational_tanh: bool = False,
+    statement: Statement = update,
 ) -> Program:
-    """Run `update` once and write down what it does.
+    """Run a step's statement once and write down what it does.
 
     Args:
         direction, rule: whose step.
         baked, free: as `split` gave them; of ``free`` only the names count.
         dtype: what is computed in.
         rational_tanh: write tanh down as the arithmetic of `gofau.optim.tanh`.
+        statement: what a step does to one tensor; called as `update` is.
 
     Raises:
         Unsupported: the step cannot be written as such a program.
     """
     names = list(free)
     two, three = (
-        _run(direction, rule, baked, names, _Recorder(dtype, rational_tanh, size))
+        _run(statement, direction, rule, baked, names, _Recorder(dtype, rational_tanh, size))
         for size in (2, 3)
     )
     if two.operations != three.operations:
@@ -52,7 +54,12 @@ def record(
 
 
 def _run(
-    direction: Direction, rule: Rule, baked: dict[str, Any], free: list[str], recorder: "_Recorder"
+    statement: Statement,
+    direction: Direction,
+    rule: Rule,
+    baked: dict[str, Any],
+    free: list[str],
+    recorder: "_Recorder",
 ) -> Program:
     buffers = direction.buffers(join(baked, dict.fromkeys(free, 1.0)))
     tensors, scalars = recorder.inputs(("p", "g", *buffers), ("t", *free))
@@ -61,7 +68,7 @@ def _run(
     try:
         with torch.no_grad(), recorder:
             h = group | direction.coefficients(scalars["t"], group)
-            update(direction, rule, tensors["p"], tensors["g"], state, h)
+            statement(direction, rule, tensors["p"], tensors["g"], state, h)
     except Unsupported:
         raise
     except Exception as e:  # whatever a registered rule does that only real tensors can do

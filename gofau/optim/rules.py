@@ -20,7 +20,7 @@ Its keyword-only arguments are its hyperparameters. They live in the optimizer's
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,22 @@ class Rule:
     def __call__(self, theta: Tensor, u: Tensor, group: dict[str, Any]) -> Tensor:
         """ξ with the hyperparameters that ``group`` carries."""
         return self.xi(theta, u, **{name: group[name] for name in self.hyperparameters})
+
+    def options(self, given: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
+        """The hyperparameters that this rule has beyond the ``known`` ones: those given, and the
+        defaults of the rest; one without a default that is not given is left out.
+
+        Raises:
+            TypeError: one is given that the rule does not have.
+        """
+        own = {k: v for k, v in self.hyperparameters.items() if k not in set(known)}
+        for name in given:
+            if name not in own:
+                others = ", ".join(own) or "none beyond the documented ones"
+                raise TypeError(
+                    f"rule '{self.name}' has no hyperparameter '{name}' (it has: {others})"
+                )
+        return {k: v for k, v in (own | given).items() if v is not inspect.Parameter.empty}
 
 
 RULES: dict[str, Rule] = {}

@@ -1,5 +1,6 @@
 """One step of one tensor: where a direction, a step size and an update rule meet."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -32,14 +33,25 @@ def update(direction: Direction, rule: Rule, p: Tensor, g: Tensor, state: State,
         state: the buffers of ``direction``.
         h: the param group with the direction's `coefficients`; numbers or 0-d tensors.
     """
-    if h["maximize"]:
-        g = -g
     if h.get("decoupled_weight_decay"):
         p.mul_(1 - h["lr"] * h["weight_decay"])
-    elif active(h["weight_decay"]):
+    u = propose(direction, p, g, state, h)
+    p.sub_(rule(p, u, h))
+
+
+Statement = Callable[[Direction, Rule, Tensor, Tensor, State, Group], None]
+"""What a step does, in the form of `update`."""
+
+
+def propose(direction: Direction, p: Tensor, g: Tensor, state: State, h: Group) -> Tensor:
+    """u = m·(η·s), what the rule is given; advances the state's buffers. Arguments as in `update`,
+    p already decayed where the decay is decoupled."""
+    if h["maximize"]:
+        g = -g
+    if not h.get("decoupled_weight_decay") and active(h["weight_decay"]):
         g = g + h["weight_decay"] * p
     m, s = direction(g, state, h)
-    p.sub_(rule(p, m * (h["lr"] * s), h))
+    return m * (h["lr"] * s)
 
 
 def begin(direction: Direction, p: Tensor, state: State, group: Group) -> None:

@@ -230,8 +230,15 @@ def test_options_of_an_own_rule_go_into_the_groups_and_others_are_refused(monkey
     p.grad = torch.tensor([0.5])
     optimizer.step()
     assert p.item() == 0.75
+    optim.register_rule("needy")(_needy)
+    with pytest.raises(ValueError, match="rule 'needy' needs the hyperparameter 'limit'"):
+        optim.SGD([p], rule="needy")
     with pytest.raises(TypeError, match="has no hyperparameter 'powr'"):
         optim.SGD([p], rule="power", powr=2)
+
+
+def _needy(theta, u, *, limit):
+    return u.clamp(-limit, limit)
 
 
 def _power(theta, u, *, power=1):

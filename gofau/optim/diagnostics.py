@@ -1,0 +1,242 @@
+"""What a rule does to weights: saturation, frozen weights, sign flips, size of the update.
+
+On demand, for one step, with nothing left behind::
+
+    with observe(optimizer, model=model) as step:
+        optimizer.step()
+    step.result()["saturation/all"]
+
+or from time to time, while a training loop goes on that knows nothing of it::
+
+    monitor(optimizer, write, every=100)  # gofau.optim.monitor: calls write(step, row)
+
+Both work for gofau's optimizers, for optimizers with an attached rule, and (without the saturation)
+for any other. The figures, each for every parameter by name and as ``…/all`` for all together:
+
+``saturation/``
+    share of elements with |tanh(η_in·u)| > 0.99, of those whose rule has a tanh; NaN without.
+``frozen/``
+    share of elements that are exactly zero under a rule that cannot move a zero.
+``sign_flips/``
+    share of elements whose sign this step turned round.
+``update_ratio/``
+    ‖Δθ‖ / ‖θ‖, θ before the step, decoupled weight decay counted into Δθ; NaN where θ = 0.
+``update_rms/``
+    root mean square of Δθ.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gofau.optim.hooks import Attached, attached
+from gofau.optim.optimizer import RuleOptimizer
+from gofau.optim.rules import Rule
+from gofau.optim.update import all_zero, propose, rule_of, step_number
+
+SATURATED = 0.99
+"""tanh(η_in·u) counts as saturated above this: u then could be doubled and ξ would stay."""
+METRICS = ("saturation", "frozen", "sign_flips", "update_ratio", "update_rms")
+Row = dict[str, float]
+
+
+@dataclass
+class _Seen:
+    """A parameter in the observed step; counts and norms as 0-d tensors where it lives."""
+
+    name: str
+    before: Tensor
+    saturated: Tensor | None = None
+    stuck: Tensor | None = None
+    figures: Tensor | None = None
+    sizes: tuple[int, int] = (0, 0)
+    """Elements, and elements under a tanh."""
+
+
+class Observation:
+    """The first step that an optimizer takes while it is observed. Made by `observe`."""
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        model: nn.Module | None = None,
+        per_layer: bool = True,
+        done: Callable[["Observation"], None] = lambda observation: None,
+    ) -> None:
+        self._names = _names(optimizer, model)
+        self._per_layer, self._done = per_layer, done
+        self._seen: dict[Tensor, _Seen] = {}
+        self._handle: Attached | None = None
+        self._over = False
+
+    def before(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Step pre-hook."""
+        if self._over:
+            return None
+        self._seen = {}
+        self._handle = attached(optimizer)
+        if self._handle is not None:
+            self._handle.watcher = self
+        closure = args[1] if len(args) > 1 else kwargs.get("closure")
+        if not callable(closure):
+            self._look(optimizer)
+            return None
+
+        def watched() -> Any:  # the gradients are made in the step, by this
+            loss = closure()
+            if not self._seen:
+                self._look(optimizer)
+            return loss
+
+        if len(args) > 1:
+            return (args[0], watched, *args[2:]), kwargs
+        return args, kwargs | {"closure": watched}
+
+    def after(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
+        """Step post-hook. An attached rule is applied in such a hook too, and says when it is."""
+        if self._handle is None:
+            self.end()
+
+    @torch.no_grad()
+    def _look(self, optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is not None and not p.is_complex():
+                    self._seen[p] = _Seen(self._names[p], p.detach().clone())
+                    if self._handle is None and isinstance(optimizer, RuleOptimizer):
+                        self.see(p, *_proposal(optimizer, p, p.grad, group), group)
+
+    def see(self, p: Tensor, u: Tensor, rule: Rule, settings: dict[str, Any]) -> None:
+        """Note what depends on the proposal u, which nobody keeps."""
+        if "eta_in" in rule.hyperparameters:
+            beyond = (settings["eta_in"] * u).abs() > math.atanh(SATURATED)
+            self._seen[p].saturated = beyond.sum()
+        either = u.new_ones(2)
+        either[0] = -1
+        self._seen[p].stuck = (rule(u.new_zeros(2), either, settings) == 0).all()
+
+    @torch.no_grad()
+    def end(self) -> None:
+        """Compare the weights with those before."""
+        if self._over or not self._seen:
+            return
+        for p, seen in self._seen.items():
+            seen.figures = _figures(seen, p.detach())
+            seen.sizes = (seen.before.numel(), 0 if seen.saturated is None else p.numel())
+            seen.before = seen.before.new_empty(0)  # the copy is not needed any more
+        self._over = True
+        self._done(self)
+
+    def result(self) -> Row:
+        """The figures as plain floats, ``{"saturation/all": 0.01, "frozen/all": 0.0, …}``; empty
+        where no step was taken. The one place that waits for the device, once."""
+        if not self._over:
+            return {}
+        figures = [s.figures for s in self._seen.values() if s.figures is not None]
+        values = torch.stack([f.to(figures[0].device) for f in figures]).tolist()
+        rows = [[*s.sizes, *v] for s, v in zip(self._seen.values(), values, strict=True)]
+        result = _row("all", [sum(column) for column in zip(*rows, strict=True)])
+        if self._per_layer:
+            for seen, row in zip(self._seen.values(), rows, strict=True):
+                result |= _row(seen.name, row)
+        return result
+
+
+@contextmanager
+def observe(
+    optimizer: Optimizer, *, model: nn.Module | None = None, per_layer: bool = True
+) -> Iterator[Observation]:
+    """Measure the next step of an optimizer. For that step a copy of the weights is kept; before
+    and after it nothing is, and no hook remains.
+
+    u is not read off the weights, where a saturated tanh leaves no trace of it. For gofau's
+    optimizers it is computed as the step computes it, on a copy of the state of one parameter at a
+    time, so it is exact; an attached rule shows the u that it applies. Where parameters are sharded
+    (FSDP2) all processes must observe the same step.
+
+    Args:
+        optimizer: gofau's, or with an attached rule, or any other.
+        model: for the names. Else the optimizer's ``param_names``, else "group.index".
+        per_layer: also give the figures of each parameter, not of all alone.
+
+    Example:
+        >>> import gofau.optim
+        >>> weight = torch.tensor([1.0, -1.0, 0.0, 2.0], requires_grad=True)
+        >>> optimizer = gofau.optim.SGD([weight], lr=0.1, rule="multiplicative", eta_in=10)
+        >>> weight.grad = torch.tensor([5.0, 0.1, 1.0, -5.0])
+        >>> with observe(optimizer, per_layer=False) as step:
+        ...     optimizer.step()
+        >>> {name: round(value, 3) for name, value in step.result().items()}
+        ... # doctest: +NORMALIZE_WHITESPACE
+        {'saturation/all': 0.5, 'frozen/all': 0.25, 'sign_flips/all': 0.0,
+         'update_ratio/all': 0.091, 'update_rms/all': 0.112}
+    """
+    observation = Observation(optimizer, model, per_layer)
+    hooks = [
+        optimizer.register_step_pre_hook(observation.before),
+        optimizer.register_step_post_hook(observation.after),
+    ]
+    try:
+        yield observation
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _names(optimizer: Optimizer, model: nn.Module | None) -> dict[Tensor, str]:
+    names: dict[Tensor, str] = {}
+    for i, group in enumerate(optimizer.param_groups):
+        for j, p in enumerate(group["params"]):
+            names[p] = group["param_names"][j] if "param_names" in group else f"{i}.{j}"
+    return names if model is None else names | {p: n for n, p in model.named_parameters()}
+
+
+def _proposal(
+    optimizer: RuleOptimizer, p: Tensor, g: Tensor, group: dict[str, Any]
+) -> tuple[Tensor, Rule]:
+    """u as the step that follows will compute it, and the rule that gets it; nothing is changed."""
+    known = optimizer.state.get(p) or {}
+    known = {k: v.clone() if isinstance(v, Tensor) else v for k, v in known.items()}
+    state = optimizer.direction.init(p, group) | known
+    if "zero_start" not in state:
+        state["zero_start"] = all_zero(p)
+    t = step_number(state, group)
+    h = group | optimizer.direction.coefficients(t, group)
+    return propose(optimizer.direction, p, g, state, h), rule_of(state, group)
+
+
+def _figures(seen: _Seen, after: Tensor) -> Tensor:
+    """(saturated, frozen, sign flips, ‖Δθ‖², ‖θ‖²): one small tensor on the parameter's device."""
+    before, none = seen.before, torch.zeros((), device=after.device)
+    wide = torch.promote_types(before.dtype, torch.float32)
+    exact = torch.float32 if after.device.type == "mps" else torch.float64
+    figures = [
+        none if seen.saturated is None else seen.saturated,
+        none if seen.stuck is None else (before == 0).sum() * seen.stuck,
+        (before.sign() * after.sign() < 0).sum(),
+        torch.linalg.vector_norm(after.to(wide) - before.to(wide)).to(exact).square(),
+        torch.linalg.vector_norm(before, dtype=wide).to(exact).square(),
+    ]
+    return torch.stack([_whole(figure).to(exact) for figure in figures])
+
+
+def _whole(figure: Any) -> Tensor:
+    """The figure of a sharded parameter (DTensor), summed over the processes that hold it."""
+    return figure.full_tensor() if hasattr(figure, "full_tensor") else figure
+
+
+def _row(name: str, numbers: list[float]) -> Row:
+    n, tanh, saturated, frozen, flips, change, size = numbers
+
+    def over(a: float, b: float) -> float:
+        return a / b if b else math.nan
+
+    shares = over(saturated, tanh), over(frozen, n), over(flips, n)
+    values = (*shares, math.sqrt(over(change, size)), math.sqrt(over(change, n)))
+    return {f"{metric}/{name}": value for metric, value in zip(METRICS, values, strict=True)}

@@ -1,0 +1,99 @@
+"""The figures of `gofau.optim.diagnostics` every so many steps, in any training loop."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from gofau.optim.diagnostics import Observation, Row
+
+
+class Monitor:
+    """The handle that `monitor` returns: `remove` ends it. Also a context manager.
+
+    Attributes:
+        step: steps that the optimizer has taken; set it when a run is resumed.
+        every: measure each so-manyth step; may be changed at any time.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, make: Callable[[int], Observation], every: int, step: int
+    ) -> None:
+        self.every, self.step, self._make = every, step, make
+        self._now: Observation | None = None
+        self._hooks = [
+            optimizer.register_step_pre_hook(self._before),
+            optimizer.register_step_post_hook(self._after),
+        ]
+
+    def remove(self) -> None:
+        """Take the hooks off. May be repeated."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def __enter__(self) -> "Monitor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> Any:
+        self.step += 1
+        if self.step % self.every:
+            return None
+        self._now = self._make(self.step)
+        return self._now.before(optimizer, args, kwargs)
+
+    def _after(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
+        if self._now is not None:
+            self._now.after(optimizer, args, kwargs)
+            self._now = None
+
+
+def monitor(
+    optimizer: Optimizer,
+    write: Callable[[int, Row], Any],
+    every: int = 100,
+    *,
+    model: nn.Module | None = None,
+    per_layer: bool = True,
+    start: int = 0,
+) -> Monitor:
+    """Measure every so-manyth step of an optimizer and hand the figures to ``write``.
+
+    The training loop need not know: it goes on calling ``optimizer.step()``. Between the measured
+    steps one counter is advanced; in a measured one there is one wait for the device.
+
+    Args:
+        optimizer: gofau's, or with an attached rule, or any other.
+        write: called as ``write(step, row)`` right after a measured step, with the row of
+            `gofau.optim.diagnostics`: flat keys, plain floats, fit for a csv file or wandb.log.
+        every: ≥ 1; the steps every, 2·every, … are measured. Steps that a GradScaler skips do
+            not count.
+        model, per_layer: as in `observe`.
+        start: steps already taken, in a run that is resumed.
+
+    Raises:
+        ValueError: every is not a whole number ≥ 1.
+
+    Example:
+        >>> import torch, gofau.optim
+        >>> model = torch.nn.Linear(2, 2)
+        >>> optimizer = gofau.optim.SGD(model.parameters(), rule="multiplicative")
+        >>> steps = []
+        >>> with monitor(optimizer, lambda step, row: steps.append(step), every=2, model=model):
+        ...     for _ in range(5):
+        ...         optimizer.zero_grad()
+        ...         model(torch.ones(1, 2)).square().sum().backward()
+        ...         optimizer.step()
+        >>> steps
+        [2, 4]
+    """
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise ValueError(f"every must be a whole number ≥ 1, got {every!r}")
+
+    def make(step: int) -> Observation:
+        return Observation(optimizer, model, per_layer, lambda seen: write(step, seen.result()))
+
+    return Monitor(optimizer, make, every, start)

@@ -1,0 +1,1 @@
+"""From run records to frames, tables and figures. Reads records; never runs anything."""

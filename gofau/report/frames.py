@@ -1,0 +1,77 @@
+"""Run records → tidy pandas frames: one row a run, one row an epoch."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gofau.runs import Run, science
+
+KEYS = ["identity", "epoch"]
+
+
+def collect(
+    grid: Iterable[tuple[dict[str, str], dict[str, Any]]],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The records of the runs of a grid.
+
+    Args:
+        grid: what varies and the configuration, for each run (see `gofau.sweeps.grid`).
+
+    Returns:
+        runs: one row a run: identity, state (``pending`` where there is no record: missing runs are
+            shown, not dropped), the scientific configuration flattened to dotted columns, the
+            result, the provenance.
+        curves: one row an epoch of a run: identity and the columns of metrics.csv.
+    """
+    rows, curves = [], []
+    for _, config in grid:
+        run = Run(config)
+        rows.append(_row(run))
+        metrics = run.folder / "metrics.csv"
+        if metrics.exists() and run.finished():
+            with open(metrics, newline="", encoding="utf-8") as f:
+                curves += [{"identity": run.identity, **row} for row in csv.DictReader(f)]
+    frame = pd.DataFrame(curves)
+    numbers = frame.columns.difference(["identity"])
+    frame[numbers] = frame[numbers].apply(pd.to_numeric)
+    return pd.DataFrame(rows), frame
+
+
+def _row(run: Run) -> dict[str, Any]:
+    status = run.status()
+    row = {"identity": run.identity, "state": status["state"]}
+    row |= _flat(science(run.config)) | status.get("result", {})
+    row |= {f"divergence/{k}": v for k, v in status.get("divergence", {}).items()}
+    row |= {key: status.get(key) for key in ("parameters", "classes", "started", "updated")}
+    return row | _flat(status.get("provenance", {}), "provenance.")
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, v in value.items():
+        flat |= _flat(v, f"{prefix}{key}.") if isinstance(v, dict) else {f"{prefix}{key}": v}
+    return flat
+
+
+def save(runs: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> None:
+    """Write ``runs.csv`` and ``curves.csv.gz``: the same bytes for the same records."""
+    folder.mkdir(parents=True, exist_ok=True)
+    runs.to_csv(folder / "runs.csv", index=False, lineterminator="\n")
+    packed = {"method": "gzip", "mtime": 0}
+    curves.to_csv(
+        folder / "curves.csv.gz",
+        index=False,
+        lineterminator="\n",
+        compression=packed,  # type: ignore[arg-type]
+    )
+
+
+def load(folder: Path) -> pd.DataFrame:
+    """The epochs of the runs in a results folder, with what each run was on every row."""
+    runs = pd.read_csv(folder / "runs.csv")
+    curves = pd.read_csv(folder / "curves.csv.gz")
+    what = ["identity", "state", "seed", *(c for c in runs if c.endswith(".name"))]
+    return curves.merge(runs[what], on="identity", validate="many_to_one")

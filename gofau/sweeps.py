@@ -1,0 +1,38 @@
+"""What a sweep consists of: the configuration of each of its runs, without running any."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gofau.config import Config, settle
+
+
+def grid(configs: Path, words: Sequence[str]) -> Iterator[tuple[dict[str, str], Config]]:
+    """The runs that ``python train.py -m WORDS`` would do.
+
+    Args:
+        configs: the folder of configs.
+        words: overrides as typed, sweeps (``seed=0,1``) and experiments with a grid of their own
+            (``hydra.sweeper.params``) among them; a typed sweep replaces the experiment's.
+
+    Yields:
+        What varies, as {key: value}, and the settled configuration.
+    """
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
+        parser = OverridesParser.create()
+        typed = {o.key_or_group: o for o in parser.parse_overrides([*words])}
+        fixed = [o.input_line or "" for o in typed.values() if not o.is_sweep_override()]
+        whole = compose("train", [w for w in fixed if w], return_hydra_config=True)
+        params = [f"{k}={v}" for k, v in (whole.hydra.sweeper.params or {}).items()]
+        swept = {o.key_or_group: o for o in parser.parse_overrides(params)} | typed
+        axes = [[*o.sweep_string_iterator()] for o in swept.values() if o.is_sweep_override()]
+        keys = [key for key, o in swept.items() if o.is_sweep_override()]
+        for values in product(*axes):
+            point = dict(zip(keys, values, strict=True))
+            cell = [f"{key}={value}" for key, value in point.items()]
+            yield point, settle(compose("train", [*fixed, *cell]))

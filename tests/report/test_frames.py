@@ -1,0 +1,105 @@
+"""From records to csv and figures, on records made here."""
+
+import pandas as pd
+import pytest
+
+from gofau.report.__main__ import main
+from gofau.report.curves import draw
+from gofau.report.frames import collect, load, save
+from gofau.report.style import RULE_COLOURS, rule_colour
+from gofau.runs import SECTIONS, Run
+from tests.cli import ROOT
+
+
+def config(folder, rule, optimizer, seed):
+    made = {section: {"name": section} for section in SECTIONS}
+    made |= {"rule": {"name": rule}, "optimizer": {"name": optimizer, "lr": 0.1}}
+    return made | {"seed": seed, "paths": {"runs_dir": str(folder)}}
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """Two rules, two optimizers, three seeds: one run diverged, one is missing, one goes on."""
+    grid = [
+        ({}, config(tmp_path / "runs", rule, optimizer, seed))
+        for rule in ("additive", "hybrid")
+        for optimizer in ("sgd", "adam")
+        for seed in range(3)
+    ]
+    for i, (_, cell) in enumerate(grid[:-1]):
+        run = Run(cell)
+        run.start(parameters=10, provenance={"commit": "abc", "versions": {"torch": "2"}})
+        for epoch in range(1, 4):
+            row = {"epoch": epoch, "train/loss": 1 / (epoch + i), "val/acc": 1 - 0.5 / (epoch + i)}
+            run.append(row)
+        if i == 10:
+            continue
+        more = {"divergence": {"step": 5, "reason": "not finite"}} if i == 3 else {}
+        run.end("diverged" if more else "done", result={"test/acc": 0.9 + i / 1000}, **more)
+    return grid
+
+
+def test_one_row_a_run_and_one_an_epoch_with_nothing_dropped(cells):
+    runs, curves = collect(cells)
+    assert list(runs["state"].value_counts().sort_index().items()) == [
+        ("diverged", 1),
+        ("done", 9),
+        ("pending", 1),
+        ("running", 1),
+    ]
+    assert runs["identity"].is_unique
+    assert runs.loc[3, "divergence/step"] == 5
+    assert runs.loc[4, "test/acc"] == pytest.approx(0.904)
+    assert runs.loc[0, "optimizer.lr"] == 0.1
+    assert runs.loc[0, "provenance.versions.torch"] == "2"
+    assert len(curves) == 10 * 3
+    assert curves["val/acc"].dtype == float
+
+
+def test_what_is_saved_is_the_same_each_time_and_comes_back(cells, tmp_path):
+    for name in ("one", "two"):
+        save(*collect(cells), tmp_path / name)
+    for file in ("runs.csv", "curves.csv.gz"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    back = load(tmp_path / "one")
+    assert len(back) == 30
+    assert set(back["rule.name"]) == {"additive", "hybrid"}
+
+
+def test_a_figure_is_drawn_from_what_was_saved_alone_and_byte_identically(cells, tmp_path):
+    save(*collect(cells), tmp_path / "results")
+    first = {p.suffix: p.read_bytes() for p in draw(tmp_path / "results")}
+    again = {p.suffix: p.read_bytes() for p in draw(tmp_path / "results")}
+    assert first == again
+    assert set(first) == {".svg", ".png"}
+    text = first[".svg"].decode()
+    for rule in ("additive", "hybrid"):
+        assert RULE_COLOURS[rule].lower() in text
+
+
+def test_every_rule_has_a_colour():
+    assert len(set(RULE_COLOURS.values())) == 4
+    assert rule_colour("my_own") == rule_colour("my_own")
+
+
+def test_the_commands(train, monkeypatch, capsys):
+    train("-m", "experiment=smoke_fig3_cifar100_curves", "debug=fast", "optimizer=sgd", "seed=0,1")
+    (train.folder / "configs").symlink_to(ROOT / "configs")
+    main(["collect", "smoke_fig3_cifar100_curves", "debug=fast", "optimizer=sgd", "seed=0,1"])
+    assert "8 runs (8 done)" in capsys.readouterr().out
+    main(["figures"])
+    assert "curves.svg" in capsys.readouterr().out
+    frame = pd.read_csv("results/smoke_fig3_cifar100_curves/runs.csv")
+    assert sorted(set(frame["rule.name"])) == sorted(RULE_COLOURS)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [([], "usage"), (["figure"], "usage"), (["figures", "none"], "holds no curves.csv.gz")],
+)
+def test_bad_words(words, message, tmp_path, monkeypatch):
+    from gofau.errors import UserError
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        main(words)
