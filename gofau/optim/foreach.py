@@ -167,6 +167,10 @@ def _apply(program: Program, op: Operation, known: dict[Value, Any], count: int)
         if whole[0] and not tensors:
             return list(_FOREACH[base](*args))
     rows = [[a[i] if isinstance(a, list) else a for a in args] for i in range(count)]
-    if base == "where":  # the one operator that will not take numbers
-        rows = [[a if isinstance(a, Tensor) else torch.tensor(a) for a in row] for row in rows]
-    return [op.function(*row, **op.options) for row in rows]
+    return [op.function(*map(_accepted, row, op.tensors), **op.options) for row in rows]
+
+
+def _accepted(x: Any, only_tensor: bool) -> Any:
+    """A number as a 0-d tensor where the operator takes nothing else; it does not promote."""
+    number = isinstance(x, (bool, int, float))
+    return torch.tensor(x) if number and only_tensor else x

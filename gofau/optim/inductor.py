@@ -82,8 +82,10 @@ _failed: set[Program] = set()
 
 @functools.cache
 def _compiled_step(program: Program) -> Callable[[dict[str, list[Tensor]], list[Any]], None]:
+    values = _inside(program)
+
     def call(lists: dict[str, list[Tensor]], inside: list[Any]) -> None:
-        execute(program, lists, dict(zip(_inside(program), inside, strict=True)))
+        execute(program, lists, dict(zip(values, inside, strict=True)))
 
     return torch.compile(call, dynamic=False)
 

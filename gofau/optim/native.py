@@ -130,15 +130,15 @@ def _operands(item: Item, buffers: tuple[str, ...]) -> list[Tensor] | None:
     contiguous, dtype, size = p.is_contiguous(), p.dtype, p.numel()
     if not contiguous and not _dense(p):
         return None
-    alike = g.is_contiguous() if contiguous else g.stride() == p.stride()
-    if type(g) in PLAIN and (g.is_neg() or not alike):
-        g = torch.empty_like(p, requires_grad=False).copy_(g)
-    tensors = [p, g, *[state.get(name) for name in buffers]]
-    for x in tensors[1:]:
+    tensors: list[Any] = [p, g, *[state.get(name) for name in buffers]]
+    for i, x in enumerate(tensors):
         if type(x) not in PLAIN or x.dtype != dtype or x.numel() != size or not x.is_cpu:
             return None
-        if not (x.is_contiguous() if contiguous else x.stride() == p.stride()):
-            return None
+        alike = x.is_contiguous() if contiguous else x.stride() == p.stride()
+        if not alike or x.is_neg():  # a gradient for once, a buffer (made of one) for good
+            tensors[i] = torch.empty_like(p, requires_grad=False).copy_(x.view_as(p))
+            if i > 1:
+                state[buffers[i - 2]] = tensors[i]
     count = state.get("step")
     counted = count is None or (count.dtype == torch.float32 and count.is_cpu)
     return tensors if counted else None

@@ -44,13 +44,15 @@ class Value(NamedTuple):
 class Operation:
     """``out = function(*args, **options)``; args are Values and Python numbers.
 
-    ``name`` is that of torch's operator and overload, as in "mul.Tensor".
+    ``name`` is that of torch's operator and overload, as in "mul.Tensor"; ``tensors`` says which of
+    its arguments it takes as tensors only, not as numbers.
     """
 
     name: str
     function: Any
     args: tuple[Any, ...]
     options: dict[str, float]
+    tensors: tuple[bool, ...]
     out: Value
 
 

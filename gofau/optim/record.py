@@ -131,7 +131,9 @@ class _Recorder(TorchDispatchMode):
         name = f"{name}.{func._overloadname}"
         if not out.dim() and any(isinstance(a, Tensor) and a.dim() for a in args):
             raise Unsupported(f"{name}, which makes one number of a tensor")
-        self.program.operations.append(Operation(name, func, values, options, self._new(out)))
+        tensors = tuple(str(a.type) == "Tensor" for a in func._schema.arguments[: len(args)])
+        operation = Operation(name, func, values, options, tensors, self._new(out))
+        self.program.operations.append(operation)
 
     def _new(self, x: Tensor) -> Value:
         if x.dim() and (x.shape != (self.size,) or x.dtype not in (self.dtype, torch.bool)):
