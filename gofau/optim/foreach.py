@@ -15,7 +15,7 @@ from gofau.optim.directions import Direction, Group
 from gofau.optim.program import Operation, Program, Unsupported, Value, log_once, split
 from gofau.optim.record import record
 from gofau.optim.rules import Rule
-from gofau.optim.update import PLAIN, Item
+from gofau.optim.update import PLAIN, Item, exact
 
 _NAMES = "neg abs sqrt rsqrt reciprocal exp expm1 log log1p tanh sigmoid sign"
 _NAMES += " mul add sub div maximum minimum add_ copy_"
@@ -107,7 +107,7 @@ def _values(bucket: Bucket) -> dict[str, Any]:
         numbers = [count.item() for count in counters]
         if min(numbers) == max(numbers):
             return bucket.free | {"t": numbers[0]}
-    return bucket.free | {"t": torch.stack(counters).double()}
+    return bucket.free | {"t": exact(torch.stack(counters))}
 
 
 def scalars(program: Program, values: dict[str, Any]) -> dict[Value, Tensor]:

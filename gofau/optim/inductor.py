@@ -53,16 +53,23 @@ def run(bucket: Bucket) -> None:
 
 
 def _values(bucket: Bucket) -> dict[str, Tensor]:
-    """The program's 0-d inputs on the device: numbers in one copy that nobody waits for, t as a
-    vector always, so that its form does not change when a parameter misses a step."""
+    """The program's 0-d inputs on the device, t as a vector always, so that its form does not
+    change when a parameter misses a step."""
     device = bucket.lists["p"][0].device
     values = {n: x.to(device) for n, x in bucket.free.items() if isinstance(x, Tensor)}
     numbers = {n: float(x) for n, x in bucket.free.items() if n not in values}
-    copied = torch.tensor(list(numbers.values()), dtype=torch.float64).to(device, non_blocking=True)
+    values |= dict(zip(numbers, _copied(tuple(numbers.values()), device), strict=True))
     counters = advance(bucket.items)
     t = torch.stack(counters) if counters else torch.zeros(len(bucket.items))
-    values |= {"t": t.to(device, torch.float64, non_blocking=True)}
-    return values | dict(zip(numbers, copied.unbind(), strict=True))
+    return values | {"t": t.to(device, torch.float64, non_blocking=True)}
+
+
+@functools.lru_cache(maxsize=256)
+def _copied(numbers: tuple[float, ...], device: torch.device) -> tuple[Tensor, ...]:
+    """Numbers as 0-d tensors on the device: one copy that nobody waits for, and none while they
+    stay as they are, so that a CUDA graph can capture a step after a warm-up."""
+    together = torch.tensor(numbers, dtype=torch.float64)
+    return together.to(device, non_blocking=True).unbind()
 
 
 def _each(x: Tensor) -> Tensor | list[Tensor]:

@@ -81,5 +81,10 @@ def step_number(state: State, group: Group) -> Scalar:
     count += 1
     on_device = group["capturable"] or count.device.type != "cpu"
     if on_device or torch.compiler.is_compiling():
-        return count.double() if count.device.type != "mps" else count
+        return exact(count)
     return count.item()
+
+
+def exact(t: Tensor) -> Tensor:
+    """Step numbers in double precision, in which 1 − β^t is to be had; Apple's GPUs know none."""
+    return t if t.device.type == "mps" else t.double()

@@ -90,10 +90,13 @@ def test_foreach_is_the_loop(base, rule, dtype):
     compare(base, RICH[base] | {"rule": rule}, dtype, FOREACH)
 
 
+# Every kernel is a call of the compiler: each case of the fused path has one rule, in turn.
+TURNS = [(base, own, RULES[i % 4], FUSED) for i, (base, own) in enumerate(CASES)]
+TURNS += [(base, own, rule, FOREACH) for base, own in CASES for rule in RULES]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [FOREACH, FUSED], ids=str)
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(("base", "options"), CASES, ids=str)
+@pytest.mark.parametrize(("base", "options", "rule", "path"), TURNS, ids=str)
 def test_every_case_on_every_path(base, options, rule, path):
     compare(
         base, options | {"rule": rule}, torch.float64 if path is FOREACH else torch.float32, path
