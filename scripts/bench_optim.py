@@ -1,199 +1,220 @@
-"""What a step costs: gofau's optimizers beside torch's, on every path.
+"""What a step costs: gofau's optimizers beside torch's, in one run, on this machine.
 
-    python scripts/bench_optim.py [--steps 30] [--out results/bench_optim] [--device cpu]
-
-Each base on the 62 tensors of ResNet18 (11 million elements), on an accelerator also on those of a
-transformer of 350 million. All variants of a base take turns, in an order shuffled each round, so
-that a machine that slows down does so for all: what counts is the ratio to torch's own optimizers,
-the median over rounds of the ratios within a round. Writes ``bench.csv`` and ``bench.md``.
+``make bench`` writes ``results/bench_optim/bench.csv`` and ``bench.md``. Every round steps each
+optimizer once, in turn, so that a machine whose speed drifts drifts for all; a figure is the median
+over the rounds, and ratios are medians of the ratios within a round. On a machine with a GPU the
+same is done there, with the achieved share of the measured copy bandwidth.
 """
 
 import argparse
 import csv
-import math
-import os
-import random
+import gc
 import statistics
+import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import torch
-from bench_report import REFERENCES, Row, report
+from torch import Tensor
+from torch.optim import Optimizer
 
-import gofau.optim as ours
-from gofau.models.resnet18 import resnet18
-from gofau.optim import native
+import gofau.optim
+from gofau.provenance import provenance
 
-BASES: dict[str, tuple[dict[str, Any], int]] = {  # hyperparameters; tensors read and written
-    "SGD": ({"lr": 1e-3, "momentum": 0.9}, 5),
-    "Adagrad": ({"lr": 1e-2}, 5),
-    "RMSprop": ({"lr": 1e-2}, 5),
-    "Adam": ({"lr": 1e-3}, 7),
-    "AdamW": ({"lr": 1e-3}, 7),
+LR = 1e-3
+OWN = {
+    "SGD": {"momentum": 0.9},
+    "Adagrad": {},
+    "RMSprop": {},
+    "Adam": {},
+    "AdamW": {},
 }
-PATHS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "loop": {"foreach": False, "fused": False},
-    "foreach": {"foreach": True},
-    "fused": {"fused": True},
-}
+Make = Callable[[list[Tensor]], Optimizer]
 
 
-def resnet18_shapes() -> list[torch.Size]:
-    with torch.device("meta"):
-        return [p.shape for p in resnet18((3, 32, 32), 10).parameters()]
+def resnet18_shapes() -> list[tuple[int, ...]]:
+    """ResNet18's 62 parameters with a CIFAR stem and 10 classes: 11.17 M elements."""
+    from gofau.models.resnet18 import resnet18
+
+    return [tuple(p.shape) for p in resnet18((3, 32, 32), 10).parameters()]
 
 
-def transformer_shapes() -> list[torch.Size]:
-    """24 blocks of width 1024 with a vocabulary of 50257: 354 million elements in 292 tensors."""
-    d = 1024
-    block = [
-        (3 * d, d),
-        (3 * d,),
-        (d, d),
-        (d,),
-        (4 * d, d),
-        (4 * d,),
-        (d, 4 * d),
-        (d,),
-        *[(d,)] * 4,
-    ]
-    shapes = [(50257, d), (1024, d), *block * 24, (d,), (d,)]
-    return [torch.Size(shape) for shape in shapes]
+def large_shapes() -> list[tuple[int, ...]]:
+    """350 M elements in the shapes of a transformer of 28 layers, for a GPU's bandwidth."""
+    return [(1024, 1024)] * (4 * 28) + [(1024, 4096)] * (2 * 28)
 
 
-def variants(base: str, shapes: list[torch.Size], device: str) -> Iterator[tuple[str, Any]]:
-    """(name, optimizer) of all that take turns; each has weights and gradients of its own."""
-    options, huge = BASES[base][0], sum(math.prod(shape) for shape in shapes) > 1e8
-    for name, flags in PATHS.items():
-        if name == "loop":
-            continue
-        optimizer = made(getattr(torch.optim, base), shapes, device, options | flags)
-        if optimizer is not None:
-            yield f"torch {name}", optimizer
+def contenders(base: str) -> dict[str, Make]:
+    """Optimizers of one base, torch's first: the ratios are to ``torch default``."""
+    torchs, ours = getattr(torch.optim, base), getattr(gofau.optim, base)
+    own = OWN[base]
+    made: dict[str, Make] = {
+        "torch default": lambda p: torchs(p, lr=LR, **own),
+        "torch foreach": lambda p: torchs(p, lr=LR, foreach=True, **own),
+    }
+    if "fused" in torchs([torch.zeros(1, requires_grad=True)]).defaults:
+        made["torch fused"] = lambda p: torchs(p, lr=LR, fused=True, **own)
+    paths = {
+        "": {},
+        " loop": {"foreach": False, "fused": False},
+        " foreach": {"foreach": True},
+        " fused": {"fused": True},
+    }
     for rule in ("additive", "hybrid"):
-        for name, flags in PATHS.items():
-            if huge and (rule, name) not in (("hybrid", "foreach"), ("hybrid", "fused")):
-                continue  # the memory of one device has to hold them all
-            optimizer = made(getattr(ours, base), shapes, device, options | flags | {"rule": rule})
-            yield f"ours {rule} {name}", optimizer
-    for name in () if huge else ("default", "fused"):
-        optimizer = made(getattr(torch.optim, base), shapes, device, options | PATHS[name])
-        if optimizer is not None:
-            ours.attach(optimizer, rule="hybrid")
-            yield f"attach hybrid to torch {name}", optimizer
+        for path, flags in paths.items():
+            made[f"gofau {rule}{path}"] = lambda p, rule=rule, flags=flags: ours(
+                p, lr=LR, rule=rule, **own, **flags
+            )
+    made["torch default + attach hybrid"] = lambda p: attached(torchs(p, lr=LR, **own))
+    return made
 
 
-def made(make: Any, shapes: list[torch.Size], device: str, options: dict[str, Any]) -> Any:
-    """The optimizer with weights and gradients, or None where torch has no such path."""
+def attached(optimizer: Optimizer) -> Optimizer:
+    gofau.optim.attach(optimizer, rule="hybrid")
+    return optimizer
+
+
+def parameters(shapes: list[tuple[int, ...]], device: str) -> list[Tensor]:
     generator = torch.Generator(device).manual_seed(0)
-    params = []
+    made = []
     for shape in shapes:
-        p = torch.empty(shape, device=device).normal_(0, 0.05, generator=generator)
-        p.grad = torch.empty(shape, device=device).normal_(0, 0.01, generator=generator)
-        params.append(p.requires_grad_())
-    try:
-        return make(params, **options)
-    except TypeError:  # RMSprop has no fused
-        return None
+        p = torch.randn(shape, device=device, generator=generator).mul_(0.05).requires_grad_()
+        p.grad = torch.randn(shape, device=device, generator=generator).mul_(1e-3)
+        made.append(p)
+    return made
 
 
-def interleaved(steps: dict[str, Callable[[], Any]], rounds: int, device: str) -> dict[str, list]:
-    """Seconds of every call, round by round; three rounds before them warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    order, shuffle = list(steps), random.Random(0)
-    for i in range(-3, rounds):
-        shuffle.shuffle(order)
-        for name in order:
-            finish(device)
-            start = time.perf_counter()
-            steps[name]()
-            finish(device)
-            if i >= 0:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def finish(device: str) -> None:
-    if device != "cpu":
-        torch.accelerator.synchronize()
-
-
-def copy_bandwidth(device: str, elements: int) -> float:
-    """Bytes per second, read and written, of copying as many elements as a step streams."""
-    a, b = torch.zeros(elements, device=device), torch.zeros(elements, device=device)
-    seconds = interleaved({"copy": lambda: b.copy_(a)}, 20, device)["copy"]
-    return 2 * 4 * elements / statistics.median(seconds)
-
-
-def state_bytes(optimizer: torch.optim.Optimizer) -> int:
-    tensors = [x for state in optimizer.state.values() for x in state.values()]
-    return sum(x.numel() * x.element_size() for x in tensors if isinstance(x, torch.Tensor))
-
-
-def bench(
-    workload: str, shapes: list[torch.Size], base: str, rounds: int, device: str
-) -> list[Row]:
-    """One base on one workload: a row for each variant."""
-    optimizers = dict(variants(base, shapes, device))
-    seconds = interleaved({n: o.step for n, o in optimizers.items()}, rounds, device)
-    elements = sum(math.prod(shape) for shape in shapes)
-    streamed = BASES[base][1] * 4 * elements
-    limit = copy_bandwidth(device, min(streamed // 8, 1 << 28))
+def measure(makes: dict[str, Make], shapes: list, device: str, rounds: int) -> list[dict[str, Any]]:
+    """One row a contender: median ms of a step, ratios, bytes of state."""
+    optimizers = {name: make(parameters(shapes, device)) for name, make in makes.items()}
+    for optimizer in optimizers.values():
+        for _ in range(4):  # first steps make state, compile kernels, fill caches
+            optimizer.step()
+    times: dict[str, list[float]] = {name: [] for name in makes}
+    gc.collect()
+    gc.disable()
+    for _ in range(rounds):
+        for name, optimizer in optimizers.items():
+            times[name].append(seconds(optimizer.step, device))
+    gc.enable()
     rows = []
     for name, optimizer in optimizers.items():
-        median = statistics.median(seconds[name])
-        row: Row = {"workload": workload, "base": base, "variant": name, "ms": median * 1e3}
-        for reference in REFERENCES:
-            ratios = zip(seconds[name], seconds.get(reference, ()), strict=False)
-            row[f"/ {reference}"] = statistics.median([a / b for a, b in ratios] or [math.nan])
-        row["share of copy bandwidth"] = streamed / median / limit
-        row["state bytes"] = state_bytes(optimizer)
-        rows.append(row)
+        row: dict[str, Any] = {"optimizer": name, "ms": statistics.median(times[name]) * 1e3}
+        for other in ("torch default", "torch fused"):
+            if other in times:
+                pairs = zip(times[name], times[other], strict=True)
+                row[f"x {other}"] = statistics.median(a / b for a, b in pairs)
+        rows.append(row | {"state_bytes": state_bytes(optimizer)})
     return rows
 
 
-def compile_seconds() -> tuple[float, float]:
-    """What compiling adds to the first fused step (Adam, hybrid): cold, and from the disk."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, XDG_CACHE_HOME=folder):
-        for _ in range(2):
-            native._kernels.clear()
-            optimizer = made(ours.Adam, [torch.Size([8])], "cpu", {"fused": True})
-            times = [time.perf_counter()]
-            for _ in range(2):
-                optimizer.step()
-                times.append(time.perf_counter())
-            found.append((times[1] - times[0]) - (times[2] - times[1]))
-    return found[0], found[1]
+def seconds(call: Callable[[], Any], device: str) -> float:
+    synchronise = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    synchronise()
+    began = time.perf_counter()
+    call()
+    synchronise()
+    return time.perf_counter() - began
+
+
+def state_bytes(optimizer: Optimizer) -> int:
+    tensors = (
+        x for state in optimizer.state.values() for x in state.values() if isinstance(x, Tensor)
+    )
+    return sum(x.numel() * x.element_size() for x in tensors)
+
+
+def copy_bandwidth(device: str) -> float:
+    """Bytes a second, read and written, of a copy of 1 GB within a GPU's memory."""
+    a, b = torch.zeros(1 << 28, device=device), torch.zeros(1 << 28, device=device)
+    times = [seconds(lambda: b.copy_(a), device) for _ in range(15)]
+    return 2 * a.numel() * a.element_size() / statistics.median(times[3:])
+
+
+def moved_bytes(elements: int, base: str) -> int:
+    """The least that a step must move in float32: gradient read, weights and buffers both ways."""
+    buffers = {"SGD": 1, "Adagrad": 1, "RMSprop": 1, "Adam": 2, "AdamW": 2}[base]
+    return 4 * elements * (1 + 2 * (1 + buffers))
+
+
+def import_ms() -> float:
+    """What ``import gofau.optim`` takes after ``import torch``, in processes of their own."""
+    clock = "time.perf_counter()"
+    code = f"import torch, time; a = {clock}; import gofau.optim; print({clock} - a)"
+    command = [sys.executable, "-c", code]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(7)]
+    return statistics.median(float(run.stdout) for run in runs) * 1e3
+
+
+def benchmark(device: str, rounds: int) -> Iterator[dict[str, Any]]:
+    models, bandwidth = {"resnet18": resnet18_shapes()}, None
+    if device.startswith("cuda"):
+        models["350M"], bandwidth = large_shapes(), copy_bandwidth(device)
+    for model, shapes in models.items():
+        elements = sum(torch.Size(shape).numel() for shape in shapes)
+        for base in OWN:
+            print(f"{device} {model} {base} …", file=sys.stderr, flush=True)
+            for row in measure(contenders(base), shapes, device, rounds):
+                if bandwidth is not None:
+                    achieved = moved_bytes(elements, base) / (row["ms"] / 1e3)
+                    row["copy_share"] = achieved / bandwidth
+                yield {"device": device, "model": model, "base": base} | row
+            gc.collect()
+
+
+def markdown(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
+    """The rows as one table a device, model and base, under what they were measured on."""
+    lines = ["# What a step costs", ""]
+    lines += [f"- {key}: {value}" for key, value in facts.items()]
+    lines += ["", "Medians of interleaved rounds; a ratio is the median of the rounds' ratios."]
+    lines += [
+        "`copy share`: bytes that a step must move at the least, per second, over the rate of"
+    ]
+    lines += ["a plain copy (GPU only). gofau without a flag chooses its path by itself.", ""]
+    key = None
+    for row in rows:
+        if key != (row["device"], row["model"], row["base"]):
+            key = (row["device"], row["model"], row["base"])
+            lines += ["", f"## {row['base']}, {row['model']}, {row['device']}", ""]
+            lines += [
+                "| optimizer | ms | × torch default | × torch fused | copy share | state MB |"
+            ]
+            lines += ["|---|---:|---:|---:|---:|---:|"]
+        fused, share = row.get("x torch fused"), row.get("copy_share")
+        cells = [row["optimizer"], f"{row['ms']:.2f}", f"{row['x torch default']:.2f}"]
+        cells += [
+            "—" if fused is None else f"{fused:.2f}",
+            "—" if share is None else f"{share:.0%}",
+        ]
+        lines.append(f"| {' | '.join(cells)} | {row['state_bytes'] / 1e6:.1f} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--steps", type=int, default=30, help="rounds, each with a step of all")
+    parser = argparse.ArgumentParser(description="What a step costs, ours beside torch's.")
+    parser.add_argument("--rounds", type=int, default=40, help="steps of each optimizer (40)")
     parser.add_argument("--out", type=Path, default=Path("results/bench_optim"))
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    arguments = parser.parse_args()
-    workloads = {"resnet18": resnet18_shapes()}
-    if arguments.device != "cpu":
-        workloads["transformer"] = transformer_shapes()
-    rows = []
-    for workload, shapes in workloads.items():
-        for base in BASES:
-            rows += bench(workload, shapes, base, arguments.steps, arguments.device)
-            print(f"{workload}, {base}: measured", file=sys.stderr)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with open(arguments.out / "bench.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+    parser.add_argument("--device", help="cpu, cuda; both where there is a GPU, unless told")
+    options = parser.parse_args()
+    devices = [options.device] if options.device else ["cpu"]
+    if not options.device and torch.cuda.is_available():
+        devices.append("cuda")
+    found = provenance(devices[-1])
+    facts = {k: found[k] for k in ("command", "commit", "dirty", "cpu", "cpus", "device")}
+    facts |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    facts |= {"rounds": options.rounds, "import gofau.optim after torch": f"{import_ms():.0f} ms"}
+    rows = [row for device in devices for row in benchmark(device, options.rounds)]
+    options.out.mkdir(parents=True, exist_ok=True)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with open(options.out / "bench.csv", "w", newline="", encoding="utf-8") as f:
+        writer = csv.DictWriter(f, fieldnames=[*names, *facts], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
-    text = report(rows, arguments.device, arguments.steps, compile_seconds())
-    (arguments.out / "bench.md").write_text(text, encoding="utf-8")
+        writer.writerows(row | facts for row in rows)
+    text = markdown(rows, facts)
+    (options.out / "bench.md").write_text(text, encoding="utf-8")
     print(text)
 
 
