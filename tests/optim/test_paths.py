@@ -90,9 +90,9 @@ def test_foreach_is_the_loop(base, rule, dtype):
     compare(base, RICH[base] | {"rule": rule}, dtype, FOREACH)
 
 
-# Every kernel is a call of the compiler: each case of the fused path has one rule, in turn.
-TURNS = [(base, own, RULES[i % 4], FUSED) for i, (base, own) in enumerate(CASES)]
-TURNS += [(base, own, rule, FOREACH) for base, own in CASES for rule in RULES]
+# Each case has one rule, in turn: every kernel is a call of the compiler.
+TURNS = [(*case, RULES[i % 4], FUSED) for i, case in enumerate(CASES)]
+TURNS += [(*case, RULES[(i + i // 4) % 4], FOREACH) for i, case in enumerate(CASES)]
 
 
 @pytest.mark.slow
