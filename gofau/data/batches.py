@@ -1,4 +1,4 @@
-"""A split that lives on the device as uint8, and its epochs of normalised float batches."""
+"""A split of uint8 images, and its epochs of normalised float batches, made on the device."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gofau.data.augment import Augment, cut_out, draw, gather_moved
 from gofau.data.images import Images
+from gofau.data.pixels import Resident, Streamed
 from gofau.errors import UserError
 
 # Images counted at once: keeps numpy's int64 copy of the pixels to some tens of megabytes.
@@ -26,12 +27,12 @@ def channel_stats(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]
     >>> channel_stats(Images(np.array([[[[0], [255]]]], np.uint8), np.array([0])))
     ((0.5,), (0.5,))
     """
-    if images.pixels.size == 0:
+    if len(images) == 0 or images.stored.size == 0:
         raise UserError("There are no images to take the mean and standard deviation of.")
-    channels = images.pixels.shape[-1]
+    channels = images.stored.shape[-1]
     counts = np.zeros((channels, 256), dtype=np.int64)
     for start in range(0, len(images), _CHUNK):
-        chunk = images.pixels[start : start + _CHUNK]
+        chunk = images.take(np.arange(start, min(start + _CHUNK, len(images)))).pixels
         for channel in range(channels):
             counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
     mean, std = zip(*map(_moments, counts.tolist()), strict=True)
@@ -46,20 +47,23 @@ def _moments(histogram: list[int]) -> tuple[float, float]:
 
 
 class Batches:
-    """Batches of one split. The whole split is on the device; all that follows is vectorised there.
+    """Batches of one split, made on the device by a few operations on whole batches.
 
     Args:
         images: the split; on the CPU its memory is shared where it can be.
         batch_size: images a batch; the last batch may be short.
-        device: where the pixels live and the batches are made.
+        device: where the batches are made.
         mean, std: of each channel in units of 0..1 (see ``channel_stats``); x = (p/255 − mean)/std.
             A channel that is constant has std 0 and is only centred.
         augment: None for none.
         shuffle: a new order every epoch.
         seed: with the epoch's number it decides order and augmentation, on every device alike.
+        resident: keep all pixels on the device; False sends them batch by batch.
+        share: (rank, processes): of each batch this process gets every so-manyth image.
 
     Raises:
-        UserError: batch_size < 1, seed < 0, or mean or std that do not fit the channels.
+        UserError: batch_size < 1, seed < 0, mean or std that do not fit the channels, or fewer
+            images in a batch than processes.
 
     >>> images = Images(np.zeros((10, 8, 8, 1), np.uint8), np.arange(10))
     >>> batches = Batches(images, batch_size=4, mean=(0.5,), std=(0.25,), shuffle=True)
@@ -78,60 +82,80 @@ class Batches:
         augment: Augment | None = None,
         shuffle: bool = False,
         seed: int = 0,
+        resident: bool = True,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         if not isinstance(batch_size, int) or batch_size < 1:
             raise UserError(f"batch_size is {batch_size!r}; it must be an integer ≥ 1.")
         if seed < 0:
             raise UserError(f"The seed of the batches is {seed}; it must be at least 0.")
-        _check_stats(mean, std, images.pixels.shape[-1])
+        _check_stats(mean, std, images.stored.shape[-1])
         self.batch_size = batch_size
         self.device = torch.device(device)
         self.augment = augment or Augment()
         self.shuffle = shuffle
         self.seed = seed
-        self._pixels = _tensor(images.pixels, self.device)
-        self._labels = _tensor(images.labels, self.device)
+        self.share = share
+        self._size = images.stored.shape[1:3]
+        self._rows = torch.from_numpy(
+            np.arange(len(images)) if images.rows is None else images.rows
+        )
+        self._pixels = (Resident if resident else Streamed)(images.stored, self.device)
+        self._labels = torch.from_numpy(np.array(images.labels)).to(self.device)
         self._mean = self._per_channel([255 * value for value in mean])
         self._scale = self._per_channel([1 / (255 * (value or 1.0)) for value in std])
+        if 0 < self._smallest() < share[1]:
+            raise UserError(
+                f"The smallest batch has {self._smallest()} image(s), fewer than the {share[1]}"
+                " processes: choose another batch size."
+            )
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        return -(-len(self._labels) // self.batch_size)
+        return -(-len(self._rows) // self.batch_size)
 
-    def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one epoch; the same number gives the same batches again.
+    def count(self, batch: int) -> int:
+        """Images in the batch of that number, over all processes."""
+        return min(self.batch_size, len(self._rows) - batch * self.batch_size)
+
+    def _smallest(self) -> int:
+        return self.count(len(self) - 1) if len(self) else 0
+
+    def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of one epoch from number ``start`` on; the same epoch gives the same batches.
 
         Yields:
-            x, float32 of shape (B, C, H, W), normalised, and y, int64 of shape (B,).
+            x, float32 of shape (B, C, H, W), channels last in memory, normalised, and y, int64 of
+            shape (B,).
         """
-        count, height, width, _ = self._pixels.shape
+        count, (rank, processes) = len(self._rows), self.share
         generator = _generator(self.seed, epoch)
         order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
-        order = order.to(self.device)
-        draws = draw(self.augment, count, height, width, generator).to(self.device)
-        for start in range(0, count, self.batch_size):
-            part = slice(start, start + self.batch_size)
-            take = order[part]
+        draws = draw(self.augment, count, *self._size, generator).to(self.device)
+        places = [
+            torch.arange(first + rank, min(first + self.batch_size, count), processes)
+            for first in range(start * self.batch_size, count, self.batch_size)
+        ]
+        picked = self._pixels.pick([self._rows[order[place]] for place in places])
+        for place, (pixels, rows) in zip(places, picked, strict=True):
+            # A range is a slice, which costs nothing; and the numbers of a sample are those of its
+            # place in the epoch, however many processes there are.
+            part = slice(int(place[0]), int(place[-1]) + 1, processes)
             if self.augment.moves:
-                picked = gather_moved(self._pixels, take, draws[part], self.augment.crop)
+                x = self._normalise(gather_moved(pixels, rows, draws[part], self.augment.crop))
             else:
-                picked = self._pixels.index_select(0, take)
-            x = self._normalise(picked)
+                x = self._normalise(pixels.index_select(0, rows))
             if self.augment.cutout:
                 x = cut_out(x, draws[part], self.augment.cutout)
-            yield x, self._labels.index_select(0, take)
+            yield x, self._labels.index_select(0, order[part].to(self.device))
 
     def _normalise(self, picked: Tensor) -> Tensor:
-        x = picked.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        # (B, H, W, C) in memory already is what torch calls channels last.
+        x = picked.permute(0, 3, 1, 2).to(torch.float32)
         return x.sub_(self._mean).mul_(self._scale)
 
     def _per_channel(self, values: list[float]) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
-
-
-def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
-    """Copies only what must be: a memory map of the cache is read-only, which tensors cannot be."""
-    return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
 
 
 def _generator(seed: int, epoch: int) -> torch.Generator:

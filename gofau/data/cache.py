@@ -80,8 +80,10 @@ def _load(entry: Path, key: dict[str, object]) -> ImageData | None:
         # A sum over the bytes costs less than reading them does, and finds what a crash tore.
         if any(_checksum(_file(entry, name)) != meta["crc32"][name] for name in _ARRAYS):
             return None
+        # "c": one copy of the pages for all processes, and a tensor over them is no undefined
+        # behaviour, since what is written (nothing, here) would stay in the process.
         train_pixels, train_labels, test_pixels, test_labels = (
-            np.load(_file(entry, name), mmap_mode="r", allow_pickle=False) for name in _ARRAYS
+            np.load(_file(entry, name), mmap_mode="c", allow_pickle=False) for name in _ARRAYS
         )
         train = Images(train_pixels, np.array(train_labels))
         test = Images(test_pixels, np.array(test_labels))

@@ -11,25 +11,36 @@ from gofau.errors import UserError
 class Images:
     """One split. It may be empty (a validation part of fraction 0 is).
 
+    A part of a split shares the memory of the whole: it is a list of rows of the same array, so
+    that parts, runs and (the array being a memory map of the cache) processes hold one copy.
+
     Args:
-        pixels: uint8, shape (N, H, W, C), C = 1 (gray) or 3 (RGB), 0 black to 255 full. May be a
-            read-only memory map of the cache: copy before writing to it.
+        stored: uint8, shape (M, H, W, C), C = 1 (gray) or 3 (RGB), 0 black to 255 full.
         labels: int64, shape (N,), indices into the data set's classes.
+        rows: int64, shape (N,), which rows of ``stored`` these are; None for all, in order.
 
     >>> images = Images(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
-    >>> len(images), len(images.take(np.array([0, 3])))
-    (5, 2)
+    >>> part = images.take(np.array([0, 3]))
+    >>> len(part), part.stored is images.stored
+    (2, True)
     """
 
-    pixels: np.ndarray
+    stored: np.ndarray
     labels: np.ndarray
+    rows: np.ndarray | None = None
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """uint8, shape (N, H, W, C); a copy where this is a part."""
+        return self.stored if self.rows is None else self.stored[self.rows]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> "Images":
-        """The images at ``indices`` (integers, shape (M,)), copied, in that order."""
-        return Images(np.array(self.pixels[indices]), np.array(self.labels[indices]))
+        """The images at ``indices`` (integers, shape (K,)), in that order; no pixel is copied."""
+        rows = indices if self.rows is None else self.rows[indices]
+        return Images(self.stored, np.array(self.labels[indices]), np.asarray(rows, np.int64))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,12 @@
 """The optimizer that joins a direction, a step size and an update rule."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from gofau.optim.checks import check_group, one_of
 from gofau.optim.directions import Direction, Group
@@ -15,7 +17,7 @@ from gofau.optim.update import Item, all_zero, begin, rule_of
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
 
-class RuleOptimizer(torch.optim.Optimizer):
+class RuleOptimizer(Optimizer):
     """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t): the step all of gofau's optimizers share.
 
     A subclass names its ``direction`` and lists its hyperparameters; everything else is here. The
@@ -44,7 +46,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         for name in param_group.keys() - {"params", "param_names"} - self.defaults.keys():
             if not any(name in rule.hyperparameters for rule in RULES.values()):
                 one_of("a param group's hyperparameter", name, self.defaults)
-        super().add_param_group(param_group)
+        # Unwrapped: torch's decorator would import its whole compiler (seconds) for nothing.
+        inspect.unwrap(Optimizer.add_param_group)(self, param_group)
         try:
             self._check(self.param_groups[-1])
         except (ValueError, RuntimeError):

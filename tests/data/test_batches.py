@@ -43,7 +43,7 @@ def test_normalisation_and_types(make):
         x, torch.from_numpy(expected.transpose(0, 3, 1, 2)).float(), rtol=1e-5, atol=1e-5
     )
     assert (x.dtype, y.dtype) == (torch.float32, torch.int64)
-    assert x.is_contiguous()
+    assert x.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("augment", [None, EVERYTHING])
@@ -135,3 +135,50 @@ def test_a_gpu_sees_the_same_batches(make):
     on_gpu = run(batches_of(images, device="cuda", **settings))
     torch.testing.assert_close(on_gpu[0].cpu(), x)
     assert torch.equal(on_gpu[1].cpu(), y)
+
+
+def test_streamed_pixels_give_the_same_batches(make):
+    images = make.images(np.arange(23)).take(np.arange(3, 23))
+    settings = {"batch_size": 6, "shuffle": True, "augment": EVERYTHING}
+    resident = run(batches_of(images, **settings), 2)
+    streamed = run(batches_of(images, resident=False, **settings), 2)
+    assert torch.equal(resident[0], streamed[0])
+    assert torch.equal(resident[1], streamed[1])
+
+
+def test_an_epoch_can_begin_in_its_middle(make):
+    batches = batches_of(make.images(np.arange(23)), batch_size=6, shuffle=True, augment=EVERYTHING)
+    whole, rest = list(batches.epoch(1)), list(batches.epoch(1, start=2))
+    assert len(rest) == 2
+    for (x, y), (u, v) in zip(whole[2:], rest, strict=True):
+        assert torch.equal(x, u)
+        assert torch.equal(y, v)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_a_batch(make, processes):
+    images = make.images(np.arange(23))
+    settings = {"batch_size": 6, "shuffle": True, "augment": EVERYTHING}
+    whole = list(batches_of(images, **settings).epoch(1))
+    shares = [
+        list(batches_of(images, share=(rank, processes), **settings).epoch(1))
+        for rank in range(processes)
+    ]
+    for i, (x, y) in enumerate(whole):
+        for rank in range(processes):
+            assert torch.equal(shares[rank][i][0], x[rank::processes])
+            assert torch.equal(shares[rank][i][1], y[rank::processes])
+        assert batches_of(images, **settings).count(i) == len(y)
+
+
+def test_a_batch_smaller_than_the_processes_is_refused(make):
+    with pytest.raises(UserError, match="fewer than the 2 processes"):
+        batches_of(make.images(np.arange(7)), batch_size=6, share=(1, 2))
+
+
+def test_a_part_shares_the_memory_of_the_whole(make):
+    images = make.images(np.arange(9))
+    part = images.take(np.array([5, 2, 7])).take(np.array([2, 0]))
+    assert part.stored is images.stored
+    assert (part.pixels == images.pixels[[7, 5]]).all()
+    assert (part.labels == images.labels[[7, 5]]).all()
