@@ -4,7 +4,9 @@ Keys that a constructor does not take, and values an optimizer refuses, are faul
 configuration: a `UserError`.
 """
 
+import functools
 import inspect
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +15,16 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import nn
 
+from gofau.compiling import Compiled, operations, pays
+from gofau.compute import Compute, device_of
 from gofau.data.augment import Augment
 from gofau.data.batches import Batches, channel_stats
 from gofau.data.images import ImageData, Images
 from gofau.data.split import hold_out, subset
+from gofau.distributed import World
 from gofau.errors import UserError
 from gofau.init import initialise
-from gofau.optim import RuleOptimizer
+from gofau.optim import RuleOptimizer, compiler
 from gofau.training import Settings, Trainer, steps_per_epoch
 
 Config = dict[str, Any]
@@ -34,13 +39,12 @@ class Parts:
 
     trainer: Trainer
     test: Batches
-    device: str
     optimizer: RuleOptimizer
     facts: dict[str, Any]
-    """Sizes worth recording: classes, images in each part, parameters."""
+    """Worth recording: classes, images in each part, parameters, how it is computed."""
 
 
-def build(config: Config) -> Parts:
+def build(config: Config, world: World | None = None) -> Parts:
     """Data, model, optimizer and trainer of a configuration that `gofau.config.settle` has checked.
 
     The seed decides the initial weights and the order and augmentation of the batches; the split
@@ -49,17 +53,20 @@ def build(config: Config) -> Parts:
     Raises:
         UserError: data is missing or broken, or a part does not fit another.
     """
-    device = _device(config["trainer"]["device"])
+    world = world or World()
+    device = device_of(config["trainer"]["device"])
     if config["trainer"]["threads"]:
         torch.set_num_threads(config["trainer"]["threads"])
-    data = make("dataset", config["dataset"], without=NOT_THE_DATASETS)
-    images = _parts(config["dataset"], data)
-    train, validation, test = _batches(config, images, device)
+    data, images, stats = _data(json.dumps(config["dataset"], sort_keys=True))
+    train, validation, test = _batches(config, images, stats, device, world)
     torch.manual_seed(config["seed"])
-    model = _model(config, data).to(device)
-    optimizer = _optimizer(config, model)
+    model = _model(config, data)
     settings = Settings(**{key: config["trainer"][key] for key in SETTINGS})
     per_epoch = steps_per_epoch(train, settings)
+    shape = (train.count(0), *data.shape)
+    compute = _compute(config, model, shape, settings.epochs * per_epoch, device, world)
+    model = world.prepare(compute.place(model))
+    optimizer = _optimizer(config, model, device)
     scheduler = make(
         "scheduler",
         config["scheduler"],
@@ -71,41 +78,70 @@ def build(config: Config) -> Parts:
         "classes": len(data.classes),
         "images": {name: len(part) for name, part in images.items()},
         "parameters": sum(p.numel() for p in model.parameters()),
+        "compute": {
+            "precision": compute.precision,
+            "compiled": compute.compiled is not None,
+            "processes": world.size,
+            "threads": torch.get_num_threads(),
+        },
     }
-    trainer = Trainer(model, optimizer, scheduler, train, validation, settings)
-    return Parts(trainer, test, device, optimizer, facts)
+    trainer = Trainer(
+        model, optimizer, scheduler, train, validation, settings, compute=compute, world=world
+    )
+    return Parts(trainer, test, optimizer, facts)
 
 
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as e:
-        raise UserError(f"trainer.device: torch cannot use '{name}' on this machine") from e
-    return name
-
-
-def _parts(config: Config, data: ImageData) -> dict[str, Images]:
+@functools.lru_cache(maxsize=2)
+def _data(dataset: str) -> tuple[ImageData, dict[str, Images], Any]:
+    """The data of a dataset section (as JSON), its parts, and the channels' statistics: read once
+    for all the runs of a sweep that share it."""
+    config = json.loads(dataset)
+    data = make("dataset", config, without=NOT_THE_DATASETS)
     train, validation = hold_out(data.train, config["val_fraction"], config["split_seed"])
     train = subset(train, config["train_size"], config["split_seed"])
-    return {"train": train, "validation": validation, "test": data.test}
+    parts = {"train": train, "validation": validation, "test": data.test}
+    return data, parts, channel_stats(train)
 
 
-def _batches(config: Config, images: dict[str, Images], device: str) -> list[Batches]:
+def _batches(
+    config: Config, images: dict[str, Images], stats: Any, device: torch.device, world: World
+) -> list[Batches]:
     """Training, validation and test batches; all are normalised as the training images need it."""
-    mean, std = channel_stats(images["train"])
-    common = {"mean": mean, "std": std, "device": device}
+    trainer = config["trainer"]
+    limit = trainer["device_data_limit"]
+    size = max(images[part].stored.nbytes for part in ("train", "test"))
+    common = {"mean": stats[0], "std": stats[1], "device": device}
+    common |= {"share": (world.rank, world.size)}
+    # On the CPU the host's memory is the device's: there is nothing to move.
+    common["resident"] = device.type == "cpu" or limit is None or size <= limit * 1e9
     train = Batches(
         images["train"],
-        batch_size=config["trainer"]["batch_size"],
+        batch_size=trainer["batch_size"],
         augment=Augment(**config["dataset"]["augment"]),
         shuffle=True,
         seed=config["seed"],
         **common,
     )
-    size = config["trainer"]["eval_batch_size"]
+    size = trainer["eval_batch_size"]
     return [train, *(Batches(images[k], batch_size=size, **common) for k in ("validation", "test"))]
+
+
+def _compute(
+    config: Config,
+    model: nn.Module,
+    shape: tuple[int, ...],
+    steps: int,
+    device: torch.device,
+    world: World,
+) -> Compute:
+    """``shape`` is that of a whole batch, ``steps`` those of the whole run."""
+    batch, *image = shape
+    wanted = config["trainer"]["compile"]
+    if wanted == "auto":
+        work = steps * batch * operations(model, tuple(image))
+        wanted = world.size == 1 and pays(device, work)
+    compiled = Compiled((batch // world.size, *image)) if wanted else None
+    return Compute(device, config["trainer"]["precision"], compiled)
 
 
 def _model(config: Config, data: ImageData) -> nn.Module:
@@ -115,8 +151,12 @@ def _model(config: Config, data: ImageData) -> nn.Module:
     return model
 
 
-def _optimizer(config: Config, model: nn.Module) -> RuleOptimizer:
+def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
     rule = {key: value for key, value in config["rule"].items() if key != "name"}
+    if device.type == "cpu" and compiler.find() is not None:
+        # A step is taken hundreds of times here, and its kernel is compiled once a machine: that
+        # pays for small models as well, for which the library alone would loop.
+        rule["fused"] = True
     try:
         return make(
             "optimizer",

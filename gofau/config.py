@@ -42,7 +42,11 @@ def optional(check: Check) -> Check:
 
 
 def one_of(*names: str) -> Check:
-    return Check(f"one of {', '.join(names)}", lambda v: v in names)
+    """One of these; true and false are those of YAML."""
+    return Check(
+        f"one of {', '.join(names)}",
+        lambda v: (str(v).lower() if isinstance(v, bool) else v) in names,
+    )
 
 
 def list_of(check: Check) -> Check:
@@ -91,6 +95,9 @@ CHECKS: Mapping[str, Check] = {
     "trainer.limit_batches": optional(whole(1)),
     "trainer.detect_anomaly": FLAG,
     "trainer.device": TEXT,
+    "trainer.precision": one_of("fp32", "bf16", "auto"),
+    "trainer.compile": one_of("true", "false", "auto"),
+    "trainer.device_data_limit": optional(POSITIVE),
     "trainer.threads": optional(whole(1)),
     "trainer.eval_batch_size": whole(1),
     "trainer.diagnostics_every": optional(whole(1)),
@@ -123,6 +130,7 @@ def settle(cfg: DictConfig) -> Config:
             raise UserError(f"{key} must be {check.words}, got {value!r}.{hint}")
     _check_optimizer(config)  # type: ignore[arg-type]
     _pin_archive(config["dataset"])  # type: ignore[arg-type]
+    _pin_precision(config["trainer"])  # type: ignore[arg-type]
     return config  # type: ignore[return-value]
 
 
@@ -132,6 +140,13 @@ def _pin_archive(dataset: Config) -> None:
     if isinstance(names, list):
         here = Path(dataset["data_dir"]).expanduser()
         dataset["archive"] = next((n for n in names if (here / n).exists()), names[0])
+
+
+def _pin_precision(trainer: Config) -> None:
+    """So that a run's identity says in which precision it was."""
+    from gofau.compute import device_of, precision_of
+
+    trainer["precision"] = precision_of(trainer["precision"], device_of(trainer["device"]))
 
 
 def _look_up(config: Any, key: str) -> tuple[bool, Any]:

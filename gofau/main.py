@@ -5,15 +5,18 @@ import traceback
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
 from gofau.build import Parts, build
+from gofau.compute import device_of
 from gofau.config import settle
+from gofau.distributed import join
+from gofau.evaluation import evaluate
 from gofau.optim import monitor
 from gofau.progress import show
 from gofau.provenance import provenance
-from gofau.runs import Run
-from gofau.training import evaluate
+from gofau.runs import FINISHED, Run
 
 
 def run(cfg: DictConfig) -> float:
@@ -28,17 +31,23 @@ def run(cfg: DictConfig) -> float:
         KeyboardInterrupt: after the record says ``interrupted``.
     """
     config = settle(cfg)
-    this = Run(config)
-    if this.finished() and not config["rerun"]:
-        status = this.status()
-        print(
-            f"{this.folder}: {status['state']} already ({_summary(status)}); rerun=true repeats it"
+    world = join(device_of(config["trainer"]["device"]))
+    this = Run(config, writes=world.first)
+    status = world.agree(this.status())
+    if status["state"] in FINISHED and not config["rerun"]:
+        _say(
+            this,
+            f"{status['state']} already ({_summary(status)}); rerun=true repeats it",
         )
         return _objective(status)
-    parts = build(config)
-    this.start(provenance=provenance(parts.device), **parts.facts)
+    parts = build(config, world)
+    device = str(parts.trainer.compute.device)
+    this.start(provenance=provenance(device), **parts.facts)
     try:
-        with _diagnostics(this, parts):
+        with (
+            _diagnostics(this, parts),
+            torch.autograd.set_detect_anomaly(config["trainer"]["detect_anomaly"]),
+        ):
             _train(this, parts)
     except KeyboardInterrupt:
         this.end("interrupted")
@@ -46,36 +55,43 @@ def run(cfg: DictConfig) -> float:
     except Exception as e:
         this.end("failed", error=f"{type(e).__name__}: {e}", traceback=traceback.format_exc())
         raise
-    status = this.status()
-    print(f"{this.folder}: {status['state']} ({_summary(status)})")
+    status = this.said
+    _say(this, f"{status['state']} ({_summary(status)})")
     return _objective(status)
+
+
+def _say(this: Run, text: str) -> None:
+    if this.writes:
+        print(f"{this.folder}: {text}", flush=True)
 
 
 def _train(this: Run, parts: Parts) -> None:
     trainer, began = parts.trainer, time.perf_counter()
     epochs = trainer.settings.epochs
-    images = min(
-        parts.facts["images"]["train"],
-        trainer.steps_per_epoch() * this.config["trainer"]["batch_size"],
-    )
+    kind = this.config["trainer"]["progress"] if this.writes else "none"
     row: dict[str, Any] = {}
-    with show(this.config["trainer"]["progress"], epochs, images) as display:
+    with show(kind, epochs, trainer.images_per_epoch()) as display:
         while trainer.epoch < epochs and trainer.divergence is None:
             row = trainer.run_epoch(display.batch)
             this.append(row)
             display.epoch(row)
     result = {key: value for key, value in row.items() if "/" in key}
     result |= {"epochs": trainer.epoch, "steps": trainer.step}
-    lost = trainer.divergence
-    # The test set is read once, at the end; weights that are NaN have nothing to say about it.
-    whole = lost is None or lost.whole
-    test = evaluate(trainer.model, parts.test) if whole else {"loss": None, "acc": None}
-    result |= {f"test/{key}": value for key, value in test.items()}
+    result |= {f"test/{key}": value for key, value in _test(parts).items()}
     result |= {"seconds": trainer.seconds, "seconds_total": time.perf_counter() - began}
     more: dict[str, Any] = {"rules": parts.optimizer.rule_counts(), "result": result}
+    lost = trainer.divergence
     if lost is not None:
         more["divergence"] = {"step": lost.step, "epoch": lost.epoch, "reason": lost.reason}
     this.end("done" if lost is None else "diverged", **more)
+
+
+def _test(parts: Parts) -> dict[str, float | None]:
+    """The test set is read once, at the end; weights that are NaN have nothing to say about it."""
+    trainer = parts.trainer
+    if trainer.divergence is not None and not trainer.divergence.whole:
+        return {"loss": None, "acc": None}
+    return evaluate(trainer.model, parts.test, trainer.compute, trainer.world)
 
 
 def _diagnostics(this: Run, parts: Parts) -> AbstractContextManager[object]:

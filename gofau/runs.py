@@ -27,8 +27,8 @@ SECTIONS = ("dataset", "model", "init", "optimizer", "rule", "stepsize", "schedu
 NOT_SCIENCE = {
     "dataset": ("data_dir", "cache_dir", "download", "url"),
     "trainer": (
-        *("device", "threads", "eval_batch_size", "progress", "detect_anomaly"),
-        "diagnostics_every",
+        *("device", "threads", "compile", "device_data_limit", "eval_batch_size", "progress"),
+        *("detect_anomaly", "diagnostics_every"),
     ),
 }
 
@@ -75,12 +75,22 @@ def folder_name(config: dict[str, Any]) -> str:
 
 
 class Run:
-    """A run's folder below ``runs_dir``. Nothing is written before `start`."""
+    """A run's folder below ``runs_dir``. Nothing is written before `start`.
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    Args:
+        config: the settled configuration.
+        writes: whether this process keeps the record; of several that train together, one does.
+
+    Attributes:
+        said: what this process has to say about the run, which is what status.json says.
+    """
+
+    def __init__(self, config: dict[str, Any], writes: bool = True) -> None:
         self.config = config
+        self.writes = writes
         self.identity = identity(config)
         self.folder = Path(config["paths"]["runs_dir"]) / folder_name(config)
+        self.said: dict[str, Any] = {}
 
     def status(self) -> dict[str, Any]:
         """What status.json says; ``{"state": "pending"}`` before there is one, or if it is torn."""
@@ -91,16 +101,19 @@ class Run:
 
     def start(self, **more: Any) -> None:
         """Make the folder, write the configuration, begin the metrics anew: state running."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
-        write_whole(self.folder / "config.yaml", text)
-        write_whole(self.folder / "metrics.csv", "")
-        (self.folder / "diagnostics.csv").unlink(missing_ok=True)
-        self._status = {"identity": self.identity, "name": self.folder.name, "started": _now()}
+        if self.writes:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
+            write_whole(self.folder / "config.yaml", text)
+            write_whole(self.folder / "metrics.csv", "")
+            (self.folder / "diagnostics.csv").unlink(missing_ok=True)
+        self.said = {"identity": self.identity, "name": self.folder.name, "started": _now()}
         self.end("running", **more)
 
     def append(self, row: dict[str, Any], name: str = "metrics.csv") -> None:
         """Add one row to a csv file of the run; the first brings the header."""
+        if not self.writes:
+            return
         with open(self.folder / name, "a", newline="", encoding="utf-8") as f:
             writer = csv.DictWriter(f, fieldnames=list(row))
             if f.tell() == 0:
@@ -109,9 +122,10 @@ class Run:
 
     def end(self, state: State, **more: Any) -> None:
         """Replace status.json with this state and what else there is to say."""
-        self._status |= {"state": state, "updated": _now(), **_strict(more)}
-        text = json.dumps(self._status, indent=2, ensure_ascii=False, allow_nan=False)
-        write_whole(self.folder / "status.json", text + "\n")
+        self.said |= {"state": state, "updated": _now(), **_strict(more)}
+        if self.writes:
+            text = json.dumps(self.said, indent=2, ensure_ascii=False, allow_nan=False)
+            write_whole(self.folder / "status.json", text + "\n")
 
 
 def _strict(value: Any) -> Any:

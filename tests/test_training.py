@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
 
-from gofau.training import Settings, Trainer, evaluate, steps_per_epoch
+from gofau.evaluation import evaluate
+from gofau.training import Settings, Trainer, steps_per_epoch
 
 
 class Fixed:
@@ -22,9 +23,12 @@ class Fixed:
     def __len__(self):
         return 3
 
-    def epoch(self, epoch=0):
+    def count(self, batch):
+        return (4, 4, 2)[batch]
+
+    def epoch(self, epoch=0, start=0):
         order = torch.randperm(10, generator=torch.Generator().manual_seed(epoch))
-        for part in order.split(4):
+        for part in order.split(4)[start:]:
             yield self.x[part], self.y[part]
 
 
@@ -32,7 +36,7 @@ class Empty:
     def __len__(self):
         return 0
 
-    def epoch(self, epoch=0):
+    def epoch(self, epoch=0, start=0):
         return iter(())
 
 

@@ -131,7 +131,8 @@ class Batches:
         count, (rank, processes) = len(self._rows), self.share
         generator = _generator(self.seed, epoch)
         order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
-        draws = draw(self.augment, count, *self._size, generator).to(self.device)
+        height, width = self._size
+        draws = draw(self.augment, count, height, width, generator).to(self.device)
         places = [
             torch.arange(first + rank, min(first + self.batch_size, count), processes)
             for first in range(start * self.batch_size, count, self.batch_size)
