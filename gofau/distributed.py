@@ -49,8 +49,7 @@ class World:
         while they are computed (DistributedDataParallel)."""
         if self.size == 1 or not any(p.requires_grad for p in model.parameters()):
             return model
-        # BatchNorm's running statistics are equal already (`synchronised`): nothing to broadcast.
-        return DistributedDataParallel(model, broadcast_buffers=False)
+        return DistributedDataParallel(model)
 
     def prepare(self, model: nn.Module) -> nn.Module:
         """The model with BatchNorm over the whole batch rather than one process's share of it, so

@@ -90,6 +90,11 @@ class _Recorder(TorchDispatchMode):
         self.rational_tanh = rational_tanh
         self.size = size
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # No step is recorded while dynamo traces; shielding it would import it, which takes seconds.
+        return False
+
     def inputs(
         self, tensors: Iterable[str], scalars: Iterable[str]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
