@@ -8,13 +8,29 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import NoReturn
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gofau.errors import UserError, nearest
 
 FULL = "HYDRA_FULL_ERROR"
 TRACEBACKS = os.environ.get(FULL) == "1"
 """Whether the user asked for tracebacks."""
+
+
+def jobs() -> int:
+    """How many runs of a sweep go on at once, where nothing else is said: ``GOFAU_JOBS``, else one
+    per core, else (a GPU, or processes that train together) one."""
+    given = os.environ.get("GOFAU_JOBS", "")
+    if given:
+        if not given.isdigit() or given == "0":
+            raise UserError(f"GOFAU_JOBS must be a whole number ≥ 1, got {given!r}")
+        return int(given)
+    if "TORCHELASTIC_RUN_ID" in os.environ or os.path.exists("/dev/nvidiactl"):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+OmegaConf.register_new_resolver("gofau.jobs", jobs, replace=True)
 
 
 @contextmanager

@@ -144,9 +144,10 @@ def _pin_archive(dataset: Config) -> None:
 
 def _pin_precision(trainer: Config) -> None:
     """So that a run's identity says in which precision it was."""
-    from gofau.compute import device_of, precision_of
+    if trainer["precision"] == "auto":
+        from gofau.compute import best_precision, device_of
 
-    trainer["precision"] = precision_of(trainer["precision"], device_of(trainer["device"]))
+        trainer["precision"] = best_precision(device_of(trainer["device"]))
 
 
 def _look_up(config: Any, key: str) -> tuple[bool, Any]:

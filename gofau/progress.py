@@ -1,5 +1,6 @@
 """What a run shows while it works: a bar with speed and time left, or plain lines elsewhere."""
 
+import multiprocessing
 import sys
 from types import TracebackType
 from typing import Any
@@ -79,8 +80,11 @@ class Bar(Lines):
 
 
 def show(kind: str, epochs: int, images: int) -> Lines:
-    """The display for ``trainer.progress``: auto is a bar in a terminal and lines elsewhere."""
-    if kind == "auto":
+    """The display for ``trainer.progress``: auto is a bar in a terminal, lines elsewhere,
+    and nothing where several runs of a sweep go on at once."""
+    if kind == "auto" and multiprocessing.parent_process() is not None:
+        kind = "none"  # one of several runs at once: their lines would be a jumble
+    elif kind == "auto":
         kind = "bar" if sys.stdout.isatty() else "lines"
     return {"bar": Bar, "lines": Lines, "none": Silent}[kind](epochs, images)
 

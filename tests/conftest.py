@@ -46,3 +46,4 @@ def _own_environment(monkeypatch, cache_home):
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
     for name in [n for n in os.environ if n.startswith("GOFAU_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("GOFAU_JOBS", "1")  # sweeps in this process: no worker to start and import

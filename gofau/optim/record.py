@@ -92,7 +92,7 @@ class _Recorder(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # No step is recorded while dynamo traces; shielding it would import it, which takes seconds.
+        # No step is recorded while dynamo traces; shielding it would import it, for seconds.
         return False
 
     def inputs(

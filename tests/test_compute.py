@@ -1,0 +1,153 @@
+"""Precision, memory format and compilation: what they are, and that they change no result."""
+
+import logging
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from gofau import compiling
+from gofau.compiling import Compiled, operations, pays
+from gofau.compute import Compute, best_precision, device_of
+from gofau.errors import UserError
+from gofau.models.resnet18 import resnet18
+from gofau.models.small_cnn import SmallCNN
+
+X = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(6) % 4
+
+
+def net(seed=0):
+    torch.manual_seed(seed)
+    return SmallCNN((3, 8, 8), 4, width=8)
+
+
+def gradients(model):
+    return [p.grad.clone() for p in model.parameters()]
+
+
+def test_a_device_that_is_not_there():
+    assert device_of("cpu").type == "cpu"
+    with pytest.raises(UserError, match="torch cannot use 'tpu'"):
+        device_of("tpu")
+
+
+def test_several_processes_take_a_gpu_each(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch, "empty", lambda *a, **k: None)
+    assert device_of("cuda") == torch.device("cuda:1")
+    assert device_of("cuda:0") == torch.device("cuda:0")
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [({"amx_bf16": True}, "bf16"), ({"avx512_bf16": True}, "bf16"), ({"avx2": True}, "fp32")],
+)
+def test_auto_is_bf16_where_the_hardware_has_it(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert best_precision(torch.device("cpu")) == expected
+
+
+def test_fp32_is_the_plain_loss():
+    model = net()
+    loss, hits = Compute().loss(model, X, Y, 0.1)
+    logits = model(X)
+    assert loss == cross_entropy(logits, Y, label_smoothing=0.1)
+    assert hits == (logits.argmax(1) == Y).sum()
+
+
+def test_bf16_is_near_and_keeps_float32_weights():
+    model = net()
+    exact, _ = Compute().loss(model, X, Y)
+    compute = Compute(precision="bf16")
+    loss, _ = compute.loss(model, X, Y)
+    assert loss.dtype == compute.logits(model, X).dtype == torch.float32
+    assert loss != exact
+    torch.testing.assert_close(loss, exact, rtol=0.03, atol=0.03)
+    loss.backward()
+    assert {p.grad.dtype for p in model.parameters() if p.grad is not None} == {torch.float32}
+
+
+def test_channels_last_changes_the_order_and_nothing_else():
+    plain, placed = net(), Compute().place(net())
+    weight = placed[0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(weight, plain[0].weight)
+    torch.testing.assert_close(placed(X), plain(X), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_compiled_is_equal_and_made_once_for_all_runs_of_an_architecture(precision):
+    from torch._dynamo.utils import counters
+
+    plain = Compute(precision=precision)
+    compute = Compute(precision=precision, compiled=Compiled(tuple(X.shape)))
+    made = []
+    for seed in (0, 1, 2):
+        one, other = net(seed), net(seed)
+        loss, hits = compute.loss(one, X, Y, 0.1)
+        expected, expected_hits = plain.loss(other, X, Y, 0.1)
+        loss.backward()
+        expected.backward()
+        tolerance = 1e-4 if precision == "fp32" else 0.05
+        torch.testing.assert_close(loss, expected, rtol=tolerance, atol=tolerance)
+        assert precision == "bf16" or hits == expected_hits
+        for p, q in zip(gradients(one), gradients(other), strict=True):
+            torch.testing.assert_close(p, q, rtol=tolerance, atol=10 * tolerance * q.abs().max())
+        made.append(counters["stats"]["unique_graphs"])
+    assert made[0] == made[1] == made[2] > 0
+
+
+def test_other_shapes_and_evaluations_are_not_compiled():
+    compiled = Compiled(tuple(X.shape))
+    assert compiled.takes(X)
+    assert not compiled.takes(X[:2])
+    with torch.no_grad():
+        assert not compiled.takes(X)
+
+
+def test_without_a_compiler_training_goes_on_and_says_so_once(monkeypatch, caplog):
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    def broken(function):
+        def fails(*args):
+            raise BackendCompilerFailed(function, RuntimeError("no C++ compiler"), None)
+
+        return fails
+
+    monkeypatch.setattr(compiling, "_compile", broken)
+    monkeypatch.setattr(compiling, "_broken", set())
+    compute = Compute(compiled=Compiled(tuple(X.shape)))
+    with caplog.at_level(logging.WARNING):
+        first, _ = compute.loss(net(), X, Y)
+        second, _ = compute.loss(net(), X, Y)
+    assert first == second == Compute().loss(net(), X, Y)[0]
+    assert [r.message.split(",")[0] for r in caplog.records] == ["torch.compile does not work here"]
+
+
+def test_an_error_of_the_model_is_not_taken_for_one_of_the_compiler(monkeypatch):
+    def broken(function):
+        return lambda *args: 1 / 0
+
+    monkeypatch.setattr(compiling, "_compile", broken)
+    with pytest.raises(ZeroDivisionError):
+        Compute(compiled=Compiled(tuple(X.shape))).loss(net(), X, Y)
+
+
+def test_operations_are_counted():
+    model = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.Flatten(), nn.Linear(5 * 16, 7))
+    model.train()
+    assert operations(model, (3, 4, 4)) == 6 * (5 * 16 * 27 + 7 * 80)
+    assert model.training
+    # 0.56 GMAC an image: He et al.'s network with a CIFAR stem.
+    assert operations(resnet18((3, 32, 32), 10), (3, 32, 32)) == pytest.approx(3.34e9, rel=0.01)
+
+
+def test_long_runs_compile_and_short_ones_do_not():
+    small = operations(net(), (3, 8, 8))
+    assert not pays(torch.device("cpu"), 10 * 1500 * small)
+    large = operations(resnet18((3, 32, 32), 10), (3, 32, 32))
+    assert pays(torch.device("cpu"), 30 * 45_000 * large)
+    assert not pays(torch.device("meta"), 1e30)
