@@ -1,5 +1,6 @@
 """The command line: what is typed wrong ends in one sentence and exit code 2."""
 
+import math
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from typing import NoReturn
 from omegaconf import DictConfig, OmegaConf
 
 from gofau.errors import UserError, nearest
+from gofau.runs.sweep import begin, note_failure
 
 FULL = "HYDRA_FULL_ERROR"
 TRACEBACKS = os.environ.get(FULL) == "1"
@@ -41,6 +43,7 @@ def one_sentence() -> Iterator[None]:
     Hydra prints its own errors and exits with 1, unless that variable is set: so it is set here,
     and what passes is translated.
     """
+    begin()
     if TRACEBACKS:
         yield
         return
@@ -48,7 +51,7 @@ def one_sentence() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("Interrupted; what was measured is kept. Type the command again to run it.")
+        print("Interrupted; what was done is kept. Type the command again to go on.")
         sys.exit(130)
     except Exception as e:
         sentence = explain(e)
@@ -60,22 +63,41 @@ def one_sentence() -> Iterator[None]:
 
 
 def task(function: Callable[[DictConfig], float]) -> Callable[[DictConfig], float]:
-    """Around the function that ``hydra.main`` calls: a single run's fault ends here, before Hydra
-    adds a line of its own. In a sweep it goes on to Hydra, which runs the others first."""
+    """Around the function that ``hydra.main`` calls: what goes wrong in a single run ends here,
+    before Hydra adds a line of its own; in a sweep it is written down and the others go on."""
 
     @wraps(function)
     def quiet(cfg: DictConfig) -> float:
         try:
             return function(cfg)
-        except UserError as e:
-            from hydra.core.hydra_config import HydraConfig
-            from hydra.types import RunMode
-
-            if HydraConfig.get().mode is not RunMode.RUN or TRACEBACKS:
+        except Exception as e:
+            if TRACEBACKS:
                 raise
-            _fail(_closed(str(e)))
+            if _in_a_sweep():
+                return _note(cfg, e)
+            if isinstance(e, UserError):
+                _fail(_closed(str(e)))
+            raise
 
     return quiet
+
+
+def _in_a_sweep() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    return HydraConfig.get().mode is not RunMode.RUN
+
+
+def _note(cfg: DictConfig, error: Exception) -> float:
+    from hydra.core.hydra_config import HydraConfig
+
+    sentence = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    sentence = _closed(" ".join(sentence.split()))
+    what = " ".join(HydraConfig.get().overrides.task)
+    note_failure(cfg.paths.runs_dir, what, sentence, isinstance(error, UserError))
+    print(f"failed: {what}: {sentence}", file=sys.stderr, flush=True)
+    return math.nan
 
 
 def _fail(sentence: str) -> NoReturn:

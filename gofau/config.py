@@ -66,6 +66,8 @@ TEXT = Check("a text", lambda v: isinstance(v, str) and v != "")
 CHECKS: Mapping[str, Check] = {
     "seed": whole(0),
     "rerun": FLAG,
+    "retry_failed": FLAG,
+    "sweep.minutes": optional(POSITIVE),
     "dataset.val_fraction": SHARE,
     "dataset.test_fraction": INNER_SHARE,
     "dataset.split_seed": whole(0),
@@ -100,6 +102,8 @@ CHECKS: Mapping[str, Check] = {
     "trainer.device_data_limit": optional(POSITIVE),
     "trainer.threads": optional(whole(1)),
     "trainer.eval_batch_size": whole(1),
+    "trainer.checkpoint.epochs": optional(whole(1)),
+    "trainer.checkpoint.seconds": optional(NOT_NEGATIVE),
     "trainer.diagnostics_every": optional(whole(1)),
     "trainer.progress": one_of("auto", "bar", "lines", "none"),
     "logger.name": one_of("csv"),

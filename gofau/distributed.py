@@ -44,6 +44,13 @@ class World:
         dist.broadcast_object_list(box)
         return box[0]
 
+    def all(self, value: Any) -> list[Any]:
+        """Every process's value."""
+        values = [value] * self.size
+        if self.size > 1:
+            dist.all_gather_object(values, value)
+        return values
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """What to call in training instead of ``model``: gradients are averaged over the processes
         while they are computed (DistributedDataParallel)."""

@@ -1,5 +1,7 @@
 """One run from its configuration to its record: what train.py does."""
 
+import math
+import os
 import time
 import traceback
 from contextlib import AbstractContextManager, nullcontext
@@ -11,71 +13,113 @@ from omegaconf import DictConfig
 from gofau.build import Parts, build
 from gofau.compute import device_of
 from gofau.config import settle
-from gofau.distributed import join
+from gofau.distributed import World, join
+from gofau.errors import UserError
 from gofau.evaluation import evaluate
+from gofau.keeper import Keeper, OutOfTime
 from gofau.optim import monitor
 from gofau.progress import show
 from gofau.provenance import provenance
-from gofau.runs import FINISHED, Run
+from gofau.runs import Run
+from gofau.runs.lock import Taken, lock
+from gofau.runs.outcome import finished, objective, say, summary
+from gofau.runs.sweep import deadline
 
 
 def run(cfg: DictConfig) -> float:
-    """Train what ``cfg`` describes, unless its record says that this is done.
+    """Train what ``cfg`` describes, unless its record says that this is done; a run that was
+    interrupted goes on where it was.
 
     Returns:
         The validation accuracy of the last epoch, which is what a sweep may optimise (the test set
-        is for the end); chance level for a run that diverged.
+        is for the end); chance level for a run that diverged; NaN for one that did not end here,
+        because another process is at it or the sweep's time is over.
 
     Raises:
         UserError: the configuration has a fault; no run folder is made.
-        KeyboardInterrupt: after the record says ``interrupted``.
+        KeyboardInterrupt, SystemExit: after a signal; the record says ``interrupted``.
     """
     config = settle(cfg)
     world = join(device_of(config["trainer"]["device"]))
     this = Run(config, writes=world.first)
-    status = world.agree(this.status())
-    if status["state"] in FINISHED and not config["rerun"]:
-        _say(
-            this,
-            f"{status['state']} already ({_summary(status)}); rerun=true repeats it",
-        )
-        return _objective(status)
-    parts = build(config, world)
-    device = str(parts.trainer.compute.device)
-    this.start(provenance=provenance(device), **parts.facts)
+    found = world.agree(finished(this))
+    if found is not None:
+        return found
     try:
-        with (
-            _diagnostics(this, parts),
-            torch.autograd.set_detect_anomaly(config["trainer"]["detect_anomaly"]),
-        ):
-            _train(this, parts)
-    except KeyboardInterrupt:
-        this.end("interrupted")
-        raise
+        with lock(this.folder / "lock") if world.first else nullcontext():
+            # Another process may have ended it between the first look and the lock.
+            found = world.agree(finished(this, quiet=True))
+            return _carry_out(this, config, world) if found is None else found
+    except Taken as e:
+        say(this, f"{e} is at it: left alone")
+        return math.nan
+    except OSError as e:
+        if e.filename is None or not os.fspath(e.filename).startswith(str(this.folder)):
+            raise
+        raise UserError(f"{this.folder} cannot be written: {e.strerror}") from e
+
+
+def _carry_out(this: Run, config: dict[str, Any], world: World) -> float:
+    until = deadline(config["sweep"]["minutes"])
+    if until is not None and time.time() > until:
+        say(this, "the sweep's time is over: left for the next time")
+        return math.nan
+    parts = build(config, world)
+    keeper = _keeper(this, parts, until)
+    if config["rerun"]:
+        keeper.remove()
+    try:
+        resumed = keeper.resume()
+        trainer = parts.trainer
+        facts = {"provenance": provenance(str(trainer.compute.device)), **parts.facts}
+        this.start(trainer.epoch, trainer.step if resumed else 0, **facts)
+        with keeper.signals, _diagnostics(this, parts), _anomalies(config):
+            _train(this, parts, keeper)
+    except OutOfTime:
+        say(this, f"interrupted at step {parts.trainer.step}: the sweep's time is over")
+        return math.nan
     except Exception as e:
-        this.end("failed", error=f"{type(e).__name__}: {e}", traceback=traceback.format_exc())
+        if not isinstance(e, UserError) and this.said:
+            error = {"error": f"{type(e).__name__}: {e}", "traceback": traceback.format_exc()}
+            this.end("failed", **error)
         raise
-    status = this.said
-    _say(this, f"{status['state']} ({_summary(status)})")
-    return _objective(status)
+    except (KeyboardInterrupt, SystemExit):
+        if this.said:
+            this.end("interrupted")
+        raise
+    say(this, f"{this.said['state']} ({summary(this.said)})")
+    return objective(this.said)
 
 
-def _say(this: Run, text: str) -> None:
-    if this.writes:
-        print(f"{this.folder}: {text}", flush=True)
+def _keeper(this: Run, parts: Parts, until: float | None) -> Keeper:
+    every = this.config["trainer"]["checkpoint"]
+    return Keeper(
+        parts.trainer,
+        this.folder / "checkpoints",
+        this.identity,
+        every_epochs=every["epochs"],
+        every_seconds=every["seconds"],
+        deadline=until,
+        pause=lambda stopping: this.end("interrupted" if stopping else "running"),
+    )
 
 
-def _train(this: Run, parts: Parts) -> None:
+def _train(this: Run, parts: Parts, keeper: Keeper) -> None:
     trainer, began = parts.trainer, time.perf_counter()
-    epochs = trainer.settings.epochs
+    epochs, images = trainer.settings.epochs, trainer.images_per_epoch()
     kind = this.config["trainer"]["progress"] if this.writes else "none"
-    row: dict[str, Any] = {}
-    with show(kind, epochs, trainer.images_per_epoch()) as display:
+    with show(kind, epochs, images, done=trainer.images_done()) as display:
+
+        def after_batch(count: int) -> None:
+            display.batch(count)
+            keeper.batch()
+
         while trainer.epoch < epochs and trainer.divergence is None:
-            row = trainer.run_epoch(display.batch)
+            row = trainer.run_epoch(after_batch)
             this.append(row)
             display.epoch(row)
-    result = {key: value for key, value in row.items() if "/" in key}
+            keeper.epoch()
+    result = {key: value for key, value in trainer.row.items() if "/" in key}
     result |= {"epochs": trainer.epoch, "steps": trainer.step}
     result |= {f"test/{key}": value for key, value in _test(parts).items()}
     result |= {"seconds": trainer.seconds, "seconds_total": time.perf_counter() - began}
@@ -84,6 +128,7 @@ def _train(this: Run, parts: Parts) -> None:
     if lost is not None:
         more["divergence"] = {"step": lost.step, "epoch": lost.epoch, "reason": lost.reason}
     this.end("done" if lost is None else "diverged", **more)
+    keeper.remove()
 
 
 def _test(parts: Parts) -> dict[str, float | None]:
@@ -103,20 +148,8 @@ def _diagnostics(this: Run, parts: Parts) -> AbstractContextManager[object]:
     def write(step: int, row: dict[str, float]) -> None:
         this.append({"step": step} | row, "diagnostics.csv")
 
-    return monitor(parts.optimizer, write, every, per_layer=False)
+    return monitor(parts.optimizer, write, every, per_layer=False, start=parts.trainer.step)
 
 
-def _objective(status: dict[str, Any]) -> float:
-    accuracy = status["result"].get("val/acc")
-    if status["state"] == "diverged" or accuracy is None:
-        return 1 / status["classes"]
-    return accuracy
-
-
-def _summary(status: dict[str, Any]) -> str:
-    accuracy = status["result"].get("test/acc")
-    parts = [] if accuracy is None else [f"test accuracy {accuracy:.2%}"]
-    if "divergence" in status:
-        lost = status["divergence"]
-        parts.append(f"step {lost['step']}: {lost['reason']}")
-    return ", ".join([*parts, f"{status['result']['seconds']:.1f} s of training"])
+def _anomalies(config: dict[str, Any]) -> AbstractContextManager[object]:
+    return torch.autograd.set_detect_anomaly(config["trainer"]["detect_anomaly"])

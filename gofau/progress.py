@@ -15,11 +15,13 @@ class Lines:
     Args:
         epochs: how many there will be.
         images: training images an epoch.
+        done: images that an earlier start of the run has trained on.
     """
 
-    def __init__(self, epochs: int, images: int) -> None:
+    def __init__(self, epochs: int, images: int, done: int = 0) -> None:
         self.epochs = epochs
         self.images = images
+        self.done = done
 
     def __enter__(self) -> "Lines":
         return self
@@ -64,7 +66,8 @@ class Bar(Lines):
             transient=True,
         )
         self.progress.start()
-        self.task = self.progress.add_task("training", total=self.epochs * self.images, speed="")
+        total = self.epochs * self.images
+        self.task = self.progress.add_task("training", total=total, completed=self.done, speed="")
         return self
 
     def __exit__(self, kind: type | None, value: object, trace: TracebackType | None) -> None:
@@ -79,14 +82,14 @@ class Bar(Lines):
         self.progress.console.print(self.text(row), highlight=False)
 
 
-def show(kind: str, epochs: int, images: int) -> Lines:
+def show(kind: str, epochs: int, images: int, done: int = 0) -> Lines:
     """The display for ``trainer.progress``: auto is a bar in a terminal, lines elsewhere,
     and nothing where several runs of a sweep go on at once."""
     if kind == "auto" and multiprocessing.parent_process() is not None:
         kind = "none"  # one of several runs at once: their lines would be a jumble
     elif kind == "auto":
         kind = "bar" if sys.stdout.isatty() else "lines"
-    return {"bar": Bar, "lines": Lines, "none": Silent}[kind](epochs, images)
+    return {"bar": Bar, "lines": Lines, "none": Silent}[kind](epochs, images, done)
 
 
 def _score(row: dict[str, Any], part: str) -> str:

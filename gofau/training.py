@@ -92,6 +92,7 @@ class Trainer:
         self.seconds = 0.0
         self.start_loss: float | None = None
         self.divergence: Divergence | None = None
+        self.row: dict[str, Any] = {}  # what the last whole epoch returned
         self._losses: list[Tensor] = []  # of this epoch, summed over the images of a batch
         self._hits: list[Tensor] = []
         self._epoch_seconds = 0.0
@@ -103,6 +104,11 @@ class Trainer:
     def images_per_epoch(self) -> int:
         """Over all processes."""
         return sum(self.train.count(batch) for batch in range(self.steps_per_epoch()))
+
+    def images_done(self) -> int:
+        """So far, over all epochs."""
+        now = sum(self.train.count(batch) for batch in range(self.batch))
+        return self.epoch * self.images_per_epoch() + now
 
     def run_epoch(self, on_batch: Callable[[int], None] = lambda images: None) -> dict[str, Any]:
         """Train to the end of the epoch, evaluate on the validation part, return a row of metrics.
@@ -137,7 +143,8 @@ class Trainer:
         row |= {f"val/{key}": value for key, value in found.items()}
         speed = images / self._epoch_seconds
         self.batch, self._losses, self._hits, self._epoch_seconds = 0, [], [], 0.0
-        return row | {"seconds": self.seconds, "images_per_second": speed}
+        self.row = row | {"seconds": self.seconds, "images_per_second": speed}
+        return self.row
 
     def _one_step(self, x: Tensor, y: Tensor, images: int) -> None:
         loss, hits = self.compute.loss(self.network, x, y, self.settings.label_smoothing)
@@ -188,7 +195,8 @@ class Trainer:
                 self.divergence = Divergence(self.step, self.epoch, reason, whole)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that going on needs, weights and schedule included: tensors and plain values."""
+        """All that going on needs, weights and schedule included: tensors and plain values. Of
+        processes that train together, all must take it at the same step."""
         if self.batch:
             self._tick()
         progress = {name: getattr(self, name) for name in _PROGRESS}
@@ -198,8 +206,8 @@ class Trainer:
             "scheduler": self.scheduler.state_dict(),
             "progress": progress | {"_last_lr": float(self._last_lr)},
             "sums": {
-                "losses": torch.stack(self._losses) if self._losses else torch.zeros(0),
-                "hits": torch.stack(self._hits) if self._hits else torch.zeros(0, dtype=torch.long),
+                name: self.world.sum(torch.stack(sums)) if sums else torch.zeros(0)
+                for name, sums in (("losses", self._losses), ("hits", self._hits))
             },
             "divergence": None if self.divergence is None else asdict(self.divergence),
         }
@@ -211,14 +219,16 @@ class Trainer:
         self.scheduler.load_state_dict(state["scheduler"])
         for name in (*_PROGRESS, "_last_lr"):
             setattr(self, name, state["progress"][name])
+        # They are sums over all processes: the first has them, the others begin with nothing.
         self._losses, self._hits = (
-            [*state["sums"][k].to(self.compute.device)] for k in ("losses", "hits")
+            [*(state["sums"][name].to(self.compute.device) * int(self.world.first))]
+            for name in ("losses", "hits")
         )
         lost = state["divergence"]
         self.divergence = None if lost is None else Divergence(**lost)
 
 
-_PROGRESS = ("epoch", "batch", "step", "seconds", "_epoch_seconds", "start_loss")
+_PROGRESS = ("epoch", "batch", "step", "seconds", "_epoch_seconds", "start_loss", "row")
 
 
 def steps_per_epoch(train: Source, settings: Settings) -> int:

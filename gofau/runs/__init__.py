@@ -1,0 +1,18 @@
+"""What a run is: its identity, its folder, its record, its lock. Nothing here needs torch."""
+
+from gofau.runs.files import write_whole
+from gofau.runs.identity import SECTIONS, folder_name, identity, science
+from gofau.runs.record import FINISHED, STATES, Run, State, read_status
+
+__all__ = [
+    "FINISHED",
+    "SECTIONS",
+    "STATES",
+    "Run",
+    "State",
+    "folder_name",
+    "identity",
+    "read_status",
+    "science",
+    "write_whole",
+]

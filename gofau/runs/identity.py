@@ -1,0 +1,59 @@
+"""What a run is: a hash of its scientific configuration, after which its folder is named.
+
+The same command always means the same folder, so typing it again returns what is there, or goes on.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+SECTIONS = ("dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler", "trainer")
+NOT_SCIENCE = {
+    "dataset": ("data_dir", "cache_dir", "download", "url"),
+    "trainer": (
+        *("device", "threads", "compile", "device_data_limit", "eval_batch_size", "progress"),
+        *("detect_anomaly", "diagnostics_every", "checkpoint"),
+    ),
+}
+
+
+def science(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a configuration that says what is measured: no paths, no logger, no device, no
+    import names (``_target_``). Numbers are floats, so that 1 and 1.0 are one run."""
+    kept = {
+        section: {
+            key: value
+            for key, value in config[section].items()
+            if not key.startswith("_") and key not in NOT_SCIENCE.get(section, ())
+        }
+        for section in SECTIONS
+    }
+    for key in {"path", "archive"} & kept["dataset"].keys():
+        # The same archive is the same data wherever it lies, and unpacked as well.
+        kept["dataset"][key] = Path(kept["dataset"][key]).name.removesuffix(".zip")
+    return _plain(kept | {"seed": config["seed"]})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def identity(config: dict[str, Any]) -> str:
+    """Ten hexadecimal digits of the hash of `science`.
+
+    >>> len(identity({s: {"name": "x"} for s in SECTIONS} | {"seed": 0}))
+    10
+    """
+    text = json.dumps(science(config), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def folder_name(config: dict[str, Any]) -> str:
+    """``<readable>-<identity>``, such as ``digits-small_cnn-sgd-hybrid-s0-1f2e3d4c5b``."""
+    names = [config[section]["name"] for section in ("dataset", "model", "optimizer", "rule")]
+    return "-".join([*names, f"s{config['seed']}", identity(config)])

@@ -1,0 +1,206 @@
+"""One process a run: a lock file that works on network file systems, and outlives no process.
+
+The file is put in place with link(2), which is atomic on NFS too, and says who holds it. On the
+same machine a lock is stale when its process is gone; from elsewhere, when its holder has not
+touched it for `SILENCE`, by the clock of the file system that holds the file.
+"""
+
+import json
+import os
+import platform
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+HEARTBEAT = 15.0
+"""Seconds between touches by the holder."""
+SILENCE = 120.0
+"""Seconds after which a holder on another machine is taken for dead."""
+
+
+class Taken(Exception):
+    """Somebody else is at the run; the text says who."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock.
+
+    Args:
+        host: name of the machine, for people.
+        machine: its boot and process namespace: within it process numbers mean something.
+        pid, born: the process, and its time of birth in clock ticks, since numbers come again.
+        token: of this one taking of the lock.
+    """
+
+    host: str
+    machine: str
+    pid: int
+    born: str
+    token: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+def me() -> Holder:
+    """This process, as a new holder."""
+    pid = os.getpid()
+    return Holder(platform.node(), _machine(), pid, _born(pid) or "", uuid.uuid4().hex)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[Holder]:
+    """Hold ``path`` while the block runs.
+
+    Raises:
+        Taken: a living process holds it.
+        OSError: the folder cannot be written.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "lock"
+    >>> with lock(path) as holder:
+    ...     holder.pid == os.getpid(), path.exists()
+    (True, True)
+    >>> path.exists()
+    False
+    """
+    holder = me()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not _place(path, holder):
+        _take_over(path, holder)
+    stop = threading.Event()
+    beat = threading.Thread(target=_beat, args=(path, stop), daemon=True)
+    beat.start()
+    try:
+        yield holder
+    finally:
+        stop.set()
+        beat.join()
+        if _read(path) == holder:
+            path.unlink(missing_ok=True)
+
+
+def holder_of(path: Path) -> Holder | None:
+    """The living holder of a lock; None where there is none."""
+    holder = _read(path)
+    return None if holder is None or _is_stale(path, holder) else holder
+
+
+def _place(path: Path, holder: Holder) -> bool:
+    """Put the lock there; False if there is one."""
+    mine = path.with_name(f".{path.name}.{holder.token}")
+    mine.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+    try:
+        os.link(mine, path)
+    except FileExistsError:
+        return False
+    except PermissionError:  # a file system without links: exclusive creation is the next best
+        return _create(path, holder)
+    finally:
+        mine.unlink(missing_ok=True)
+    return True
+
+
+def _create(path: Path, holder: Holder) -> bool:
+    try:
+        with open(path, "x", encoding="utf-8") as f:
+            f.write(json.dumps(asdict(holder)))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _take_over(path: Path, holder: Holder) -> None:
+    """Replace a stale lock. Two who find it stale must not both do so: the one that holds a second
+    lock judges again, and removes it."""
+    guard = path.with_name(f"{path.name}.takeover")
+    found = _read(path)
+    if found is not None and not _is_stale(path, found):
+        raise Taken(str(found))
+    if not _place(guard, holder):
+        other = _read(guard)
+        if other is None or not _is_stale(guard, other):
+            raise Taken(str(other or "another process"))
+        guard.unlink(missing_ok=True)  # its owner died within the few lines below
+        raise Taken(f"{other}, which died while taking over: try again")
+    try:
+        found = _read(path)
+        if found is not None and not _is_stale(path, found):
+            raise Taken(str(found))
+        path.unlink(missing_ok=True)
+        if not _place(path, holder):
+            raise Taken(str(_read(path) or "another process"))
+    finally:
+        guard.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Holder | None:
+    """None where there is no lock; a lock that cannot be read is nobody's."""
+    try:
+        return Holder(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError):
+        return Holder("?", "?", 0, "", "")
+
+
+def _is_stale(path: Path, holder: Holder) -> bool:
+    if holder.machine == _machine():
+        born = _born(holder.pid)
+        return born is None or born != holder.born
+    return _age(path) > SILENCE
+
+
+def _age(path: Path) -> float:
+    """Seconds since the lock was touched, by the file system's own clock: machines disagree."""
+    probe = path.with_name(f".{path.name}.now-{uuid.uuid4().hex}")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime
+    except OSError:
+        return 0.0
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _beat(path: Path, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT):
+        try:
+            os.utime(path)
+        except OSError:  # the file system is away, or the folder was removed: nothing to do
+            continue
+
+
+def _machine() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return f"{platform.node()}/{os.name}"
+
+
+def _born(pid: int) -> str | None:
+    """When a process began; None when it is not there (a zombie is not)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None if Path("/proc/self/stat").exists() else _signalled(pid)
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _signalled(pid: int) -> str | None:
+    """Without /proc: only whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return ""

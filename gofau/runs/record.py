@@ -1,0 +1,94 @@
+"""A run's folder and what stands in it:
+
+config.yaml    the resolved configuration
+metrics.csv    one row an epoch, written as the epoch ends
+diagnostics.csv  what the rule does to the weights, where that was asked for
+status.json    state, result, provenance; replaced whole, never half-written
+checkpoints/   where to go on from, of a run that is not done (`gofau.checkpoint`)
+lock           who is at it (`gofau.runs.lock`)
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from gofau.runs.files import append_row, keep_rows, to_json, write_whole
+from gofau.runs.identity import folder_name, identity
+
+State = Literal["pending", "running", "done", "diverged", "failed", "interrupted"]
+STATES: tuple[State, ...] = ("done", "diverged", "running", "interrupted", "failed", "pending")
+FINISHED: tuple[State, ...] = ("done", "diverged")
+
+
+class Run:
+    """A run's folder below ``runs_dir``. Nothing is written before `start`.
+
+    Args:
+        config: the settled configuration.
+        writes: whether this process keeps the record; of several that train together, one does.
+
+    Attributes:
+        said: what this process has to say about the run, which is what status.json says.
+    """
+
+    def __init__(self, config: dict[str, Any], writes: bool = True) -> None:
+        self.config = config
+        self.writes = writes
+        self.identity = identity(config)
+        self.folder = Path(config["paths"]["runs_dir"]) / folder_name(config)
+        self.said: dict[str, Any] = {}
+
+    def status(self) -> dict[str, Any]:
+        """What status.json says; ``{"state": "pending"}`` before there is one, or if it is torn."""
+        return read_status(self.folder)
+
+    def finished(self) -> bool:
+        return self.status()["state"] in FINISHED
+
+    def start(self, epoch: int = 0, step: int = 0, **more: Any) -> None:
+        """Make the folder, write the configuration: state running.
+
+        Args:
+            epoch, step: where the run goes on from; rows of the metrics beyond that are dropped.
+            more: for the status.
+        """
+        if self.writes:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
+            write_whole(self.folder / "config.yaml", text)
+            keep_rows(self.folder / "metrics.csv", "epoch", epoch)
+            keep_rows(self.folder / "diagnostics.csv", "step", step)
+        before = self.status()
+        started = before.get("started") if step else None
+        starts = before.get("starts", 1) + 1 if step else 1
+        self.said = {"identity": self.identity, "name": self.folder.name}
+        self.said |= {"started": started or _now(), "starts": starts}
+        self.end("running", **more)
+
+    def append(self, row: dict[str, Any], name: str = "metrics.csv") -> None:
+        """Add one row to a csv file of the run; the first brings the header."""
+        if self.writes:
+            append_row(self.folder / name, row)
+
+    def end(self, state: State, **more: Any) -> None:
+        """Replace status.json with this state and what else there is to say."""
+        self.said |= {"state": state, "updated": _now(), **more}
+        if self.writes:
+            write_whole(self.folder / "status.json", to_json(self.said))
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """The status of the run in ``folder``; ``{"state": "pending"}`` where there is none to read."""
+    try:
+        status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"state": "pending"}
+    whole = isinstance(status, dict) and status.get("state") in STATES
+    return status if whole else {"state": "pending"}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
