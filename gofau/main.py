@@ -4,7 +4,7 @@ import math
 import os
 import time
 import traceback
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -57,6 +57,9 @@ def run(cfg: DictConfig) -> float:
         if e.filename is None or not os.fspath(e.filename).startswith(str(this.folder)):
             raise
         raise UserError(f"{this.folder} cannot be written: {e.strerror}") from e
+    finally:
+        with suppress(OSError):  # nothing but the lock was in it: the configuration has a fault
+            this.folder.rmdir()
 
 
 def _carry_out(this: Run, config: dict[str, Any], world: World) -> float:

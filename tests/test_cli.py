@@ -223,8 +223,37 @@ def test_bad_combinations(train, words, message):
 def test_in_a_sweep_the_other_runs_are_done_first(train):
     code, _, err = train("-m", *QUICK, "rule.alpha=7,0.5")
     assert code == 2
-    assert "error: rule.alpha must be in [0, 1], got 7." in err.splitlines()
-    assert len(train.runs()) == 1
+    assert err.splitlines()[-2] == "1 run(s) of this sweep failed:"
+    assert err.splitlines()[-1].endswith("rule.alpha=7: rule.alpha must be in [0, 1], got 7.")
+    assert [train.status(folder)["state"] for folder in train.runs()] == ["done"]
+
+
+def test_a_run_that_fails_leaves_its_traceback_and_the_others_go_on(train, monkeypatch):
+    import gofau.main as module
+
+    evaluate = module.evaluate
+
+    def broken(model, *rest):
+        if model[1].out_features == 17:
+            raise RuntimeError("the machine is on fire")
+        return evaluate(model, *rest)
+
+    sweep = ["-m", *QUICK[:-1], "model.hidden=[17],[16]"]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "evaluate", broken)
+        code, _, err = train(*sweep)
+    assert code == 1
+    assert "RuntimeError: the machine is on fire." in err.splitlines()[-1]
+    states = sorted((train.status(f)["state"], f) for f in train.runs())
+    assert [state for state, _ in states] == ["done", "failed"]
+    status = train.status(states[1][1])
+    assert "the machine is on fire" in status["traceback"]
+    code, out, _ = train(*sweep, "retry_failed=false")
+    assert "failed before" in out
+    assert "done already" in out
+    code, out, err = train(*sweep)
+    assert (code, err) == (0, "")
+    assert {train.status(f)["state"] for f in train.runs()} == {"done"}
 
 
 @pytest.mark.slow

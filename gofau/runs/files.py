@@ -64,7 +64,9 @@ def keep_rows(path: Path, column: str, last: int) -> None:
         row = dict(zip(next(csv.reader(lines[:1])), next(csv.reader([line])), strict=False))
         if line.endswith("\n") and row.get(column, "").isdigit() and int(row[column]) <= last:
             kept.append(line)
-    if kept != lines:
+    if len(kept) < 2:
+        path.unlink()
+    elif kept != lines:
         write_whole(path, "".join(kept))
 
 

@@ -92,10 +92,14 @@ def holder_of(path: Path) -> Holder | None:
 
 def _place(path: Path, holder: Holder) -> bool:
     """Put the lock there; False if there is one."""
-    mine = path.with_name(f".{path.name}.{holder.token}")
+    # Not in the run's folder, which whoever finds it empty may remove.
+    mine = path.parent.with_name(f".{path.parent.name}.{holder.token}")
     mine.write_text(json.dumps(asdict(holder)), encoding="utf-8")
     try:
+        path.parent.mkdir(exist_ok=True)
         os.link(mine, path)
+    except FileNotFoundError:  # removed between these two lines
+        return _place(path, holder)
     except FileExistsError:
         return False
     except PermissionError:  # a file system without links: exclusive creation is the next best
