@@ -75,6 +75,7 @@ def _carry_out(this: Run, config: dict[str, Any], world: World) -> float:
         resumed = keeper.resume()
         trainer = parts.trainer
         facts = {"provenance": provenance(str(trainer.compute.device)), **parts.facts}
+        facts["epochs"] = trainer.settings.epochs
         this.start(trainer.epoch, trainer.step if resumed else 0, **facts)
         with keeper.signals, _diagnostics(this, parts), _anomalies(config):
             _train(this, parts, keeper)

@@ -22,7 +22,7 @@ MAY = {
     "gofau/compute.py": ("gofau.compiling", "gofau.errors"),
     "gofau/evaluation.py": ("gofau.compute", "gofau.distributed"),
     "gofau/training.py": ("gofau.compute", "gofau.distributed", "gofau.evaluation"),
-    "gofau/runs": ("gofau.runs", "gofau.errors"),
+    "gofau/runs": ("gofau.runs", "gofau.errors", "gofau.cli"),
     "gofau/checkpoint.py": ("gofau.errors", "gofau.runs"),
     "gofau/signals.py": (),
     "gofau/failures.py": ("gofau.runs",),

@@ -36,6 +36,9 @@ class Empty:
     def __len__(self):
         return 0
 
+    def count(self, batch):
+        raise IndexError(batch)
+
     def epoch(self, epoch=0, start=0):
         return iter(())
 

@@ -1,0 +1,73 @@
+"""``python -m gofau.runs``: what became of the runs, and moving them about."""
+
+import argparse
+from pathlib import Path
+
+from gofau.cli import one_sentence
+from gofau.errors import UserError
+from gofau.runs.record import FINISHED, STATES
+from gofau.runs.table import show, table
+from gofau.runs.transfer import export, merge, prune
+
+
+def main(words: list[str] | None = None) -> None:
+    """Carry out one command; see ``python -m gofau.runs --help``."""
+    options = _parser().parse_args(words)
+    runs_dir = Path(options.runs_dir)
+    match options.command:
+        case "status":
+            print(table(_existing(runs_dir), options.all))
+        case "show":
+            print(show(_one(_existing(runs_dir), options.run)))
+        case "export":
+            count = export(_existing(runs_dir), options.archive)
+            print(f"{options.archive}: {count} finished runs")
+        case "import":
+            taken, left = merge(options.archive, runs_dir)
+            print(f"{runs_dir}: {taken} runs taken, {left} were here already")
+        case "prune":
+            gone = prune(_existing(runs_dir), tuple(options.states))
+            print("\n".join([*map(str, gone), f"{len(gone)} runs removed"]))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gofau.runs", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    status = commands.add_parser("status", help="how many runs are in which state")
+    status.add_argument("--all", action="store_true", help="list every run")
+    commands.add_parser("show", help="all about one run").add_argument(
+        "run", help="its folder's name, or a part of it that no other has, such as its identity"
+    )
+    commands.add_parser("export", help="pack the finished runs").add_argument("archive", type=Path)
+    commands.add_parser("import", help="take runs of another machine").add_argument(
+        "archive", type=Path
+    )
+    removed = commands.add_parser("prune", help="remove failed and interrupted runs")
+    removed.add_argument(
+        "--states",
+        nargs="+",
+        default=["failed", "interrupted"],
+        choices=[state for state in STATES if state not in (*FINISHED, "running")],
+    )
+    for command in commands.choices.values():
+        command.add_argument("--runs-dir", default="runs", help="where the runs are (runs)")
+    return parser
+
+
+def _existing(runs_dir: Path) -> Path:
+    if not runs_dir.is_dir():
+        raise UserError(f"there is no folder {runs_dir}: give --runs-dir")
+    return runs_dir
+
+
+def _one(runs_dir: Path, name: str) -> Path:
+    found = [path.parent for path in runs_dir.glob("*/config.yaml") if name in path.parent.name]
+    if len(found) != 1:
+        which = ", ".join(sorted(path.name for path in found)[:5]) or "none"
+        raise UserError(f"{len(found)} runs in {runs_dir} have '{name}' in their name ({which})")
+    return found[0]
+
+
+if __name__ == "__main__":
+    with one_sentence():
+        main()

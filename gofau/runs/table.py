@@ -1,0 +1,75 @@
+"""The runs of a folder, counted and listed for people."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gofau.runs.lock import holder_of
+from gofau.runs.record import STATES, read_status
+
+
+def folders(runs_dir: Path) -> Iterator[Path]:
+    """Every run's folder below ``runs_dir``, sorted by name."""
+    yield from sorted(path.parent for path in runs_dir.glob("*/config.yaml"))
+
+
+def look(folder: Path) -> dict[str, Any]:
+    """The status of a run. One that says ``running`` while nobody is at it was killed: its state is
+    ``interrupted``, since typing its command again goes on from its checkpoint."""
+    status = read_status(folder)
+    if status["state"] == "running" and holder_of(folder / "lock") is None:
+        status["state"] = "interrupted"
+    return status
+
+
+def table(runs_dir: Path, names: bool = False) -> str:
+    """Runs in each state, the seconds left of those that run, and what failed or diverged.
+
+    Args:
+        runs_dir: the folder of the runs.
+        names: list every run.
+    """
+    found = [(folder, look(folder)) for folder in folders(runs_dir)]
+    counts = Counter(status["state"] for _, status in found)
+    lines = [f"{state:<12} {counts[state]:>6}" for state in STATES if counts[state]]
+    lines.append(f"{'all':<12} {len(found):>6}")
+    for folder, status in found:
+        note = _note(folder, status)
+        if names or note:
+            lines.append(f"{status['state']:<12} {folder.name}{'  ' if note else ''}{note}")
+    return "\n".join(lines)
+
+
+def _note(folder: Path, status: dict[str, Any]) -> str:
+    if status["state"] == "running":
+        left = seconds_left(folder, status)
+        return "" if left is None else f"about {left:,.0f} s left"
+    if status["state"] == "diverged":
+        return f"step {status['divergence']['step']}: {status['divergence']['reason']}"
+    return str(status.get("error", "")) if status["state"] == "failed" else ""
+
+
+def seconds_left(folder: Path, status: dict[str, Any]) -> float | None:
+    """Of training, at the speed of the epochs so far; None before the first is over."""
+    try:
+        with open(folder / "metrics.csv", newline="", encoding="utf-8") as f:
+            *_, row = csv.DictReader(f)
+        epoch, seconds = int(row["epoch"]), float(row["seconds"])
+        return seconds / epoch * (status["epochs"] - epoch)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def show(folder: Path) -> str:
+    """All that is known of one run: status, and where its files are."""
+    status = look(folder)
+    files = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    lines = [str(folder), f"files: {', '.join(files)}"]
+    for key, value in status.items():
+        if isinstance(value, dict):
+            lines += [f"{key}:", *(f"  {name}: {v}" for name, v in value.items())]
+        else:
+            lines.append(f"{key}: {value}")
+    return "\n".join(lines)

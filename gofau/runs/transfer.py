@@ -1,0 +1,86 @@
+"""Runs from one machine to another, and out of the way."""
+
+import json
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from gofau.errors import UserError
+from gofau.runs.lock import holder_of
+from gofau.runs.record import FINISHED, read_status
+from gofau.runs.table import folders, look
+
+FILES = ("config.yaml", "metrics.csv", "diagnostics.csv", "status.json")
+"""What a record is. Checkpoints stay where they are: another machine rounds in its own way."""
+
+
+def export(runs_dir: Path, archive: Path) -> int:
+    """Pack the records of the finished runs into a ``.tar.gz``; returns how many there were."""
+    done = [f for f in folders(runs_dir) if read_status(f)["state"] in FINISHED]
+    with tarfile.open(archive, "w:gz") as tar:
+        for folder in done:
+            for name in FILES:
+                if (folder / name).is_file():
+                    tar.add(folder / name, f"{folder.name}/{name}", recursive=False)
+    return len(done)
+
+
+def merge(archive: Path, runs_dir: Path) -> tuple[int, int]:
+    """Unpack records that are not here, or not finished here; returns (taken, left alone).
+
+    A run is the same run by its identity, so nothing is overwritten that is done already, and
+    nothing that a process is at.
+
+    Raises:
+        UserError: it is not such an archive, or an entry does not belong in one.
+    """
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=runs_dir, prefix=".import-") as aside:
+        _unpack(archive, Path(aside))
+        taken = left = 0
+        for folder in sorted(Path(aside).iterdir()):
+            here = runs_dir / folder.name
+            theirs = read_status(folder)
+            if theirs["state"] not in FINISHED or not folder.name.endswith(_identity(folder)):
+                raise UserError(f"{archive}: {folder.name} is not the record of a finished run")
+            if read_status(here)["state"] in FINISHED or holder_of(here / "lock"):
+                left += 1
+                continue
+            if here.exists():
+                shutil.rmtree(here)
+            folder.rename(here)
+            taken += 1
+    return taken, left
+
+
+def _identity(folder: Path) -> str:
+    try:
+        status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+        return f"-{status['identity']}"
+    except (OSError, ValueError, KeyError):
+        return "-?"
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for entry in tar:
+                parts = PurePosixPath(entry.name).parts
+                if not entry.isfile() or len(parts) != 2 or parts[1] not in FILES:
+                    raise UserError(f"{archive} has the entry {entry.name!r}: refused")
+                tar.extract(entry, folder, filter="data")
+    except FileNotFoundError as e:
+        raise UserError(f"there is no {archive}") from e
+    except (tarfile.TarError, OSError, EOFError) as e:
+        raise UserError(f"{archive} is not a whole archive of runs ({e})") from e
+
+
+def prune(runs_dir: Path, states: tuple[str, ...]) -> list[Path]:
+    """Remove the runs in these states that nobody is at; returns their folders."""
+    gone = []
+    for folder in folders(runs_dir):
+        if look(folder)["state"] in states and holder_of(folder / "lock") is None:
+            shutil.rmtree(folder)
+            gone.append(folder)
+    return gone
