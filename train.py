@@ -13,7 +13,7 @@ CONFIGS = Path(__file__).parent / "configs"
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
 @task
 def main(cfg: DictConfig) -> float:
-    from gofau.main import run  # imports torch: not for --help
+    from gofau.main import run
 
     return run(cfg)
 

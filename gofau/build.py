@@ -16,13 +16,14 @@ from hydra.utils import instantiate
 from torch import nn
 
 from gofau.compiling import Compiled, operations, pays
-from gofau.compute import Compute, device_of
+from gofau.compute import Compute
 from gofau.data.augment import Augment
 from gofau.data.batches import Batches, channel_stats
 from gofau.data.images import ImageData, Images
 from gofau.data.split import hold_out, subset
 from gofau.distributed import World
 from gofau.errors import UserError
+from gofau.hardware import device_of
 from gofau.init import initialise
 from gofau.optim import RuleOptimizer, compiler
 from gofau.training import Settings, Trainer, steps_per_epoch

@@ -12,6 +12,7 @@ from typing import NoReturn
 from omegaconf import DictConfig, OmegaConf
 
 from gofau.errors import UserError, nearest
+from gofau.hardware import has_gpu
 from gofau.runs.sweep import begin, note_failure
 
 FULL = "HYDRA_FULL_ERROR"
@@ -27,7 +28,7 @@ def jobs() -> int:
         if not given.isdigit() or given == "0":
             raise UserError(f"GOFAU_JOBS must be a whole number ≥ 1, got {given!r}")
         return int(given)
-    if "TORCHELASTIC_RUN_ID" in os.environ or os.path.exists("/dev/nvidiactl"):
+    if "TORCHELASTIC_RUN_ID" in os.environ or has_gpu():
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -1,6 +1,5 @@
 """In what arithmetic a model is trained: device, precision, order in memory, compiled or not."""
 
-import os
 from dataclasses import dataclass, field
 
 import torch
@@ -8,38 +7,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gofau.compiling import Compiled
-from gofau.errors import UserError
-
-
-def device_of(name: str) -> torch.device:
-    """The device of ``trainer.device``: auto is the GPU where there is one, and with several
-    processes each its own.
-
-    Raises:
-        UserError: torch cannot use it on this machine.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as e:
-        raise UserError(f"trainer.device: torch cannot use '{name}' on this machine") from e
-    return torch.device(name)
-
-
-def best_precision(device: torch.device) -> str:
-    """What ``trainer.precision=auto`` means on a device: bf16 where the hardware multiplies
-    bfloat16 matrices (AMX, AVX512-bf16, a GPU from Ampere on), else fp32.
-
-    >>> best_precision(torch.device("cpu")) in ("bf16", "fp32")
-    True
-    """
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    can = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return "bf16" if can.get("amx_bf16") or can.get("avx512_bf16") else "fp32"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gofau.errors import UserError, nearest
+from gofau.hardware import best_precision
 
 Config = dict[str, Any]
 
@@ -114,11 +115,23 @@ CHECKS: Mapping[str, Check] = {
 
 
 def settle(cfg: DictConfig) -> Config:
-    """The configuration as plain, resolved, checked data. Where a dataset may come from several
-    archives, the full data or a stated subset, it names the one that is here.
+    """The configuration as plain, resolved, checked data; `resolve`, then `check`.
 
     Raises:
         UserError: something needed is missing, or a value is of the wrong type or out of range.
+    """
+    config = resolve(cfg)
+    check(config)
+    return config
+
+
+def resolve(cfg: DictConfig) -> Config:
+    """The part of `settle` that a run's identity needs. Where a dataset may come from several
+    archives, the full data or a stated subset, it names the one that is here; where the precision
+    is chosen by the hardware, it names that.
+
+    Raises:
+        UserError: as for `settle`, the ranges of the optimizer's own values aside.
     """
     try:
         config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
@@ -127,15 +140,27 @@ def settle(cfg: DictConfig) -> Config:
     except OmegaConfBaseException as e:
         raise UserError(f"the configuration has a fault: {str(e).splitlines()[0]}") from e
     assert isinstance(config, dict)
-    for key, check in CHECKS.items():
+    for key, domain in CHECKS.items():
         found, value = _look_up(config, key)
-        if found and not check.accepts(value):
-            hint = nearest(value, check.words.split(" of ")[-1].split(", "))
-            raise UserError(f"{key} must be {check.words}, got {value!r}.{hint}")
-    _check_optimizer(config)  # type: ignore[arg-type]
+        if found and not domain.accepts(value):
+            hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
+            raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
+    _refuse_infinite(config)
     _pin_archive(config["dataset"])  # type: ignore[arg-type]
     _pin_precision(config["trainer"])  # type: ignore[arg-type]
     return config  # type: ignore[return-value]
+
+
+def _refuse_infinite(value: Any, key: str = "") -> None:
+    """A hyperparameter that is NaN or infinite has no meaning, nor a form in a record."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_infinite(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            _refuse_infinite(inner, f"{key}[{i}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key} must be a finite number, got {value}")
 
 
 def _pin_archive(dataset: Config) -> None:
@@ -149,9 +174,7 @@ def _pin_archive(dataset: Config) -> None:
 def _pin_precision(trainer: Config) -> None:
     """So that a run's identity says in which precision it was."""
     if trainer["precision"] == "auto":
-        from gofau.compute import best_precision, device_of
-
-        trainer["precision"] = best_precision(device_of(trainer["device"]))
+        trainer["precision"] = best_precision(trainer["device"])
 
 
 def _look_up(config: Any, key: str) -> tuple[bool, Any]:
@@ -162,8 +185,12 @@ def _look_up(config: Any, key: str) -> tuple[bool, Any]:
     return True, config
 
 
-def _check_optimizer(config: Config) -> None:
-    """The optimizer library's own checks, before any data is read, with the keys' full names."""
+def check(config: Config) -> None:
+    """The optimizer library's own checks, before any data is read, with the keys' full names.
+
+    Raises:
+        UserError: a value is of the wrong type or out of range.
+    """
     from gofau.optim import RULES
     from gofau.optim.checks import FLAGS, RANGES, ZERO_INIT, check_number
     from gofau.optim.checks import one_of as check_name

@@ -148,7 +148,7 @@ BAD = [
     ("rule.eta=3", "no key 'eta'", "eta_in"),
     ("optimizer.lr=-0.1", "optimizer.lr must be ≥ 0, got -0.1", ""),
     ("optimizer.lr=fast", "optimizer.lr must be a number, got 'fast'", ""),
-    ("optimizer.lr=nan", "optimizer.lr must be ≥ 0, got nan", ""),
+    ("optimizer.lr=nan", "optimizer.lr must be a finite number, got nan", ""),
     ("optimizer.momentum=-1", "optimizer.momentum must be ≥ 0", ""),
     ("optimizer.nesterov=1", "optimizer.nesterov must be true or false", ""),
     ("rule.alpha=1.5", "rule.alpha must be in [0, 1], got 1.5", ""),
@@ -229,7 +229,7 @@ def test_in_a_sweep_the_other_runs_are_done_first(train):
 
 
 def test_a_run_that_fails_leaves_its_traceback_and_the_others_go_on(train, monkeypatch):
-    import gofau.main as module
+    import gofau.session as module
 
     evaluate = module.evaluate
 

@@ -9,8 +9,9 @@ from torch.nn.functional import cross_entropy
 
 from gofau import compiling
 from gofau.compiling import Compiled, operations, pays
-from gofau.compute import Compute, best_precision, device_of
+from gofau.compute import Compute
 from gofau.errors import UserError
+from gofau.hardware import best_precision, device_of, processor_flags
 from gofau.models.resnet18 import resnet18
 from gofau.models.small_cnn import SmallCNN
 
@@ -41,12 +42,18 @@ def test_several_processes_take_a_gpu_each(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [({"amx_bf16": True}, "bf16"), ({"avx512_bf16": True}, "bf16"), ({"avx2": True}, "fp32")],
+    ("flags", "expected"),
+    [({"amx_bf16", "fma"}, "bf16"), ({"avx512_bf16"}, "bf16"), ({"avx2"}, "fp32"), ({}, "fp32")],
 )
-def test_auto_is_bf16_where_the_hardware_has_it(monkeypatch, capabilities, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert best_precision(torch.device("cpu")) == expected
+def test_auto_is_bf16_where_the_hardware_has_it(monkeypatch, flags, expected):
+    monkeypatch.setattr("gofau.hardware.processor_flags", lambda: set(flags))
+    assert best_precision("cpu") == expected
+
+
+def test_the_processor_is_read_as_torch_reads_it():
+    told = torch.cpu.get_capabilities()
+    for flag in ("amx_bf16", "avx512_bf16", "avx2"):
+        assert (flag in processor_flags()) == bool(told.get(flag))
 
 
 def test_fp32_is_the_plain_loss():

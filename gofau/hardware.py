@@ -1,0 +1,65 @@
+"""What this machine computes on, and in which precision. torch is imported only to be asked."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gofau.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def device_of(name: str) -> "torch.device":
+    """The device of ``trainer.device``: auto is the GPU where there is one, and with several
+    processes each its own.
+
+    Raises:
+        UserError: torch cannot use it on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as e:
+        raise UserError(f"trainer.device: torch cannot use '{name}' on this machine") from e
+    return torch.device(name)
+
+
+def best_precision(name: str) -> str:
+    """What ``trainer.precision=auto`` means on the device of that name: bf16 where the hardware
+    multiplies bfloat16 matrices (AMX, AVX512-bf16, a GPU from Ampere on), else fp32.
+
+    >>> best_precision("cpu") in ("bf16", "fp32")
+    True
+    """
+    if name != "cpu" and (name != "auto" or has_gpu()):
+        import torch
+
+        device = device_of(name)
+        if device.type == "cuda":
+            return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+        if device.type != "cpu":
+            return "fp32"
+    return "bf16" if {"amx_bf16", "avx512_bf16"} & processor_flags() else "fp32"
+
+
+def has_gpu() -> bool:
+    """Whether there may be a GPU that torch can use: its driver is there."""
+    return os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/kfd")
+
+
+@cache
+def processor_flags() -> frozenset[str]:
+    """The instruction sets of the processor, in Linux' names; none where that is not told."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return frozenset()
+    lines = [line for line in text.splitlines() if line.startswith("flags")]
+    return frozenset(lines[0].partition(":")[2].split()) if lines else frozenset()

@@ -1,0 +1,142 @@
+"""A run that is to be carried out: alone at its folder, built, trained, recorded."""
+
+import math
+import os
+import time
+import traceback
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
+
+import torch
+
+from gofau.build import Parts, build
+from gofau.distributed import World, join
+from gofau.errors import UserError
+from gofau.evaluation import evaluate
+from gofau.hardware import device_of
+from gofau.keeper import Keeper, OutOfTime
+from gofau.optim import monitor
+from gofau.progress import show
+from gofau.provenance import provenance
+from gofau.runs import Run
+from gofau.runs.lock import Taken, lock
+from gofau.runs.outcome import finished, objective, say, summary
+from gofau.runs.sweep import deadline
+
+
+def carry_out(config: dict[str, Any]) -> float:
+    """Train a configuration that has been checked; see `gofau.main.run`."""
+    world = join(device_of(config["trainer"]["device"]))
+    this = Run(config, writes=world.first)
+    try:
+        with lock(this.folder / "lock") if world.first else nullcontext():
+            # Another process may have ended it by now.
+            found = world.agree(finished(this))
+            return _locked(this, config, world) if found is None else found
+    except Taken as e:
+        say(this, f"{e} is at it: left alone")
+        return math.nan
+    except OSError as e:
+        if e.filename is None or not os.fspath(e.filename).startswith(str(this.folder)):
+            raise
+        raise UserError(f"{this.folder} cannot be written: {e.strerror}") from e
+    finally:
+        with suppress(OSError):  # nothing but the lock was in it: the configuration has a fault
+            this.folder.rmdir()
+
+
+def _locked(this: Run, config: dict[str, Any], world: World) -> float:
+    until = deadline(config["sweep"]["minutes"])
+    if until is not None and time.time() > until:
+        say(this, "the sweep's time is over: left for the next time")
+        return math.nan
+    parts = build(config, world)
+    keeper = _keeper(this, parts, until)
+    if config["rerun"]:
+        keeper.remove()
+    try:
+        resumed = keeper.resume()
+        trainer = parts.trainer
+        facts = {"provenance": provenance(str(trainer.compute.device)), **parts.facts}
+        facts["epochs"] = trainer.settings.epochs
+        this.start(trainer.epoch, trainer.step if resumed else 0, **facts)
+        with keeper.signals, _diagnostics(this, parts), _anomalies(config):
+            _train(this, parts, keeper)
+    except OutOfTime:
+        say(this, f"interrupted at step {parts.trainer.step}: the sweep's time is over")
+        return math.nan
+    except Exception as e:
+        if not isinstance(e, UserError) and this.said:
+            error = {"error": f"{type(e).__name__}: {e}", "traceback": traceback.format_exc()}
+            this.end("failed", **error)
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        if this.said:
+            this.end("interrupted")
+        raise
+    say(this, f"{this.said['state']} ({summary(this.said)})")
+    return objective(this.said)
+
+
+def _keeper(this: Run, parts: Parts, until: float | None) -> Keeper:
+    every = this.config["trainer"]["checkpoint"]
+    return Keeper(
+        parts.trainer,
+        this.folder / "checkpoints",
+        this.identity,
+        every_epochs=every["epochs"],
+        every_seconds=every["seconds"],
+        deadline=until,
+        pause=lambda stopping: this.end("interrupted" if stopping else "running"),
+    )
+
+
+def _train(this: Run, parts: Parts, keeper: Keeper) -> None:
+    trainer, began = parts.trainer, time.perf_counter()
+    epochs, images = trainer.settings.epochs, trainer.images_per_epoch()
+    kind = this.config["trainer"]["progress"] if this.writes else "none"
+    with show(kind, epochs, images, done=trainer.images_done()) as display:
+
+        def after_batch(count: int) -> None:
+            display.batch(count)
+            keeper.batch()
+
+        while trainer.epoch < epochs and trainer.divergence is None:
+            row = trainer.run_epoch(after_batch)
+            this.append(row)
+            display.epoch(row)
+            keeper.epoch()
+    result = {key: value for key, value in trainer.row.items() if "/" in key}
+    result |= {"epochs": trainer.epoch, "steps": trainer.step}
+    result |= {f"test/{key}": value for key, value in _test(parts).items()}
+    result |= {"seconds": trainer.seconds, "seconds_total": time.perf_counter() - began}
+    more: dict[str, Any] = {"rules": parts.optimizer.rule_counts(), "result": result}
+    lost = trainer.divergence
+    if lost is not None:
+        more["divergence"] = {"step": lost.step, "epoch": lost.epoch, "reason": lost.reason}
+    this.end("done" if lost is None else "diverged", **more)
+    keeper.remove()
+
+
+def _test(parts: Parts) -> dict[str, float | None]:
+    """The test set is read once, at the end; weights that are NaN have nothing to say about it."""
+    trainer = parts.trainer
+    if trainer.divergence is not None and not trainer.divergence.whole:
+        return {"loss": None, "acc": None}
+    return evaluate(trainer.model, parts.test, trainer.compute, trainer.world)
+
+
+def _diagnostics(this: Run, parts: Parts) -> AbstractContextManager[object]:
+    """Every so many steps, what the rule does to the weights (``trainer.diagnostics_every``)."""
+    every = this.config["trainer"]["diagnostics_every"]
+    if every is None:
+        return nullcontext()
+
+    def write(step: int, row: dict[str, float]) -> None:
+        this.append({"step": step} | row, "diagnostics.csv")
+
+    return monitor(parts.optimizer, write, every, per_layer=False, start=parts.trainer.step)
+
+
+def _anomalies(config: dict[str, Any]) -> AbstractContextManager[object]:
+    return torch.autograd.set_detect_anomaly(config["trainer"]["detect_anomaly"])
