@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import NoReturn
 
 from omegaconf import DictConfig, OmegaConf
@@ -33,6 +34,8 @@ def jobs() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+# Hydra looks for plugins in every folder `hydra_plugins` of the path.
+sys.path.append(str(Path(__file__).parent / "plugins"))
 OmegaConf.register_new_resolver("gofau.jobs", jobs, replace=True)
 
 
