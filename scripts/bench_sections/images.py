@@ -27,7 +27,7 @@ class Case:
     """A model on its data.
 
     Args:
-        steps: in a round.
+        steps: in a round, at least 2.
         seconds: what the case may take; fewer rounds are made, and compilations left out, in time.
         run: training images of a run for which ``auto`` is asked, over all its epochs.
     """
@@ -64,7 +64,8 @@ class Contender(Protocol):
 
 
 class Ours:
-    """A run as ``train.py`` builds it, an epoch a round; evaluation is not in it."""
+    """A run as ``train.py`` builds it, an epoch a round; evaluation is not in it. ``seconds`` is
+    about what a round takes."""
 
     def __init__(self, case: Case, precision: str, compiled: bool, device: str = "cpu") -> None:
         config = configured(
@@ -83,6 +84,7 @@ class Ours:
         began = time.perf_counter()
         self.trainer.run_epoch(lambda images: done.append(time.perf_counter()))
         self.first = done[0] - began
+        self.seconds = (time.perf_counter() - began - self.first) * case.steps / (case.steps - 1)
 
     def round(self) -> float:
         return self.trainer.run_epoch()["images_per_second"]
@@ -114,7 +116,7 @@ def one(case: Case) -> Iterator[Row]:
     left_out = []
     for precision, compiled in OURS:
         name = label(precision, compiled)
-        if compiled and time.perf_counter() + _needs(contenders, case) > until:
+        if compiled and time.perf_counter() + _needs(contenders) > until:
             left_out.append(name)
         else:
             contenders[name] = Ours(case, precision, compiled)
@@ -125,11 +127,11 @@ def one(case: Case) -> Iterator[Row]:
     yield from _chosen(case, ratios(speeds))
 
 
-def _needs(contenders: dict[str, Contender], case: Case) -> float:
-    """Seconds, guessed high: one more to compile, and the rounds that must be made. A first step is
-    slower than the others, but that of a compiled contender is no measure of them."""
-    steps = [c.first for name, c in contenders.items() if "compiled" not in name]
-    return COMPILING + LEAST * case.steps * (sum(steps) + min(steps)) / 2
+def _needs(contenders: dict[str, Contender]) -> float:
+    """Seconds, guessed high, to compile one more and make the rounds that must be made; it and the
+    plain loop are taken to be as slow as the slowest."""
+    mine = [c.seconds for c in contenders.values() if isinstance(c, Ours)]
+    return COMPILING + LEAST * (sum(mine) + 2 * max(mine))
 
 
 def rounds(contenders: dict[str, Contender], until: float) -> dict[str, list[float]]:
