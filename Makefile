@@ -6,10 +6,10 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast check format figures bench clean
+.PHONY: help install train test test-fast check format figures bench bench-optim bench-train clean
 
 help:  ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp is younger than what it was made from, so a second call installs nothing. uv is used
 # where it is there (it shares files between environments), pip where not.
@@ -48,8 +48,13 @@ format: $(VENV)/.installed  ## let ruff put the code in order
 figures: $(VENV)/.installed  ## draw the figures again from what is in results/
 	$(PY) -m gofau.report figures
 
-bench: $(VENV)/.installed  ## what a step costs beside torch's: results/bench_optim (a quiet machine)
+bench: bench-optim bench-train  ## measure everything, on a quiet machine: results/bench_*
+
+bench-optim: $(VENV)/.installed  ## what a step of the optimizers costs beside torch's
 	$(PY) scripts/bench_optim.py $(ARGS)
+
+bench-train: $(VENV)/.installed  ## what training costs: ARGS="--only images,sweep", ARGS=--quick
+	$(PY) scripts/bench_train.py $(ARGS)
 
 clean:  ## remove .venv and caches; runs, data and results stay
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,193 @@
+"""Images per second of training: ours in each precision, compiled or not, and the plain loop."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from gofau.build import build
+from gofau.compiling import operations, pays
+from gofau.compute import best_precision
+
+from .plain import Plain
+from .rows import Row, at_least
+from .workload import EPOCHS, TRAIN_IMAGES, configured, random_data
+
+PLAIN = "plain loop"
+GOALS = {"resnet18": 3.0, "resnet8": 2.2}
+COMPILING = 25.0  # seconds that a compilation takes, for guessing whether there is time for it
+LEAST, MOST = 3, 9  # rounds
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model on its data.
+
+    Args:
+        steps: in a round, at least 2.
+        seconds: what the case may take; fewer rounds are made, and compilations left out, in time.
+        run: training images of a run for which ``auto`` is asked, over all its epochs.
+    """
+
+    model: str
+    shape: tuple[int, int, int]
+    batch: int
+    steps: int
+    seconds: float
+    run: int = TRAIN_IMAGES * EPOCHS
+
+
+DIGITS = 1294 * EPOCHS
+FULL = (
+    Case("mlp", (1, 8, 8), 64, 200, 30, DIGITS),
+    Case("small_cnn", (1, 8, 8), 64, 100, 35, DIGITS),
+    Case("resnet8", (3, 32, 32), 128, 20, 75),
+    Case("vgg11", (3, 32, 32), 128, 3, 75),
+    Case("resnet18", (3, 32, 32), 128, 2, 115),
+)
+QUICK = (Case("mlp", (1, 8, 8), 8, 2, 0, DIGITS), Case("resnet8", (3, 32, 32), 4, 2, 0))
+# A GPU's users want bfloat16 most; the last are the first to be left out when time is short.
+OURS = (("bf16", False), ("fp32", False), ("bf16", True), ("fp32", True))
+
+
+class Contender(Protocol):
+    """Something that trains. ``first`` is the seconds of its first step."""
+
+    first: float
+
+    def round(self) -> float:
+        """Images per second over some steps."""
+        ...
+
+
+class Ours:
+    """A run as ``train.py`` builds it, an epoch a round; evaluation is not in it. ``seconds`` is
+    about what a round takes."""
+
+    def __init__(self, case: Case, precision: str, compiled: bool, device: str = "cpu") -> None:
+        config = configured(
+            case.shape,
+            case.batch * case.steps,
+            f"model={case.model}",
+            "optimizer.lr=0.01",
+            "trainer.epochs=1000",  # more than there will be: the last one is followed by a probe
+            f"trainer.batch_size={case.batch}",
+            f"trainer.precision={precision}",
+            f"trainer.compile={str(compiled).lower()}",
+            f"trainer.device={device}",
+        )
+        self.trainer = build(config).trainer
+        done: list[float] = []
+        began = time.perf_counter()
+        self.trainer.run_epoch(lambda images: done.append(time.perf_counter()))
+        self.first = done[0] - began
+        self.seconds = (time.perf_counter() - began - self.first) * case.steps / (case.steps - 1)
+
+    def round(self) -> float:
+        return self.trainer.run_epoch()["images_per_second"]
+
+
+def plain(case: Case, device: str = "cpu") -> Plain:
+    """The baseline on the same model and images, weights as the seed has them."""
+    images = random_data(list(case.shape), case.batch * case.steps).train
+    words = (f"model={case.model}", "trainer.precision=fp32", "trainer.compile=false")
+    torch.manual_seed(0)
+    model = build(configured(case.shape, 1, *words, "trainer.device=cpu")).trainer.model
+    model = model.to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return Plain(model, images.pixels, images.labels, case.batch)
+
+
+def label(precision: str, compiled: bool) -> str:
+    return f"{precision} compiled" if compiled else precision
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    for case in QUICK if quick else FULL:
+        yield from one(case)
+
+
+def one(case: Case) -> Iterator[Row]:
+    """The rows of one model."""
+    until = time.perf_counter() + case.seconds
+    contenders: dict[str, Contender] = {PLAIN: plain(case)}
+    left_out = []
+    for precision, compiled in OURS:
+        name = label(precision, compiled)
+        if compiled and time.perf_counter() + _needs(contenders) > until:
+            left_out.append(name)
+        else:
+            contenders[name] = Ours(case, precision, compiled)
+    speeds = rounds(contenders, until)
+    yield from compared(case, contenders, speeds, "CPU")
+    for name in left_out:
+        yield Row(f"{case.model} {name}", None, "images/s", note="left out: no time for it")
+    yield from _chosen(case, ratios(speeds))
+
+
+def _needs(contenders: dict[str, Contender]) -> float:
+    """Seconds, guessed high, to compile one more and make the rounds that must be made; it and the
+    plain loop are taken to be as slow as the slowest."""
+    mine = [c.seconds for c in contenders.values() if isinstance(c, Ours)]
+    return COMPILING + LEAST * (sum(mine) + 2 * max(mine))
+
+
+def rounds(contenders: dict[str, Contender], until: float) -> dict[str, list[float]]:
+    """Images per second of each in each round: all take their turn in a round, so that a machine
+    whose speed drifts drifts for all."""
+    speeds: dict[str, list[float]] = {name: [] for name in contenders}
+    for done in range(MOST):
+        if done >= LEAST and time.perf_counter() > until:
+            break
+        for name, contender in contenders.items():
+            speeds[name].append(contender.round())
+    return speeds
+
+
+def ratios(speeds: dict[str, list[float]]) -> dict[str, float]:
+    """Each one's speed over the plain loop's in the same round; the median of that."""
+    base = speeds[PLAIN]
+    return {
+        name: statistics.median(a / b for a, b in zip(found, base, strict=True))
+        for name, found in speeds.items()
+    }
+
+
+def compared(
+    case: Case, contenders: dict[str, Contender], speeds: dict[str, list[float]], device: str
+) -> Iterator[Row]:
+    """A row a contender."""
+    over = ratios(speeds)
+    for name, found in speeds.items():
+        about = f"{device}, batch {case.batch}, {len(found)} rounds of {case.steps} steps"
+        yield Row(
+            f"{case.model} {name}",
+            statistics.median(found),
+            "images/s",
+            over[name],
+            f"× {PLAIN}",
+            note=f"{about}; first step {contenders[name].first:.1f} s",
+        )
+
+
+def _chosen(case: Case, over: dict[str, float]) -> Iterator[Row]:
+    """The best of ours, and what the default settings choose for a run of ordinary length."""
+    mine = {name: ratio for name, ratio in over.items() if name != PLAIN}
+    best = max(mine, key=lambda name: mine[name])
+    auto = _auto(case)
+    for kind, name in (("best", best), ("auto", auto)):
+        ratio, goal = mine.get(name), None
+        if ratio is not None and case.model in GOALS:
+            goal = at_least(ratio, GOALS[case.model])
+        note = name if ratio is not None else f"{name}: left out above"
+        yield Row(f"{case.model} {kind}", ratio, f"× {PLAIN}", goal=goal, note=note)
+
+
+def _auto(case: Case) -> str:
+    """What ``trainer.precision=auto trainer.compile=auto`` comes to in a run of ``case.run``."""
+    device = torch.device("cpu")
+    words = (f"model={case.model}", "trainer.compile=false", "trainer.device=cpu")
+    model = build(configured(case.shape, 1, *words)).trainer.model
+    return label(best_precision(device), pays(device, case.run * operations(model, case.shape)))

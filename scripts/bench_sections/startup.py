@@ -1,0 +1,72 @@
+"""From the command to the first step, and what the imports take of it."""
+
+import itertools
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from tempfile import TemporaryDirectory
+
+from .rows import Row, at_most
+from .workload import ROOT
+
+# Each is imported where those before it are there already.
+IMPORTS = ("hydra", "torch", "gofau.optim", "gofau.main", "sklearn.datasets", "torchvision")
+FIRST = """
+import sys, time
+sys.argv = ["train.py", *sys.argv[1:]]
+import train, gofau.training
+step = gofau.training.Trainer._one_step
+def first(*args):
+    step(*args)
+    print("first", time.time(), flush=True)
+    gofau.training.Trainer._one_step = step
+gofau.training.Trainer._one_step = first
+train.main()
+"""
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    times = 1 if quick else 5
+    helps = [_python("train.py", "--help") for _ in range(times)]
+    seconds = statistics.median(whole for whole, _, _ in helps)
+    yield Row("train.py --help", seconds, "s", goal=at_most(seconds, 3))
+    short = ("trainer.epochs=1", "trainer.limit_batches=1")
+    runs = [_python("-c", FIRST, *short) for _ in range(times)]
+    seconds = statistics.median(_first(said) - began for _, began, said in runs)
+    note = "from the start of the process; digits, small_cnn, and the loss before the step"
+    yield Row("train.py to the end of the first step", seconds, "s", note=note)
+    seconds = statistics.median(whole for whole, _, _ in runs)
+    note = "and validation, test, record and the end of the process"
+    yield Row("train.py, one step and all around it", seconds, "s", note=note)
+    found = [_imports() for _ in range(times)]
+    for i, name in enumerate(IMPORTS):
+        before = f"after {', '.join(IMPORTS[:i])}" if i else "in a new process"
+        median = statistics.median(one[i] for one in found)
+        yield Row(f"import {name}", median, "s", note=before)
+
+
+def _python(*words: str) -> tuple[float, float, str]:
+    """How long a Python process took, when it began (as time.time() has it), and what it said. What
+    it writes goes into a folder that is removed again."""
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, *words, f"paths.runs_dir={folder}/runs"]
+        began = time.time()
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+        return time.time() - began, began, done.stdout
+
+
+def _first(said: str) -> float:
+    (line,) = (line for line in said.splitlines() if line.startswith("first "))
+    return float(line.split()[1])
+
+
+def _imports() -> list[float]:
+    lines = "\n".join(f"import {name}; now()" for name in IMPORTS)
+    clock = "import time\nstamps = []\ndef now(): stamps.append(time.perf_counter())\nnow()\n"
+    _, _, said = _python("-c", f"{clock}{lines}\nprint(*stamps)")
+    stamps = [float(word) for word in said.split()]
+    return [b - a for a, b in itertools.pairwise(stamps)]

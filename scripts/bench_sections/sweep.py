@@ -1,0 +1,139 @@
+"""Sweeps of short runs through the command line: in processes of their own, in one, in several."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from .rows import Row, at_least, at_most
+from .workload import ROOT, trained
+
+RATES = ("0.01", "0.02", "0.05", "0.1")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: ``separate`` of the runs are done each in a process of its own, and
+    ``smaller`` are other (seeds, rates) of a sweep, for how it grows."""
+
+    seeds: int
+    rates: int
+    epochs: int
+    separate: int
+    smaller: tuple[tuple[int, int], ...]
+    inside: int
+
+
+FULL = Size(16, 4, 10, 6, ((1, 1), (1, 4), (4, 4)), 8)
+QUICK = Size(2, 1, 1, 1, (), 1)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds of a command from start to end, and of pure training in each of its runs."""
+
+    whole: float
+    training: list[float]
+
+
+def train(*words: str) -> Spent:
+    """``python train.py WORDS``, into a folder that is removed again."""
+    with TemporaryDirectory() as folder:
+        command = [sys.executable, str(ROOT / "train.py"), *words, f"paths.runs_dir={folder}/runs"]
+        began = time.perf_counter()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        whole = time.perf_counter() - began
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+        found = sorted(Path(folder, "runs").glob("*-*/status.json"))
+        results = [json.loads(path.read_text(encoding="utf-8"))["result"] for path in found]
+        return Spent(whole, [result["seconds"] for result in results])
+
+
+def sweep(seeds: int, rates: int, epochs: int, *words: str) -> Spent:
+    """seeds × rates runs on the digits, by one command."""
+    axes = (
+        f"seed={','.join(map(str, range(seeds)))}",
+        f"optimizer.lr={','.join(RATES[:rates])}",
+        f"trainer.epochs={epochs}",
+    )
+    spent = train("-m", *axes, *words)
+    if len(spent.training) != seeds * rates:
+        raise RuntimeError(f"{seeds * rates} runs were wanted, {len(spent.training)} are there")
+    return spent
+
+
+def measure(quick: bool) -> Iterator[Row]:
+    size = QUICK if quick else FULL
+    runs = size.seeds * size.rates
+    singles = [
+        train(f"seed={i}", f"optimizer.lr={RATES[i % 4]}", f"trainer.epochs={size.epochs}")
+        for i in range(size.separate)
+    ]
+    mean = statistics.mean(one.whole for one in singles)
+    basic = sweep(size.seeds, size.rates, size.epochs, "hydra/launcher=basic")
+    local = sweep(size.seeds, size.rates, size.epochs)
+    yield Row(
+        f"{runs} runs, a process each, one after another",
+        mean * runs,
+        "s",
+        note=f"{size.separate} were run, {mean:.2f} s each, and scaled; "
+        f"{statistics.mean(one.training[0] for one in singles):.2f} s each is training",
+    )
+    for name, spent in (("one process", basic), ("the default launcher", local)):
+        training = sum(spent.training)
+        note = f"training alone: {training:.1f} s, summed over the runs"
+        yield Row(f"{runs} runs, {name}", spent.whole, "s", note=note)
+    yield from _goals(mean * runs, basic, local)
+    yield from _growth(size, local)
+    yield from inside(size.inside, size.epochs)
+
+
+def _goals(separate: float, basic: Spent, local: Spent) -> Iterator[Row]:
+    best = min(basic.whole, local.whole)
+    over = basic.whole / sum(basic.training)
+    wanted = (
+        ("separate processes over the best sweep", separate / best, at_least(separate / best, 10)),
+        ("one process over its training alone", over, at_most(over, 1.3)),
+        (
+            "one process over the default launcher",
+            basic.whole / local.whole,
+            at_least(basic.whole / local.whole, 1.4),
+        ),
+    )
+    for name, ratio, goal in wanted:
+        yield Row(name, ratio, "×", goal=goal)
+
+
+def _growth(size: Size, whole: Spent) -> Iterator[Row]:
+    for seeds, rates in size.smaller:
+        spent = sweep(seeds, rates, size.epochs)
+        note = f"{spent.whole / (seeds * rates):.2f} s a run"
+        yield Row(f"default launcher, {seeds * rates} runs", spent.whole, "s", note=note)
+    runs = size.seeds * size.rates
+    note = f"{whole.whole / runs:.2f} s a run; the same as above"
+    yield Row(f"default launcher, {runs} runs", whole.whole, "s", note=note)
+
+
+def inside(runs: int, epochs: int) -> Iterator[Row]:
+    """What a run of a sweep costs beside its epochs, in a process that has done one already."""
+    words = (f"trainer.epochs={epochs}", "trainer.device=cpu")
+    trained(*words)
+    found = [trained(f"seed={1 + i}", *words) for i in range(runs)]
+
+    def mean(name: str, seconds: list[float], note: str) -> Row:
+        return Row(f"a run: {name}", statistics.mean(seconds), "s", note=note)
+
+    results = [one["result"] for one in found]
+    yield mean("training", [r["seconds"] for r in results], f"mean of {runs} runs")
+    gofau = [s["wall"] - r["seconds"] for s, r in zip(found, results, strict=True)]
+    yield mean("gofau beside training", gofau, "all of gofau.main.run but training")
+    after = [r["seconds_total"] - r["seconds"] for r in results]
+    yield mean("of that, evaluation and metrics", after, "validation every epoch, test at the end")
+    hydra = [one["composing"] for one in found]
+    yield mean("Hydra's composition", hydra, "of one configuration, read anew")

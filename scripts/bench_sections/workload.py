@@ -1,0 +1,73 @@
+"""The configurations that are measured, and random images in place of a data set."""
+
+import contextlib
+import io
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from gofau.config import Config, settle
+from gofau.data.images import ImageData, Images
+from gofau.runs import read_status
+
+ROOT = Path(__file__).resolve().parents[2]
+CROP = 4  # pixels, of images of 32; images of 8 are not moved
+TRAIN_IMAGES, EPOCHS = 45_000, 15
+"""Of CIFAR-10 without its validation part; and the default number of epochs."""
+
+
+def composed(*words: str) -> DictConfig:
+    """What Hydra makes of ``python train.py WORDS``."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        return compose("train", [*words])
+
+
+def configured(shape: tuple[int, int, int], images: int, *words: str) -> Config:
+    """The settled configuration of ``words``, with random images of that shape (C, H, W) as data,
+    cropped and flipped if they are of 32 pixels."""
+    config = settle(composed(*words))
+    moves = shape[1] >= 32
+    config["dataset"] |= {
+        "_target_": f"{__name__}.random_data",
+        "shape": list(shape),
+        "images": images,
+        "val_fraction": 0.0,
+        "augment": {"crop": CROP if moves else 0, "flip": moves, "cutout": 0},
+    }
+    for key in ("test_fraction", "data_dir", "cache_dir"):
+        del config["dataset"][key]
+    return config
+
+
+def random_data(shape: list[int], images: int, split_seed: int = 0) -> ImageData:
+    """Random pixels and labels of ten classes; the test part is one image."""
+    channels, height, width = shape
+    draw = np.random.default_rng(split_seed)
+    pixels = draw.integers(0, 256, (images, height, width, channels), np.uint8)
+    labels = draw.integers(0, 10, images)
+    train = Images(pixels, labels)
+    classes = tuple("0123456789")
+    return ImageData("random", classes, train, Images(pixels[:1].copy(), labels[:1].copy()))
+
+
+def trained(*words: str) -> dict[str, Any]:
+    """One run in this process, as ``python train.py WORDS`` does it, into a folder that is removed
+    again: its status, and as ``wall`` and ``composing`` the seconds that `gofau.main.run` and
+    Hydra's composition of the configuration took."""
+    from gofau.main import run
+
+    with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        began = time.perf_counter()
+        cfg = composed(*words, f"paths.runs_dir={folder}", "trainer.progress=none")
+        ready = time.perf_counter()
+        run(cfg)
+        ended = time.perf_counter()
+        (place,) = Path(folder).glob("*-*")
+        return read_status(place) | {"wall": ended - ready, "composing": ready - began}

@@ -1,0 +1,66 @@
+"""What training costs: images per second, sweeps, start, records, and what speed does to accuracy.
+
+``make bench`` writes ``results/bench_train/bench.csv``, a row a measurement, and ``bench.md``,
+which is drawn from it and has the goals beside the figures. A section that is measured again by
+``--only`` replaces its own rows. ``--quick`` shows that everything works, and its figures mean
+nothing; the real ones want a quiet machine.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from bench_sections.page import TITLES, keep, markdown
+
+from gofau.provenance import provenance
+
+FACTS = ("command", "commit", "dirty", "cpu", "cpus", "torch", "threads")
+
+
+def facts() -> dict[str, object]:
+    """What a figure was measured under."""
+    found = provenance("cpu") | {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    return {name: found[name] for name in FACTS}
+
+
+def sections(text: str) -> list[str]:
+    """The sections of ``--only``, in the order of the page."""
+    wanted = text.split(",")
+    wrong = [name for name in wanted if name not in TITLES]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"{wrong[0]}: there is {', '.join(TITLES)}")
+    return [name for name in TITLES if name in wanted]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What training costs, and the goals beside it.")
+    parser.add_argument("--only", type=sections, default=[*TITLES], metavar="NAME,NAME")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
+    parser.add_argument("--out", type=Path, help="results/bench_train; quick: runs/bench_train")
+    options = parser.parse_args()
+    out = options.out or Path("runs" if options.quick else "results") / "bench_train"
+    found, text = facts(), ""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as cache:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache  # so that a compilation is a compilation
+        for section in options.only:
+            began = time.perf_counter()
+            measure = importlib.import_module(f"bench_sections.{section}").measure
+            rows = []
+            for row in measure(options.quick):
+                value = "—" if row.value is None else f"{row.value:.4g}"
+                print(f"{section}: {row.name}: {value} {row.unit}", file=sys.stderr, flush=True)
+                rows.append(row)
+            text = markdown(keep(out / "bench.csv", section, rows, found), FACTS)
+            (out / "bench.md").write_text(text, encoding="utf-8")
+            spent = time.perf_counter() - began
+            print(f"{section}: {spent:.0f} s in all", file=sys.stderr, flush=True)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
