@@ -13,6 +13,7 @@ from gofau.compute import device_of
 from gofau.config import settle
 from gofau.distributed import join
 from gofau.evaluation import evaluate
+from gofau.loggers import Guarded, open_logger
 from gofau.optim import monitor
 from gofau.progress import show
 from gofau.provenance import provenance
@@ -40,24 +41,33 @@ def run(cfg: DictConfig) -> float:
             f"{status['state']} already ({_summary(status)}); rerun=true repeats it",
         )
         return _objective(status)
+    logger = open_logger(config, this.folder, writes=this.writes)
     parts = build(config, world)
     device = str(parts.trainer.compute.device)
-    this.start(provenance=provenance(device), **parts.facts)
+    # Around the record, not within: Ctrl-C while a logger opens, or uploads, is not the run's end.
+    with logger:
+        this.start(provenance=provenance(device), **parts.facts)
+        _record(this, parts, logger)
+        status = this.said
+        logger.finish(status["state"], status["result"])
+    _say(this, f"{status['state']} ({_summary(status)})")
+    return _objective(status)
+
+
+def _record(this: Run, parts: Parts, logger: Guarded) -> None:
+    """Train; whatever happens, the record says how it ended."""
     try:
         with (
             _diagnostics(this, parts),
-            torch.autograd.set_detect_anomaly(config["trainer"]["detect_anomaly"]),
+            torch.autograd.set_detect_anomaly(this.config["trainer"]["detect_anomaly"]),
         ):
-            _train(this, parts)
+            _train(this, parts, logger)
     except KeyboardInterrupt:
         this.end("interrupted")
         raise
     except Exception as e:
         this.end("failed", error=f"{type(e).__name__}: {e}", traceback=traceback.format_exc())
         raise
-    status = this.said
-    _say(this, f"{status['state']} ({_summary(status)})")
-    return _objective(status)
 
 
 def _say(this: Run, text: str) -> None:
@@ -65,7 +75,7 @@ def _say(this: Run, text: str) -> None:
         print(f"{this.folder}: {text}", flush=True)
 
 
-def _train(this: Run, parts: Parts) -> None:
+def _train(this: Run, parts: Parts, logger: Guarded) -> None:
     trainer, began = parts.trainer, time.perf_counter()
     epochs = trainer.settings.epochs
     kind = this.config["trainer"]["progress"] if this.writes else "none"
@@ -74,6 +84,7 @@ def _train(this: Run, parts: Parts) -> None:
         while trainer.epoch < epochs and trainer.divergence is None:
             row = trainer.run_epoch(display.batch)
             this.append(row)
+            logger.log(row, row["epoch"])
             display.epoch(row)
     result = {key: value for key, value in row.items() if "/" in key}
     result |= {"epochs": trainer.epoch, "steps": trainer.step}

@@ -25,6 +25,7 @@ MAY = {
     "gofau/runs.py": (),
     "gofau/provenance.py": (),
     "gofau/progress.py": (),
+    "gofau/loggers": ("gofau.loggers", "gofau.runs", "gofau.errors"),
     "gofau/cli.py": ("gofau.errors",),
     "gofau/config.py": ("gofau.errors", "gofau.optim", "gofau.compute"),
     "gofau/sweeps.py": ("gofau.config",),
