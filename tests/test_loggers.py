@@ -8,6 +8,7 @@ import struct
 import sys
 from collections import defaultdict
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +134,10 @@ def test_a_missing_package_is_one_sentence(train, monkeypatch, name, modules):
 
 
 def test_a_folder_of_the_same_name_is_not_the_package(tmp_path, monkeypatch):
+    import_module("wandb")  # so that the real one is put back
     (tmp_path / "wandb").mkdir()
     with monkeypatch.context() as patch:
-        patch.delitem(sys.modules, "wandb", raising=False)
+        patch.delitem(sys.modules, "wandb")
         patch.setattr(sys, "path", [str(tmp_path)])
         with pytest.raises(UserError, match="needs the package wandb"):
             open_logger({"logger": {"name": "wandb"}}, tmp_path)
