@@ -1,5 +1,6 @@
 """The command line: what is typed wrong ends in one sentence and exit code 2."""
 
+import importlib
 import math
 import os
 import re
@@ -69,6 +70,7 @@ def one_sentence() -> Iterator[None]:
 def task(function: Callable[[DictConfig], float]) -> Callable[[DictConfig], float]:
     """Around the function that ``hydra.main`` calls: what goes wrong in a single run ends here,
     before Hydra adds a line of its own; in a sweep it is written down and the others go on."""
+    _register_sweeper()
 
     @wraps(function)
     def quiet(cfg: DictConfig) -> float:
@@ -84,6 +86,14 @@ def task(function: Callable[[DictConfig], float]) -> Callable[[DictConfig], floa
             raise
 
     return quiet
+
+
+def _register_sweeper() -> None:
+    """Hydra looks for plugins once a process, which may have been before our folder was there."""
+    from hydra.core.plugins import Plugins
+
+    sweeper = importlib.import_module("hydra_plugins.gofau_sweeper")
+    Plugins.instance().register(sweeper.AxesSweeper)
 
 
 def _in_a_sweep() -> bool:

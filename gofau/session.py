@@ -15,6 +15,7 @@ from gofau.errors import UserError
 from gofau.evaluation import evaluate
 from gofau.hardware import device_of
 from gofau.keeper import Keeper, OutOfTime
+from gofau.loggers import Guarded, open_logger
 from gofau.optim import monitor
 from gofau.progress import show
 from gofau.provenance import provenance
@@ -54,28 +55,34 @@ def _locked(this: Run, config: dict[str, Any], world: World) -> float:
     keeper = _keeper(this, parts, until)
     if config["rerun"]:
         keeper.remove()
-    try:
-        resumed = keeper.resume()
-        trainer = parts.trainer
-        facts = {"provenance": provenance(str(trainer.compute.device)), **parts.facts}
-        facts["epochs"] = trainer.settings.epochs
-        this.start(trainer.epoch, trainer.step if resumed else 0, **facts)
-        with keeper.signals, _diagnostics(this, parts), _anomalies(config):
-            _train(this, parts, keeper)
-    except OutOfTime:
+    resumed = keeper.resume()
+    # Around the record, not within: Ctrl-C while a logger opens, or uploads, is not the run's end.
+    with open_logger(config, this.folder, resume=resumed, writes=this.writes) as logger:
+        facts = {"provenance": provenance(str(parts.trainer.compute.device)), **parts.facts}
+        facts["epochs"] = parts.trainer.settings.epochs
+        this.start(parts.trainer.epoch, parts.trainer.step if resumed else 0, **facts)
+        _record(this, parts, keeper, logger)
+        logger.finish(this.said["state"], this.said.get("result", {}))
+    if this.said["state"] == "interrupted":
         say(this, f"interrupted at step {parts.trainer.step}: the sweep's time is over")
         return math.nan
-    except Exception as e:
-        if not isinstance(e, UserError) and this.said:
-            error = {"error": f"{type(e).__name__}: {e}", "traceback": traceback.format_exc()}
-            this.end("failed", **error)
-        raise
-    except (KeyboardInterrupt, SystemExit):
-        if this.said:
-            this.end("interrupted")
-        raise
     say(this, f"{this.said['state']} ({summary(this.said)})")
     return objective(this.said)
+
+
+def _record(this: Run, parts: Parts, keeper: Keeper, logger: Guarded) -> None:
+    """Train; whatever happens, the record says how it ended."""
+    try:
+        with keeper.signals, _diagnostics(this, parts), _anomalies(this.config):
+            _train(this, parts, keeper, logger)
+    except OutOfTime:
+        this.end("interrupted")
+    except Exception as e:
+        this.end("failed", error=f"{type(e).__name__}: {e}", traceback=traceback.format_exc())
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        this.end("interrupted")
+        raise
 
 
 def _keeper(this: Run, parts: Parts, until: float | None) -> Keeper:
@@ -91,7 +98,7 @@ def _keeper(this: Run, parts: Parts, until: float | None) -> Keeper:
     )
 
 
-def _train(this: Run, parts: Parts, keeper: Keeper) -> None:
+def _train(this: Run, parts: Parts, keeper: Keeper, logger: Guarded) -> None:
     trainer, began = parts.trainer, time.perf_counter()
     epochs, images = trainer.settings.epochs, trainer.images_per_epoch()
     kind = this.config["trainer"]["progress"] if this.writes else "none"
@@ -104,6 +111,7 @@ def _train(this: Run, parts: Parts, keeper: Keeper) -> None:
         while trainer.epoch < epochs and trainer.divergence is None:
             row = trainer.run_epoch(after_batch)
             this.append(row)
+            logger.log(row, row["epoch"])
             display.epoch(row)
             keeper.epoch()
     result = {key: value for key, value in trainer.row.items() if "/" in key}

@@ -30,6 +30,7 @@ MAY = {
     "gofau/keeper.py": ("gofau.checkpoint", "gofau.signals", "gofau.training"),
     "gofau/provenance.py": (),
     "gofau/progress.py": (),
+    "gofau/loggers": ("gofau.loggers", "gofau.runs", "gofau.errors"),
     "gofau/cli.py": ("gofau.errors", "gofau.hardware", "gofau.runs"),
     "gofau/config.py": ("gofau.errors", "gofau.hardware", "gofau.optim"),
     "gofau/sweeps.py": ("gofau.config",),

@@ -10,7 +10,7 @@ import torch
 
 from gofau.build import build
 from gofau.compiling import operations, pays
-from gofau.compute import best_precision
+from gofau.hardware import best_precision
 
 from .plain import Plain
 from .rows import Row, at_least
@@ -190,4 +190,4 @@ def _auto(case: Case) -> str:
     device = torch.device("cpu")
     words = (f"model={case.model}", "trainer.compile=false", "trainer.device=cpu")
     model = build(configured(case.shape, 1, *words)).trainer.model
-    return label(best_precision(device), pays(device, case.run * operations(model, case.shape)))
+    return label(best_precision(device.type), pays(device, case.run * operations(model, case.shape)))

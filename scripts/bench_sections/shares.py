@@ -11,8 +11,9 @@ from unittest.mock import patch
 import torch
 
 from gofau.build import build
-from gofau.compute import Compute, best_precision, device_of
+from gofau.compute import Compute
 from gofau.data.batches import Batches
+from gofau.hardware import best_precision, device_of
 from gofau.training import Trainer
 
 from .images import label
@@ -86,7 +87,7 @@ def measure(quick: bool) -> Iterator[Row]:
             trainer = build(config).trainer
             trainer.run_epoch()  # the first compiles, and fills caches
             found = [shares(trainer, device) for _ in range(epochs)]
-            how = label(best_precision(device), compiled)
+            how = label(best_precision(device.type), compiled)
             yield from _rows(f"{model} {how}", found, f"{device.type}, batch {batch}", model)
 
 

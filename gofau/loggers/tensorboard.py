@@ -1,0 +1,50 @@
+"""TensorBoard event files, in ``<run>/tensorboard``: ``tensorboard --logdir runs`` shows all."""
+
+import shutil
+from pathlib import Path
+from typing import final
+
+from torch.utils.tensorboard import SummaryWriter
+
+from gofau.loggers.base import Logger, Row
+from gofau.runs import State
+
+
+@final
+class TensorBoard(Logger):
+    """A curve for every column of metrics.csv, and the test set's numbers as a point at the end.
+
+    Args:
+        folder: the run's folder.
+        resume: go on with the curves that are there, rather than begin them anew.
+    """
+
+    def __init__(self, folder: Path, resume: bool) -> None:
+        self._folder = folder / "tensorboard"
+        self._resume = resume
+        self._writer: SummaryWriter | None = None
+        self._step = 0
+        if not resume:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def log(self, row: Row, step: int) -> None:
+        writer = self._open(step)
+        for key, value in row.items():
+            writer.add_scalar(key, value, step)
+        writer.flush()
+        self._step = step
+
+    def finish(self, state: State, result: Row) -> None:
+        if self._writer is None:
+            return
+        for key, value in result.items():
+            if key.startswith("test/"):
+                self._writer.add_scalar(key, value, self._step)
+        self._writer.close()
+
+    def _open(self, step: int) -> SummaryWriter:
+        """A resumed run repeats the epochs after its checkpoint: what was there of them goes."""
+        if self._writer is None:
+            purge = step if self._resume else None
+            self._writer = SummaryWriter(str(self._folder), purge_step=purge)
+        return self._writer

@@ -1,0 +1,64 @@
+"""Weights & Biases. Offline by default: files in ``<run>/wandb``, which ``wandb sync`` uploads."""
+
+import secrets
+from pathlib import Path
+from typing import Any, final
+
+import wandb
+
+from gofau.loggers.base import Logger, Row
+from gofau.runs import State, science, write_whole
+
+GIVE_UP = 300.0
+"""Seconds to wait at the end of a run for what is not uploaded yet; it stays on disk."""
+
+
+@final
+class WandB(Logger):
+    """One W&B run for one run: its name is the folder's, its configuration the scientific one.
+
+    Which W&B run it is, is kept in ``<run>/wandb-id``, so that a run that is resumed goes on there.
+    A key is read by W&B itself (``wandb login`` or ``WANDB_API_KEY``) and never seen here.
+
+    Args:
+        config: the settled configuration; ``config["logger"]`` has project, entity, group (null:
+            runs that differ in seed and hyperparameters alone), mode and tags.
+        folder: the run's folder.
+        resume: go on with the W&B run that is there, rather than begin another.
+    """
+
+    def __init__(self, config: dict[str, Any], folder: Path, resume: bool) -> None:
+        keys, kept = config["logger"], folder / "wandb-id"
+        known = resume and kept.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._run = wandb.init(
+            **{key: keys[key] for key in ("project", "entity", "mode", "tags")},
+            group=keys["group"] or folder.name.rsplit("-", 2)[0],
+            name=folder.name,
+            id=kept.read_text(encoding="utf-8") if known else secrets.token_hex(6),
+            resume="allow",
+            reinit="create_new",  # the runs of a sweep may share a process, or a notebook's own run
+            config=science(config),
+            dir=str(folder),
+            save_code=False,
+            settings=_settings(keys["mode"]),
+        )
+        write_whole(kept, self._run.id)
+
+    def log(self, row: Row, step: int) -> None:
+        self._run.log(dict(row), step=step)
+
+    def finish(self, state: State, result: Row) -> None:
+        code = {"done": 0, "diverged": 0, "interrupted": 130}.get(state, 1)
+        try:
+            self._run.summary.update({"state": state, **result})
+        finally:
+            self._run.finish(exit_code=code)
+
+
+def _settings(mode: str) -> wandb.Settings:
+    """The console is ours. Online, W&B says where the run can be seen, and offline nothing."""
+    settings = wandb.Settings(console="off", quiet=True, silent=mode != "online")
+    if hasattr(settings, "finish_timeout"):  # newer than the oldest that will do
+        settings.finish_timeout = GIVE_UP
+    return settings
