@@ -16,17 +16,18 @@ class Scores:
     """Each of shape (arms, starts). The paper's own score is not known to us; this is our reading.
 
     Attributes:
-        score: distance from θ_T to the nearest global minimum, at most the diagonal of the
-            problem's box, which is also what a trajectory gets that is no longer finite. So every
-            start counts in a mean, and no lost one decides it. Lower is better.
-        mean_distance: the same distance averaged over the steps looked at: lower is sooner.
+        score: distance to the nearest global minimum, averaged over the steps looked at: low for
+            what gets there, lower for what gets there soon. No distance counts for more than the
+            diagonal of the problem's box, which is also what a trajectory gets that is no longer
+            finite. So every start counts in a mean, and no lost one decides it.
+        distance: the same distance at the end.
         arrived: the first step looked at from which on the distance stayed within the tolerance;
             infinite where it is not within it at the end.
         diverged: not finite at the end, or with f above that at the start and not converged.
     """
 
     score: Tensor
-    mean_distance: Tensor
+    distance: Tensor
     arrived: Tensor
     diverged: Tensor
 
@@ -71,4 +72,4 @@ def score(
         looks += 1
     last = problem.value(points)
     lost = ~points.isfinite().all(-1) | ~(last <= first)
-    return Scores(distance, total / looks, arrived, lost & arrived.isinf())
+    return Scores(total / looks, distance, arrived, lost & arrived.isinf())

@@ -2,9 +2,9 @@
 
 ``cells.csv`` has one row for each problem, optimizer, rule and learning rate, with provenance. A
 rule must not look bad merely because of a learning rate that suits another, so two rows of each
-rule are marked: ``best``, the learning rate of the grid under which most starts converge, and among
-equals the one with the least mean distance; and ``default``, the optimizer's own. ``edge`` says
-that the best is the grid's first or last, so that a better one may lie outside.
+rule are marked: ``best``, the learning rate with the lowest mean score, and ``default``, the
+optimizer's own. ``edge`` says that the best is the first or last one tried, so that a better one
+may lie outside.
 
 Depending on ``toy.task`` there are also, at these two learning rates, ``starts_<problem>.csv.gz``
 (one row a starting point) or ``paths.csv.gz`` (one row a step) with ``surface.csv.gz`` (f over the
@@ -72,7 +72,7 @@ def run(cfg: DictConfig) -> float:
     # The cells come last: where they are, the rest is.
     for name, rows in (files | {"cells.csv": [row | facts for row in cells]}).items():
         write(folder / name, rows)
-    best = [row["score_mean"] for row in cells if row["best"]]
+    best = [row["score"] for row in cells if row["best"]]
     print(f"{folder}: {len(cells)} cells, mean score at the best learning rates "
           f"{sum(best) / len(best):.3g}")  # fmt: skip
     return sum(best) / len(best)
@@ -80,12 +80,10 @@ def run(cfg: DictConfig) -> float:
 
 def _cells(case: Case, points: Tensor, scores: Scores) -> Iterator[dict[str, Any]]:
     """One row an arm; shares are of all starts but where the name says otherwise."""
-    converged = scores.converged
-    share, sooner = converged.double().mean(1), scores.mean_distance.double().mean(1)
+    converged, mean = scores.converged, scores.score.double().mean(1)
     best = {
-        rule: max(
-            (i for i, name in enumerate(case.rules) if name == rule),
-            key=lambda i: (share[i].item(), -sooner[i].item()),
+        rule: min(
+            (i for i, name in enumerate(case.rules) if name == rule), key=mean.tolist().__getitem__
         )
         for rule in case.rules
     }
@@ -101,13 +99,12 @@ def _cells(case: Case, points: Tensor, scores: Scores) -> Iterator[dict[str, Any
             "default": lr == case.default_lr,
             "edge": i == best[rule] and lr in (min(case.lrs), max(case.lrs)),
             "starts": len(points),
-            "score_mean": scores.score[i].double().mean().item(),
-            "score_median": scores.score[i].median().item(),
-            "converged": share[i].item(),
+            "score": mean[i].item(),
+            "distance": scores.distance[i].double().mean().item(),
+            "converged": converged[i].double().mean().item(),
             "diverged": scores.diverged[i].double().mean().item(),
             "same_signs": alike.double().mean().item(),
             "converged_of_same_signs": converged[i][alike].double().mean().item(),
-            "mean_distance": sooner[i].item(),
             "steps_to_converge_median": arrived.median().item() if len(arrived) else None,
         }
 

@@ -12,19 +12,17 @@ Row = Mapping[str, Any]
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows under the names of the first one; packed where ``path`` ends in ``.gz``. Floats
-    keep four significant digits, which is more than any figure shows."""
-    rows = list(rows)
+    """Write rows under the names of the first one; packed where ``path`` ends in ``.gz``."""
+    rows, packed = list(rows), path.suffix == ".gz"
+    form = ".3g" if packed else ".4g"  # significant digits: what a figure or a table shows
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0])
-    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    writer.writerows(
+        [format(v, form) if isinstance(v, float) else v for v in row.values()] for row in rows
+    )
     data = text.getvalue().encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    part.write_bytes(gzip.compress(data, mtime=0) if packed else data)
     os.replace(part, path)
-
-
-def _cell(value: Any) -> Any:
-    return f"{value:.4g}" if isinstance(value, float) else value
