@@ -28,6 +28,7 @@ MAY = {
     "gofau/toy": ("gofau.toy", "gofau.optim", "gofau.errors", "gofau.config", "gofau.provenance"),
     "gofau/sweeps.py": ("gofau.config",),
     "gofau/report/__main__.py": ("gofau.report", "gofau.cli", "gofau.errors", "gofau.sweeps"),
+    "gofau/report/toy/__main__.py": ("gofau.report", "gofau.cli", "gofau.errors"),
     "gofau/report": ("gofau.report", "gofau.runs", "gofau.errors"),
 }
 

@@ -92,6 +92,7 @@ def _cells(case: Case, points: Tensor, scores: Scores) -> Iterator[dict[str, Any
         arrived = scores.arrived[i][converged[i]]
         yield {
             "problem": case.problem,
+            "minima": " ".join(f"{x0:.4g},{x1:.4g}" for x0, x1 in case.f.minima),
             "optimizer": case.optimizer,
             "rule": rule,
             "lr": lr,
@@ -104,6 +105,7 @@ def _cells(case: Case, points: Tensor, scores: Scores) -> Iterator[dict[str, Any
             "converged": converged[i].double().mean().item(),
             "diverged": scores.diverged[i].double().mean().item(),
             "same_signs": alike.double().mean().item(),
+            "score_of_same_signs": scores.score[i][alike].double().mean().item(),
             "converged_of_same_signs": converged[i][alike].double().mean().item(),
             "steps_to_converge_median": arrived.median().item() if len(arrived) else None,
         }
