@@ -98,7 +98,7 @@ def main() -> None:
     options = parser.parse_args()
     size = (options.side, options.steps, options.sample)
     rows = [measure(name, base, *size) for name in ("bowl", "rosenbrock") for base in OPTIMIZERS]
-    total = {"problem": "all", "optimizer": "all"}
+    total: dict[str, Any] = {"problem": "all", "optimizer": "all"}
     total |= {key: sum(row[key] for row in rows) for key in rows[0] if "_s" in key}
     for kind in ("autograd", "written gradient"):
         total[f"ratio, {kind}"] = total[f"loop_s, {kind}"] / total["batch_s"]

@@ -71,7 +71,7 @@ def run(cfg: DictConfig) -> float:
     facts = _provenance()
     # The cells come last: where they are, the rest is.
     for name, rows in (files | {"cells.csv": [row | facts for row in cells]}).items():
-        write(folder / name, rows)
+        write(folder / name, rows, digits=3 if name.startswith("starts_") else 4)
     best = [row["score"] for row in cells if row["best"]]
     print(f"{folder}: {len(cells)} cells, mean score at the best learning rates "
           f"{sum(best) / len(best):.3g}")  # fmt: skip

@@ -11,10 +11,10 @@ from typing import Any
 Row = Mapping[str, Any]
 
 
-def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows under the names of the first one; packed where ``path`` ends in ``.gz``."""
-    rows, packed = list(rows), path.suffix == ".gz"
-    form = ".3g" if packed else ".4g"  # significant digits: what a figure or a table shows
+def write(path: Path, rows: Iterable[Row], digits: int = 4) -> None:
+    """Write rows under the names of the first one, floats with so many significant digits; packed
+    where ``path`` ends in ``.gz``."""
+    rows, form = list(rows), f".{digits}g"
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0])
@@ -24,5 +24,5 @@ def write(path: Path, rows: Iterable[Row]) -> None:
     data = text.getvalue().encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(gzip.compress(data, mtime=0) if packed else data)
+    part.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
     os.replace(part, path)

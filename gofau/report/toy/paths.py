@@ -25,6 +25,7 @@ def draw(folder: Path) -> list[Path]:
     for setting, words in SETTINGS.items():
         figure = _figure(where(paths, setting=setting), surface, cells)
         figure.suptitle(f"{words[0].upper()}{words[1:]}; ✕ is where a path ends", fontsize=9)
+        figure.tight_layout()  # the constrained one is not the same to the last digit each time
         drawn += save_figure(figure, folder / f"paths_{setting}")
         plt.close(figure)
     return drawn
@@ -39,7 +40,6 @@ def _figure(paths: pd.DataFrame, surface: pd.DataFrame, cells: pd.DataFrame) -> 
         figsize=(4.6 * len(columns), 2.3 + 1.9 * rows),
         height_ratios=[4.0] + [1.7] * (rows - 1),
         squeeze=False,
-        layout="constrained",
     )
     for (problem, optimizer), (top, *below) in zip(columns, axes.T, strict=True):
         part = where(paths, problem=problem, optimizer=optimizer)
@@ -82,6 +82,8 @@ def _distances(ax: Axes, part: pd.DataFrame, mark: str) -> None:
         dashes, colour = RULE_DASHES.get(rule, "-"), rule_colour(rule)
         ax.plot(path["step"].to_numpy(), distance, dashes, color=colour, lw=1.5)
     ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.set_ylim(min(low, high / 100), high)  # so that little progress looks like little
     ax.set_xscale("symlog", linthresh=10)
     ax.set_xticks([0, 5, 10, 100, 1000], ["0", "5", "10", "100", "1000"])
     ax.set_xlim(0, part["step"].to_numpy().max())
