@@ -95,7 +95,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1000, help="steps (1000)")
     parser.add_argument("--sample", type=int, default=10, help="starts that the loop does (10)")
     parser.add_argument("--out", type=Path, default=Path("results/bench_toy"))
+    # An operation takes microseconds: a second thread gains little, and waits where it has no core.
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (1)")
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     size = (options.side, options.steps, options.sample)
     rows = [measure(name, base, *size) for name in ("bowl", "rosenbrock") for base in OPTIMIZERS]
     total: dict[str, Any] = {"problem": "all", "optimizer": "all"}

@@ -6,6 +6,7 @@ import sys
 from functools import partial
 
 import pytest
+import torch
 
 # Here, where the user's font cache is still in reach, which saves seconds.
 from gofau.report.toy import __main__ as report
@@ -56,7 +57,16 @@ def test_figures_of_what_was_not_run_end_in_one_sentence(tmp_path, monkeypatch, 
 def test_the_benchmark_writes_a_table_and_a_page(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     bench = importlib.import_module("bench_toy")
-    size = ["--side", "3", "--steps", "5", "--sample", "2"]
+    size = [
+        "--side",
+        "3",
+        "--steps",
+        "5",
+        "--sample",
+        "2",
+        "--threads",
+        str(torch.get_num_threads()),
+    ]
     monkeypatch.setattr(sys, "argv", ["bench_toy.py", *size, "--out", str(tmp_path)])
     bench.main()
     rows = list(csv.DictReader((tmp_path / "bench.csv").read_text().splitlines()))
