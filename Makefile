@@ -47,6 +47,7 @@ format: $(VENV)/.installed  ## let ruff put the code in order
 
 figures: $(VENV)/.installed  ## draw the figures again from what is in results/
 	$(PY) -m gofau.report figures
+	$(PY) -m gofau.report.toy
 
 bench: bench-optim bench-train  ## measure everything, on a quiet machine: results/bench_*
 

@@ -22,6 +22,10 @@ def run(cfg: DictConfig) -> float:
         UserError: the configuration has a fault; no run folder is made.
         KeyboardInterrupt, SystemExit: after a signal; the record says ``interrupted``.
     """
+    if cfg.get("toy"):  # an experiment in two variables: no network, no run folder
+        from gofau.toy.study import run as study
+
+        return study(cfg)
     config = resolve(cfg)
     if "TORCHELASTIC_RUN_ID" not in os.environ:  # else all processes must come to the same view
         found = finished(Run(config))

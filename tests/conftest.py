@@ -6,8 +6,9 @@ import pytest
 from hypothesis import settings
 
 from tests.cli import train
+from tests.toy import toy
 
-__all__ = ["train"]
+__all__ = ["toy", "train"]
 
 settings.register_profile("gofau", derandomize=True, deadline=None, max_examples=60, database=None)
 settings.load_profile("gofau")

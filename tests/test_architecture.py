@@ -33,8 +33,13 @@ MAY = {
     "gofau/loggers": ("gofau.loggers", "gofau.runs", "gofau.errors"),
     "gofau/cli.py": ("gofau.errors", "gofau.hardware", "gofau.runs"),
     "gofau/config.py": ("gofau.errors", "gofau.hardware", "gofau.optim"),
+    "gofau/toy/problems.py": (),
+    "gofau/toy/descent.py": ("gofau.toy",),
+    "gofau/toy/__main__.py": ("gofau.toy", "gofau.cli"),
+    "gofau/toy": ("gofau.toy", "gofau.optim", "gofau.errors", "gofau.config", "gofau.provenance"),
     "gofau/sweeps.py": ("gofau.config",),
     "gofau/report/__main__.py": ("gofau.report", "gofau.cli", "gofau.errors", "gofau.sweeps"),
+    "gofau/report/toy/__main__.py": ("gofau.report", "gofau.cli", "gofau.errors"),
     "gofau/report": ("gofau.report", "gofau.runs", "gofau.errors"),
 }
 

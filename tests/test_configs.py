@@ -54,7 +54,7 @@ def fake_data(monkeypatch):
 
 def test_the_groups_are_the_documented_ones():
     documented = {"dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler"}
-    documented |= {"trainer", "logger", "paths", "experiment", "debug"}
+    documented |= {"trainer", "logger", "paths", "toy", "experiment", "debug"}
     assert set(GROUPS) == documented
     assert all(GROUPS.values())
 

@@ -1,0 +1,33 @@
+"""``python -m gofau.report.toy [NAME …]``: draw the results folders named, or all there are."""
+
+import sys
+from pathlib import Path
+
+from gofau.cli import one_sentence
+from gofau.errors import UserError
+
+RESULTS = Path("results")
+
+
+def main(names: list[str]) -> None:
+    from gofau.report.toy import paths, starts, table
+
+    folders = [RESULTS / name for name in names] or sorted(
+        path.parent for path in RESULTS.glob("*/cells.csv")
+    )
+    for folder in folders:
+        if not (folder / "cells.csv").exists():
+            first = f"python -m gofau.toy experiment={folder.name}"
+            raise UserError(f"{folder} holds no cells.csv: type {first} first")
+        drawn = table.draw(folder)
+        if (folder / "paths.csv.gz").exists():
+            drawn += paths.draw(folder)
+        if any(folder.glob("starts_*.csv.gz")):
+            drawn += starts.draw(folder)
+        for path in drawn:
+            print(path)
+
+
+if __name__ == "__main__":
+    with one_sentence():
+        main(sys.argv[1:])

@@ -1,0 +1,146 @@
+"""What the ``toy`` section of a configuration says, checked.
+
+Every fault ends in a `UserError`: one sentence with the key, what it may be and what it was.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gofau.config import POSITIVE, TEXT, Check, Config, list_of, one_of, whole
+from gofau.errors import UserError, nearest
+from gofau.optim import SGD, Adagrad, Adam, AdamW, RMSprop, RuleOptimizer
+from gofau.toy.descent import Arm
+from gofau.toy.problems import PROBLEMS, Problem
+
+OPTIMIZERS: Mapping[str, type[RuleOptimizer]] = {
+    kind.__name__.lower(): kind for kind in (SGD, Adagrad, RMSprop, Adam, AdamW)
+}
+TASKS = ("scores", "starts", "paths")
+
+CHECKS: Mapping[str, Check] = {
+    "name": Check(
+        "a name for a folder", lambda v: isinstance(v, str) and v.replace("_", "").isalnum()
+    ),
+    "task": one_of(*TASKS),
+    "cases": list_of(Check("problem/optimizer", lambda v: str(v).count("/") == 1)),
+    "steps": whole(1),
+    "every": whole(1),
+    "tolerance": POSITIVE,
+    "lrs": list_of(POSITIVE),
+    "dtype": one_of("float32", "float64"),
+    "results_dir": TEXT,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem and an optimizer, with the arms that are compared on them.
+
+    Attributes:
+        problem, optimizer: their names.
+        rules: the rule of each arm.
+        lrs: the learning rate of each arm.
+        default_lr: the optimizer's own.
+        make: the optimizer of a list of param groups.
+        arms: the hyperparameters of each arm.
+    """
+
+    problem: str
+    optimizer: str
+    rules: list[str]
+    lrs: list[float]
+    default_lr: float
+    make: Callable[..., torch.optim.Optimizer]
+    arms: list[Arm]
+
+    @property
+    def f(self) -> Problem:
+        return PROBLEMS[self.problem]
+
+
+def check(toy: Config) -> None:
+    """Refuse what a toy section may not say.
+
+    Raises:
+        UserError: a key is missing, unknown or out of range.
+    """
+    for key, allowed in CHECKS.items():
+        if key not in toy:
+            raise UserError(f"toy.{key} is needed: give toy.{key}=…")
+        if not allowed.accepts(toy[key]):
+            hint = nearest(toy[key], allowed.words.split(" of ")[-1].split(", "))
+            raise UserError(f"toy.{key} must be {allowed.words}, got {toy[key]!r}.{hint}")
+    for key in ("cases", "rules"):
+        if not toy[key]:
+            raise UserError(f"toy.{key} is empty: there is nothing to do")
+
+
+def cases(toy: Config) -> list[Case]:
+    """The cases that a checked section names, each with every rule at every learning rate: those of
+    the grid, and the optimizer's default.
+
+    Raises:
+        UserError: there is no such problem or optimizer, or the optimizer refuses a value.
+    """
+    found = []
+    for problem, name in (case.split("/") for case in toy["cases"]):
+        _known("problem", problem, PROBLEMS)
+        _known("optimizer", name, OPTIMIZERS)
+        kind = OPTIMIZERS[name]
+        default = inspect.signature(kind).parameters["lr"].default
+        grid = sorted({*map(float, toy["lrs"]), default})
+        rules = {rule: dict(values or {}) for rule, values in toy["rules"].items()}
+        pairs = [(rule, lr) for rule in rules for lr in grid]
+        arms: list[Arm] = [{"rule": rule, "lr": lr, **rules[rule]} for rule, lr in pairs]
+        # One compiled loop a step: the arrays are small enough for Python to be what costs.
+        make = partial(kind, fused=True, **(toy["optimizers"].get(name) or {}))
+        try:
+            make([{"params": [torch.zeros(1)], **arm} for arm in arms])
+        except (ValueError, TypeError) as e:
+            raise UserError(f"toy: {name}: {e}") from e
+        names, lrs = [rule for rule, _ in pairs], [lr for _, lr in pairs]
+        found.append(Case(problem, name, names, lrs, default, make, arms))
+    return found
+
+
+def _known(what: str, name: str, table: Mapping[str, Any]) -> None:
+    if name not in table:
+        known = ", ".join(table)
+        raise UserError(
+            f"toy.cases: there is no {what} '{name}' (there is: {known}).{nearest(name, table)}"
+        )
+
+
+def starts(toy: Config, problem: str) -> Tensor:
+    """The starting points of a problem, of shape (starts, 2): those listed for it, or a grid over
+    its box, x0 varying slowest.
+
+    Raises:
+        UserError: ``toy.starts`` is neither, or does not know the problem.
+    """
+    given, dtype = toy["starts"], getattr(torch, toy["dtype"])
+    if whole(1).accepts(given):
+        axes = [torch.linspace(*side, given, dtype=dtype) for side in PROBLEMS[problem].box]
+        return torch.cartesian_prod(*axes)
+    points = given.get(problem) if isinstance(given, dict) else None
+    if not points or not all(_is_point(point) for point in points):
+        raise UserError(
+            f"toy.starts must be a whole number ≥ 1, or have a list of pairs for {problem}, "
+            f"got {given!r}"
+        )
+    return torch.tensor(points, dtype=dtype)
+
+
+def _is_point(point: Any) -> bool:
+    return (
+        isinstance(point, list)
+        and len(point) == 2
+        and all(isinstance(x, int | float) and math.isfinite(x) for x in point)
+    )
