@@ -190,4 +190,6 @@ def _auto(case: Case) -> str:
     device = torch.device("cpu")
     words = (f"model={case.model}", "trainer.compile=false", "trainer.device=cpu")
     model = build(configured(case.shape, 1, *words)).trainer.model
-    return label(best_precision(device.type), pays(device, case.run * operations(model, case.shape)))
+    return label(
+        best_precision(device.type), pays(device, case.run * operations(model, case.shape))
+    )
