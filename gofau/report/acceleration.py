@@ -12,9 +12,10 @@ from gofau.report.render import Cell, Row, Table, number
 from gofau.report.speed import SHARE, bound, log_speedups, reaches
 from gofau.report.statistics import Summary, summary
 from gofau.report.tables import groups, labels, tags
+from gofau.report.types import Frame
 
 
-def speedups(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def speedups(runs: Frame, folder: Path) -> Frame:
     """One row a cell and rule.
 
     Returns:
@@ -33,7 +34,7 @@ def speedups(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _one(here: pd.DataFrame, rule: str) -> dict[str, Any]:
+def _one(here: Frame, rule: str) -> dict[str, Any]:
     mine, base = (here[here["rule"] == name] for name in (rule, BASELINE))
     censored = [int((part["censored"] == True).sum()) for part in (mine, base)]  # noqa: E712
     row = {
@@ -50,14 +51,14 @@ def _one(here: pd.DataFrame, rule: str) -> dict[str, Any]:
     return row | {"bound": bound(*censored)}
 
 
-def _ratio(here: pd.DataFrame, rule: str, unit: str) -> Summary:
+def _ratio(here: Frame, rule: str, unit: str) -> Summary:
     if not {rule, BASELINE} <= set(here["rule"]):
         return summary([])
     s = summary(log_speedups(here, rule, unit))
     return Summary(s.n, *(math.exp(v) for v in (s.mean, s.sd, s.low, s.high)))
 
 
-def acceleration(runs: pd.DataFrame, folder: Path) -> Table:
+def acceleration(runs: Frame, folder: Path) -> Table:
     """How soon every rule reaches the additive rule's target, and the speed-up."""
     data = speedups(runs, folder)
     axes = list(data.columns[: data.columns.get_loc("rule")])
@@ -92,7 +93,7 @@ def acceleration(runs: pd.DataFrame, folder: Path) -> Table:
     )
 
 
-def groups_of(data: pd.DataFrame, axes: list[str]) -> Any:
+def groups_of(data: Frame, axes: list[str]) -> Any:
     for key, part in data.groupby(axes, sort=False, dropna=False):
         yield dict(zip(axes, key, strict=True)), part
 

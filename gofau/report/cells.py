@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gofau.report.types import Column, Frame
 from gofau.runs import SECTIONS
 
 AXES = (*SECTIONS, "lr")
@@ -15,7 +16,7 @@ FINISHED = ("done", "diverged")
 BASELINE = "additive"
 
 
-def read(folder: Path) -> pd.DataFrame:
+def read(folder: Path) -> Frame:
     """The runs of a results folder, one row each, with what the report asks of them added.
 
     Returns:
@@ -31,20 +32,22 @@ def read(folder: Path) -> pd.DataFrame:
     return prepare(pd.read_csv(folder / "runs.csv"))
 
 
-def prepare(runs: pd.DataFrame) -> pd.DataFrame:
+def prepare(runs: Frame) -> Frame:
     """What `read` adds, for a frame of runs."""
     added = {section: _label(runs, section) for section in SECTIONS}
-    lr = runs.get("optimizer.lr", pd.Series(np.nan, runs.index))
-    added["lr"] = pd.to_numeric(lr)
+    added["lr"] = _numbers(runs, "optimizer.lr")
     lost = runs["state"] == "diverged"
-    chance = 1 / pd.to_numeric(runs.get("classes", pd.Series(np.nan, runs.index)))
+    chance = 1 / _numbers(runs, "classes")
     for name, column in (("outcome", "test/acc"), ("choice", "val/acc")):
-        measured = pd.to_numeric(runs.get(column, pd.Series(np.nan, runs.index)))
-        added[name] = measured.where(runs["state"] == "done").mask(lost, chance)
+        added[name] = _numbers(runs, column).where(runs["state"] == "done").mask(lost, chance)
     return runs.assign(**added)
 
 
-def _label(runs: pd.DataFrame, section: str) -> pd.Series:
+def _numbers(runs: Frame, column: str) -> Column:
+    return pd.to_numeric(runs[column]) if column in runs else pd.Series(np.nan, runs.index)
+
+
+def _label(runs: Frame, section: str) -> Column:
     name = f"{section}.name"
     start = runs[name].astype(str) if name in runs else pd.Series("", runs.index)
     label = start.copy()
@@ -60,7 +63,7 @@ def _label(runs: pd.DataFrame, section: str) -> pd.Series:
     return label.str.strip()
 
 
-def varying(runs: pd.DataFrame) -> list[str]:
+def varying(runs: Frame) -> list[str]:
     """The axes of `CONTEXT` that these runs vary, in the order of a table's first columns.
 
     The learning rate counts when one optimizer has several, not when each has its own.
@@ -70,19 +73,19 @@ def varying(runs: pd.DataFrame) -> list[str]:
     return free + ["lr"] * bool(many)
 
 
-def in_order(values: pd.Series) -> list:
+def in_order(values: Column) -> list:
     """Distinct values as they first appear, which is the sweep's order; numbers by size."""
     found = list(dict.fromkeys(values.dropna()))
     return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
 
 
-def rules(runs: pd.DataFrame) -> list[str]:
+def rules(runs: Frame) -> list[str]:
     """The rules, the baseline first."""
     found = in_order(runs["rule"])
     return sorted(found, key=lambda rule: rule != BASELINE)
 
 
-def counts(runs: pd.DataFrame) -> tuple[int, int, int]:
+def counts(runs: Frame) -> tuple[int, int, int]:
     """How many runs finished (diverged ones among them), how many of those diverged, how many are
     missing."""
     state = runs["state"]
@@ -90,9 +93,7 @@ def counts(runs: pd.DataFrame) -> tuple[int, int, int]:
     return finished, int((state == "diverged").sum()), len(runs) - finished
 
 
-def differences(
-    runs: pd.DataFrame, rule: str, baseline: str = BASELINE, value: str = "outcome"
-) -> pd.DataFrame:
+def differences(runs: Frame, rule: str, baseline: str = BASELINE, value: str = "outcome") -> Frame:
     """``value`` of one rule minus that of another over the same cells and seeds.
 
     Returns:

@@ -12,6 +12,7 @@ from gofau.report.pairs import Comparison, compare
 from gofau.report.render import Cell, Row, Table, number, percent
 from gofau.report.statistics import summary
 from gofau.report.tables import difference_cells, groups, labels, tags
+from gofau.report.types import Frame
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,11 @@ class Tuned:
     """The learning rate that is best on the validation part, out of ``tried``."""
 
     lr: float
-    runs: pd.DataFrame
+    runs: Frame
     at_edge: bool
 
 
-def tune(runs: pd.DataFrame, tried: list[float]) -> Tuned:
+def tune(runs: Frame, tried: list[float]) -> Tuned:
     """The rate of the highest mean validation accuracy; of equals, the smallest. Diverged runs
     count at chance level."""
     means = runs[runs["lr"].isin(tried)].groupby("lr")["choice"].mean()
@@ -31,7 +32,7 @@ def tune(runs: pd.DataFrame, tried: list[float]) -> Tuned:
     return Tuned(lr, runs[runs["lr"] == lr], lr in (min(tried), max(tried)))
 
 
-def budget(runs: pd.DataFrame, names: list[str]) -> list[float]:
+def budget(runs: Frame, names: list[str]) -> list[float]:
     """The rates that were tried, with every seed, for all of these rules: the same for each."""
     seeds = runs["seed"].nunique()
     done = runs.dropna(subset=["outcome"]).groupby(["rule", "lr"])["seed"].nunique()
@@ -39,7 +40,7 @@ def budget(runs: pd.DataFrame, names: list[str]) -> list[float]:
     return [lr for lr in in_order(runs["lr"]) if all((rule, lr) in full for rule in names)]
 
 
-def retuned(part: pd.DataFrame, rule: str) -> dict[str, Any]:
+def retuned(part: Frame, rule: str) -> dict[str, Any]:
     """One optimizer: ``rule`` and the additive rule at their own best rates, compared over seeds.
 
     Returns:
@@ -58,7 +59,7 @@ def retuned(part: pd.DataFrame, rule: str) -> dict[str, Any]:
     return found | {"ours": ours, "theirs": theirs, "tuned": compare(pair[0] - pair[1])}
 
 
-def _matched(part: pd.DataFrame, rule: str) -> Any:
+def _matched(part: Frame, rule: str) -> Any:
     """Differences to the additive run of the rate nearest to (1 − α)·η, within 1 %; NaN
     elsewhere."""
     mine, base = part[part["rule"] == rule], part[part["rule"] == BASELINE]
@@ -74,7 +75,7 @@ def _matched(part: pd.DataFrame, rule: str) -> Any:
     return pd.DataFrame(rows) if rows else [math.nan]
 
 
-def control(runs: pd.DataFrame) -> Table:
+def control(runs: Frame) -> Table:
     """One row an optimizer and rule, and the finding in words in the note."""
     rows, data, words = [], [], []
     for key, part in groups(runs, ["dataset", "model", "optimizer"]):

@@ -11,11 +11,12 @@ from gofau.report.cells import in_order, rules
 from gofau.report.panels import finish, grid, panels, per_cent, rest, tally, what
 from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
+from gofau.report.types import Frame
 
 METRICS = {"train/loss": "training loss", "val/acc": "validation accuracy (%)"}
 
 
-def curves(runs: pd.DataFrame, folder: Path) -> Figure | None:
+def curves(runs: Frame, folder: Path) -> Figure | None:
     """Training loss and validation accuracy against epochs; two rows for each dataset and model.
 
     A line is the mean over the seeds that got that far, the band its 95 % Student-t interval. None
@@ -46,7 +47,7 @@ def curves(runs: pd.DataFrame, folder: Path) -> Figure | None:
     return finish(figure, axes, caption)
 
 
-def _epochs(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def _epochs(runs: Frame, folder: Path) -> Frame:
     path = folder / "curves.csv.gz"
     if not path.exists():
         return pd.DataFrame()
@@ -55,7 +56,7 @@ def _epochs(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return frame.merge(runs[labels], on="identity", validate="many_to_one")
 
 
-def _line(ax: Axes, part: pd.DataFrame, metric: str, rule: str) -> None:
+def _line(ax: Axes, part: Frame, metric: str, rule: str) -> None:
     points = [(epoch, summary(group[metric])) for epoch, group in part.groupby("epoch")]
     points = [(epoch, s) for epoch, s in points if s.n]
     x = [epoch for epoch, _ in points]
@@ -67,7 +68,7 @@ def _line(ax: Axes, part: pd.DataFrame, metric: str, rule: str) -> None:
     ax.fill_between(x, low, mean + half, color=colour, alpha=0.15, lw=0)
 
 
-def _scale(loss: Axes, accuracy: Axes, block: pd.DataFrame) -> None:
+def _scale(loss: Axes, accuracy: Axes, block: Frame) -> None:
     """The accuracy axis begins a little under the worst that is reached after the first epochs."""
     loss.set_yscale("log")
     late = block.loc[block["epoch"] > block["epoch"].max() / 5, "val/acc"].dropna()

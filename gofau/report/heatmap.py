@@ -4,16 +4,16 @@ rate."""
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gofau.report.cells import in_order, rules, varying
 from gofau.report.panels import finish, grid, panels, rest, tally, what
 from gofau.report.sensitivity import NAMES
+from gofau.report.types import Frame
 
 
-def heatmap(runs: pd.DataFrame, folder: Path) -> Figure | None:
+def heatmap(runs: Frame, folder: Path) -> Figure | None:
     """Mean test accuracy in each cell, in per cent, and in brackets how many seeds diverged.
 
     Columns of panels are the rules. Where both initialisation and learning rate vary, a panel shows
@@ -50,7 +50,7 @@ def heatmap(runs: pd.DataFrame, folder: Path) -> Figure | None:
     return finish(figure, axes, caption)
 
 
-def _panel(ax: Axes, part: pd.DataFrame, down: tuple[str, list], across: tuple[str, list]):
+def _panel(ax: Axes, part: Frame, down: tuple[str, list], across: tuple[str, list]):
     keys = [down[0], across[0]]
     means = part.groupby(keys)["outcome"].mean().unstack().reindex(index=down[1], columns=across[1])
     lost = (part["state"] == "diverged").groupby([part[k] for k in keys]).sum()

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import pandas as pd
 from matplotlib.figure import Figure
 
 from gofau.report.acceleration import acceleration
@@ -19,15 +18,16 @@ from gofau.report.sensitivity import over_init, over_lr
 from gofau.report.speedup import speedup
 from gofau.report.style import save_figure
 from gofau.report.tables import accuracy, comparison, robustness
+from gofau.report.types import Frame
 
-TABLES: Mapping[str, Callable[[pd.DataFrame, Path], Table]] = {
+TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "accuracy": lambda runs, folder: accuracy(runs),
     "robustness": lambda runs, folder: robustness(runs),
     "comparison": lambda runs, folder: comparison(runs),
     "control": lambda runs, folder: control(runs),
     "acceleration": acceleration,
 }
-FIGURES: Mapping[str, Callable[[pd.DataFrame, Path], Figure | None]] = {
+FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
     f.__name__: f for f in (curves, over_lr, over_init, heatmap, profile, speedup)
 }
 """A figure is None where the records do not hold what it shows."""

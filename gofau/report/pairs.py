@@ -54,12 +54,12 @@ def compare(differences: ArrayLike) -> Comparison:
     kept, mask = d[rows][:, columns], there[rows][:, columns]
     pairs = int(there.sum())
     if not pairs:
-        return Comparison(*[math.nan] * 4, 0, d.size, 0, 0)
+        return Comparison(math.nan, math.nan, math.nan, math.nan, 0, d.size, 0, 0)
     means = np.nanmean(kept, axis=1)
     low, high = _pigeonhole(np.where(mask, kept, 0.0), mask)
     p = wilcoxon(means if len(means) > 1 else kept)
     mean = float(kept[mask].mean())
-    return Comparison(mean, low, high, p, pairs, d.size, *kept.shape)
+    return Comparison(mean, low, high, p, pairs, d.size, kept.shape[0], kept.shape[1])
 
 
 def _pigeonhole(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> tuple[float, float]:

@@ -4,11 +4,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gofau.report.cells import counts, in_order, varying
+from gofau.report.types import Frame
 
 INCH = 0.19
 """Height of a line of small text."""
@@ -26,7 +26,7 @@ def grid(
 
 def finish(figure: Figure, axes: np.ndarray, caption: str) -> Figure:
     """One legend for all panels, below the caption and above the panels: it covers no data."""
-    entries: dict[str, object] = {}
+    entries: dict[str, Any] = {}
     for ax in axes.ravel():
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
@@ -45,20 +45,20 @@ def finish(figure: Figure, axes: np.ndarray, caption: str) -> Figure:
     return figure
 
 
-def what(runs: pd.DataFrame) -> str:
+def what(runs: Frame) -> str:
     """``small_cnn, mlp on digits``."""
     names = (", ".join(in_order(runs[axis])) for axis in ("model", "dataset"))
     return " on ".join(names)
 
 
-def tally(runs: pd.DataFrame) -> str:
+def tally(runs: Frame) -> str:
     """``3 seeds; 2 of 60 runs diverged``, and how many are missing, if any are."""
     done, lost, missing = counts(runs)
     text = f"{runs['seed'].nunique()} seeds; {lost} of {done} runs diverged"
     return text + (f", {missing} missing" if missing else "")
 
 
-def rest(runs: pd.DataFrame, *used: str) -> list[str]:
+def rest(runs: Frame, *used: str) -> list[str]:
     """What varies besides the axes that a figure shows already, dataset and model first."""
     return [axis for axis in varying(runs) if axis not in used]
 
@@ -69,7 +69,7 @@ def name_of(values: object) -> str:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in parts)
 
 
-def panels(runs: pd.DataFrame, axes: list[str]) -> list[tuple[str, pd.DataFrame]]:
+def panels(runs: Frame, axes: list[str]) -> list[tuple[str, Frame]]:
     """The runs by the values of some axes, each with its title; all of them if there are no
     axes."""
     if not axes:

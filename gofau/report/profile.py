@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from gofau.report.cells import CONTEXT, rules
 from gofau.report.panels import finish, grid, tally, what
 from gofau.report.statistics import profiles
 from gofau.report.style import RULE_DASHES, rule_colour
+from gofau.report.types import Frame
 
 FLOOR = 0.001
 """A tenth of a point: the smallest error that is told from none, so that no ratio is over zero."""
 
 
-def costs(runs: pd.DataFrame) -> pd.DataFrame:
+def costs(runs: Frame) -> Frame:
     """The test error of each cell and rule, (cells, rules), at least `FLOOR`, mean over the seeds;
     infinity where all of them diverged, NaN where there is no result."""
     error = 1 - runs.groupby([*CONTEXT, "rule"], dropna=False)["outcome"].mean()
@@ -26,7 +26,7 @@ def costs(runs: pd.DataFrame) -> pd.DataFrame:
     return table[[rule for rule in rules(runs) if rule in table]]
 
 
-def profile(runs: pd.DataFrame, folder: Path) -> Figure | None:
+def profile(runs: Frame, folder: Path) -> Figure | None:
     """For each rule, the share of cells in which its test error is at most τ times that of the best
     rule there. Further up and left is better; at τ = 1 it is the share of cells that it wins."""
     table = costs(runs).dropna()

@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
 from gofau.report.statistics import Summary
+from gofau.report.types import Frame
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Table:
     note: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    data: pd.DataFrame
+    data: Frame
     column_rules: dict[str, str] = field(default_factory=dict)
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -11,22 +10,23 @@ from gofau.report.cells import in_order, rules
 from gofau.report.panels import finish, grid, panels, per_cent, rest, tally, what
 from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
+from gofau.report.types import Frame
 
 NAMES = {"lr": "learning rate", "init": "initialisation"}
 
 
-def over_lr(runs: pd.DataFrame, folder: Path) -> Figure | None:
+def over_lr(runs: Frame, folder: Path) -> Figure | None:
     """Test accuracy against learning rate, one column an optimizer, one row whatever else
     varies."""
     return _over(runs, "lr")
 
 
-def over_init(runs: pd.DataFrame, folder: Path) -> Figure | None:
+def over_init(runs: Frame, folder: Path) -> Figure | None:
     """Test accuracy against initialisation, likewise."""
     return _over(runs, "init")
 
 
-def _over(runs: pd.DataFrame, axis: str) -> Figure | None:
+def _over(runs: Frame, axis: str) -> Figure | None:
     if runs["outcome"].notna().sum() == 0:
         return None
     optimizers, places = in_order(runs["optimizer"]), in_order(runs[axis])
@@ -51,7 +51,7 @@ def _over(runs: pd.DataFrame, axis: str) -> Figure | None:
     return finish(figure, axes, caption)
 
 
-def _line(ax: Axes, part: pd.DataFrame, axis: str, places: list, rule: str, shift: float) -> None:
+def _line(ax: Axes, part: Frame, axis: str, places: list, rule: str, shift: float) -> None:
     """Intervals are drawn side by side, so that equal ones can be told apart."""
     points = [(places.index(value), group) for value, group in part.groupby(axis, sort=False)]
     points = sorted(((x, g) for x, g in points if g["outcome"].notna().any()), key=lambda p: p[0])

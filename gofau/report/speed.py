@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gofau.report.cells import BASELINE, CONTEXT
+from gofau.report.types import Frame
 
 SHARE = 0.98
 """Of the baseline's last accuracy."""
@@ -28,7 +29,7 @@ def first_reach(accuracy: list[float], target: float) -> int | None:
     return next((i for i, a in enumerate(accuracy) if a >= target), None)
 
 
-def reaches(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def reaches(runs: Frame, folder: Path) -> Frame:
     """When each run reached its cell's target.
 
     Args:
@@ -61,7 +62,7 @@ def reaches(runs: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return frame.join(pd.DataFrame(rows, index=frame.index, columns=columns))
 
 
-def _reach(curve: pd.DataFrame, target: float, diverged: bool) -> tuple[float, float, bool]:
+def _reach(curve: Frame, target: float, diverged: bool) -> tuple[float, float, bool]:
     if math.isnan(target):
         return math.nan, math.nan, False
     curve = curve.sort_values("epoch")
@@ -70,7 +71,7 @@ def _reach(curve: pd.DataFrame, target: float, diverged: bool) -> tuple[float, f
     return float(row["epoch"]), float(row["seconds"]), at is None
 
 
-def log_speedups(reached: pd.DataFrame, rule: str, unit: str = "epochs") -> pd.DataFrame:
+def log_speedups(reached: Frame, rule: str, unit: str = "epochs") -> Frame:
     """log(additive / rule) of the epochs or seconds to the target, over the same cells and seeds:
     above 0 where the rule is faster.
 

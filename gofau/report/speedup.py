@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -11,12 +10,13 @@ from gofau.report.acceleration import speedups
 from gofau.report.cells import BASELINE, in_order, rules
 from gofau.report.panels import finish, grid, name_of, panels, tally, what
 from gofau.report.style import rule_colour
+from gofau.report.types import Frame
 
 UNITS = {"epochs": "speed-up in epochs", "seconds": "speed-up in seconds"}
 TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
-def speedup(runs: pd.DataFrame, folder: Path) -> Figure | None:
+def speedup(runs: Frame, folder: Path) -> Figure | None:
     """How many times sooner each rule reaches the target, with its 95 % interval, on a log axis
     from 1; hatched where runs were censored and the bar is a bound."""
     data = speedups(runs, folder)
@@ -37,7 +37,7 @@ def speedup(runs: pd.DataFrame, folder: Path) -> Figure | None:
     return finish(figure, axes, caption)
 
 
-def _bars(ax, block: pd.DataFrame, unit: str, optimizers: list[str], names: list[str]) -> None:
+def _bars(ax, block: Frame, unit: str, optimizers: list[str], names: list[str]) -> None:
     width = 0.8 / max(1, len(names))
     ends = []
     for i, rule in enumerate(names):

@@ -87,7 +87,7 @@ def wilcoxon(differences: ArrayLike) -> float:
     if not len(x):
         return math.nan
     if len(x) > 16:
-        return float(stats.wilcoxon(x).pvalue)
+        return float(stats.wilcoxon(x)[1])  # type: ignore[arg-type]
     ranks = stats.rankdata(np.abs(x))
     signs = 1 - 2 * ((np.arange(2 ** len(x))[:, None] >> np.arange(len(x))) & 1)
     return float(np.mean(np.abs(signs @ ranks) >= abs(np.sign(x) @ ranks) - 1e-9))

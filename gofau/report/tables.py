@@ -9,6 +9,7 @@ from gofau.report.cells import BASELINE, CONTEXT, counts, differences, in_order,
 from gofau.report.pairs import Comparison, compare
 from gofau.report.render import Cell, Row, Table, number, percent
 from gofau.report.statistics import holm, near_best, summary
+from gofau.report.types import Frame
 
 CELL_NOTE = (
     "Test accuracy at the last epoch in per cent: mean ± half of the 95 % Student-t interval"
@@ -19,7 +20,7 @@ GRID = ("init", "lr")
 """The axes that robustness is about."""
 
 
-def accuracy(runs: pd.DataFrame) -> Table:
+def accuracy(runs: Frame) -> Table:
     """One row a cell, one column a rule; the best mean of a row in bold."""
     axes = list(dict.fromkeys(["optimizer", *varying(runs)]))
     axes.sort(key=CONTEXT.index)
@@ -50,7 +51,7 @@ def accuracy(runs: pd.DataFrame) -> Table:
     )
 
 
-def robustness(runs: pd.DataFrame) -> Table:
+def robustness(runs: Frame) -> Table:
     """What is left of the accuracy over the whole grid of initialisations and learning rates."""
     axes = ["dataset", "model", "optimizer"]
     rows, data = [], []
@@ -83,7 +84,7 @@ def robustness(runs: pd.DataFrame) -> Table:
     )
 
 
-def _grid(part: pd.DataFrame, best: float) -> dict[str, Any]:
+def _grid(part: Frame, best: float) -> dict[str, Any]:
     """One rule's runs over the grid. The interval is over seeds: the grid is fixed, not drawn."""
     cells = part.groupby(list(CONTEXT), dropna=False)["outcome"].mean()
     # A seed that misses a cell would be the mean of another grid: it has no say in the interval.
@@ -112,7 +113,7 @@ def _percent(value: float) -> Cell:
     return Cell(number(100 * value, 1), number=value)
 
 
-def comparison(runs: pd.DataFrame) -> Table:
+def comparison(runs: Frame) -> Table:
     """Every rule against the additive one over the same cells and seeds: all, and by optimizer and
     model."""
     found = list(_compared(runs))
@@ -139,7 +140,7 @@ def comparison(runs: pd.DataFrame) -> Table:
     )
 
 
-def _compared(runs: pd.DataFrame) -> Iterator[tuple[str, str, Comparison]]:
+def _compared(runs: Frame) -> Iterator[tuple[str, str, Comparison]]:
     parts = [("all", runs)]
     for axis in ("optimizer", "model"):
         values = in_order(runs[axis])
@@ -162,7 +163,7 @@ def difference_cells(c: Comparison) -> list[Cell]:
     ]
 
 
-def groups(runs: pd.DataFrame, axes: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+def groups(runs: Frame, axes: list[str]) -> Iterator[tuple[dict[str, Any], Frame]]:
     """The runs by the values of ``axes``, in the order of the sweep, the learning rate by size."""
     order = {axis: in_order(runs[axis]) for axis in axes}
     found = list(runs.groupby(axes, sort=False, dropna=False))
@@ -178,7 +179,7 @@ def labels(key: dict[str, Any]) -> list[Cell]:
     ]
 
 
-def tags(part: pd.DataFrame) -> dict[str, str]:
+def tags(part: Frame) -> dict[str, str]:
     """What all these runs have in common, for the page's filters."""
     common = {a: in_order(part[a]) for a in ("dataset", "model", "optimizer")}
     return {axis: values[0] for axis, values in common.items() if len(values) == 1}
