@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast check format figures bench clean
+.PHONY: help install train test test-fast check format tables figures report smoke bench clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,24 @@ format: $(VENV)/.installed  ## let ruff put the code in order
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+tables: $(VENV)/.installed  ## write the tables and claims again from what is in results/
+	$(PY) -m gofau.report tables
+
 figures: $(VENV)/.installed  ## draw the figures again from what is in results/
 	$(PY) -m gofau.report figures
+
+report: $(VENV)/.installed  ## tables, figures, claims and the page results/report.html
+	$(PY) -m gofau.report report
+
+# Runs that are done are not run again, so typing it again is the retry.
+SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
+	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr)
+smoke: $(VENV)/.installed  ## run the small twin of every experiment, and report: make smoke SMOKE="..."
+	@set -e; for name in $(SMOKE); do \
+		$(PY) train.py -m experiment=$$name trainer.progress=none $(ARGS); \
+		$(PY) -m gofau.report collect $$name $(ARGS); \
+	done
+	$(PY) -m gofau.report report
 
 bench: $(VENV)/.installed  ## what a step costs beside torch's: results/bench_optim (a quiet machine)
 	$(PY) scripts/bench_optim.py $(ARGS)

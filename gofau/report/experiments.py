@@ -57,6 +57,15 @@ def report_of(name: str) -> Report:
     return REPORTS.get(name.removeprefix(SMOKE), DEFAULT)
 
 
+def about(name: str) -> str:
+    """An experiment in a few words.
+
+    >>> about("smoke_tab2_cifar10_init")
+    'Initialisations, CIFAR-10: the twin on the digits'
+    """
+    return report_of(name).what + (": the twin on the digits" if name.startswith(SMOKE) else "")
+
+
 def folders(results: Path, names: list[str] | None = None) -> list[Path]:
     """The folders below ``results`` that hold records of runs, or those of them that are named.
 

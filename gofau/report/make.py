@@ -8,10 +8,12 @@ from matplotlib.figure import Figure
 
 from gofau.report.acceleration import acceleration
 from gofau.report.cells import read
+from gofau.report.claims import write_claims
 from gofau.report.control import control
 from gofau.report.curves import curves
 from gofau.report.experiments import folders, report_of
 from gofau.report.heatmap import heatmap
+from gofau.report.page import write_page
 from gofau.report.profile import profile
 from gofau.report.render import Table, save_table
 from gofau.report.sensitivity import over_init, over_lr
@@ -41,15 +43,15 @@ def tables_of(folder: Path) -> list[Table]:
 
 def tables(results: Path, names: list[str]) -> list[Path]:
     """Write the tables of the experiments named, or of all, and the claims; returns the files."""
-    from gofau.report.claims import write_claims
+    found = {folder: tables_of(folder) for folder in folders(results, names)}
+    return _write(found, results)
 
-    found = [
-        path
-        for folder in folders(results, names)
-        for table in tables_of(folder)
-        for path in save_table(table, folder)
+
+def _write(found: Mapping[Path, list[Table]], results: Path) -> list[Path]:
+    paths = [
+        p for folder, made in found.items() for table in made for p in save_table(table, folder)
     ]
-    return [*found, write_claims(results)]
+    return [*paths, write_claims(results)]
 
 
 def figures(results: Path, names: list[str]) -> list[Path]:
@@ -69,7 +71,6 @@ def draw(folder: Path) -> list[Path]:
 
 
 def report(results: Path) -> list[Path]:
-    """Everything: tables, figures, claims, and the page ``report.html``."""
-    from gofau.report.page import write_page
-
-    return [*tables(results, []), *figures(results, []), write_page(results)]
+    """Everything: tables, figures, claims, and the page ``report.html``; returns the files."""
+    found = {folder: tables_of(folder) for folder in folders(results)}
+    return [*_write(found, results), *figures(results, []), write_page(results, found)]

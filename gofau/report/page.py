@@ -1,6 +1,7 @@
 """One self-contained page of all results: no network, no other file."""
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gofau.report.cells import AXES, counts, in_order, read
 from gofau.report.claims import claims
-from gofau.report.experiments import REPORTS, folders, report_of
-from gofau.report.make import tables_of
+from gofau.report.experiments import REPORTS, about, report_of
 from gofau.report.render import Cell, Row, Table, number
 from gofau.report.statistics import summary
 from gofau.report.tables import tags
@@ -19,9 +19,14 @@ from gofau.report.types import Frame
 FILTERS = ("dataset", "optimizer", "rule")
 
 
-def write_page(results: Path) -> Path:
-    """Write ``report.html`` from the records, and the figures that lie beside them."""
-    frames = {folder: read(folder) for folder in folders(results)}
+def write_page(results: Path, tables: Mapping[Path, list[Table]]) -> Path:
+    """Write ``report.html``; returns its path.
+
+    Args:
+        results: the folder of results; the figures are those that lie in its experiments' folders.
+        tables: those of each experiment's folder.
+    """
+    frames = {folder: read(folder) for folder in tables}
     options = {
         axis: list(dict.fromkeys(v for runs in frames.values() for v in in_order(runs[axis])))
         for axis in FILTERS
@@ -30,7 +35,7 @@ def write_page(results: Path) -> Path:
         "claims": [claims(results, smoke) for smoke in (False, True)],
         "overview": _overview(frames),
         "cells": _cells(frames),
-        "experiments": [_experiment(folder) for folder in frames],
+        "experiments": [_experiment(folder, made) for folder, made in tables.items()],
         "options": options,
     }
     here = FileSystemLoader(Path(__file__).parent)
@@ -46,13 +51,13 @@ def write_page(results: Path) -> Path:
     return path
 
 
-def _experiment(folder: Path) -> dict[str, Any]:
+def _experiment(folder: Path, tables: list[Table]) -> dict[str, Any]:
     report = report_of(folder.name)
     figures = {kind: _inline(folder / f"{kind}.svg") for kind in report.figures}
     return {
         "name": folder.name,
-        "what": report.what,
-        "tables": tables_of(folder),
+        "what": about(folder.name),
+        "tables": tables,
         "figures": figures,
     }
 
@@ -71,12 +76,12 @@ def _overview(frames: dict[Path, Frame]) -> Table:
     found = {folder.name: runs for folder, runs in frames.items()}
     for name in [*found, *(n for n in REPORTS if n not in found)]:
         if name not in found:
-            texts = (name, report_of(name).what, "missing", "–", "–", "–")
+            texts = (name, about(name), "missing", "–", "–", "–")
             rows.append(Row(tuple(Cell(t) for t in texts)))
             continue
         done, lost, missing = counts(found[name])
         numbers = [Cell(str(n), number=n) for n in (len(found[name]), done, lost, missing)]
-        rows.append(Row((Cell(name), Cell(report_of(name).what), *numbers), tags(found[name])))
+        rows.append(Row((Cell(name), Cell(about(name)), *numbers), tags(found[name])))
     columns = ("experiment", "what", "runs", "finished", "diverged", "missing")
     return Table("overview", "Experiments", "", columns, tuple(rows), pd.DataFrame())
 

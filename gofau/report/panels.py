@@ -1,11 +1,13 @@
 """What the figures share: a grid of panels, one legend above, one caption."""
 
+import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from gofau.report.cells import counts, in_order, varying
 from gofau.report.types import Frame
@@ -20,12 +22,14 @@ def grid(
     """A figure of panels of that size in inches, with room above for `finish`; axes (rows,
     columns)."""
     size = (max(width * columns + 0.9, 5.2), height * rows + 1.1)
-    more: dict[str, Any] = {"figsize": size, "squeeze": False, "layout": "constrained"}
+    layout = ConstrainedLayoutEngine(w_pad=0.07, h_pad=0.06)
+    more: dict[str, Any] = {"figsize": size, "squeeze": False, "layout": layout}
     return plt.subplots(rows, columns, **more, **shared)
 
 
 def finish(figure: Figure, axes: np.ndarray, caption: str) -> Figure:
     """One legend for all panels, below the caption and above the panels: it covers no data."""
+    caption = textwrap.fill(caption, int(13 * figure.get_figwidth()))
     entries: dict[str, Any] = {}
     for ax in axes.ravel():
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
