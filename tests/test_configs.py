@@ -184,6 +184,5 @@ def test_a_twin_is_small_and_has_seeds_enough(config, name):
     assert name.removeprefix("smoke_") in EXPERIMENTS
     assert settled["dataset"]["name"] == "digits"
     assert settled["trainer"]["epochs"] <= 15
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        whole = compose("train", [f"experiment={name}"], return_hydra_config=True)
+    whole = compose("train", [f"experiment={name}"], return_hydra_config=True)
     assert len(str(whole.hydra.sweeper.params["seed"]).split(",")) >= 3

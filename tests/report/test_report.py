@@ -10,9 +10,10 @@ from html.parser import HTMLParser
 import pytest
 
 from gofau.report.claims import claims, verdict
-from gofau.report.experiments import REPORTS
-from gofau.report.make import FIGURES, TABLES, figures, report, tables
+from gofau.report.experiments import REPORTS, folders
+from gofau.report.make import FIGURES, TABLES, figures, report, tables, tables_of
 from gofau.report.pairs import Comparison
+from gofau.report.render import markdown
 from tests.cli import ROOT
 from tests.report.records import runs, write
 
@@ -66,6 +67,12 @@ def test_every_table_and_figure_that_is_declared_is_there(results):
             assert "<svg" in (results / name / f"{kind}.svg").read_text()
     assert not (results / "mine" / "curves.svg").exists()
     assert sorted(p.name for p in (results / "bench").iterdir()) == ["bench.csv"]
+
+
+def test_the_committed_tables_are_those_of_the_committed_records():
+    for folder in folders(ROOT / "results"):
+        for table in tables_of(folder):
+            assert (folder / f"{table.name}.md").read_text(encoding="utf-8") == markdown(table)
 
 
 def test_declarations_name_what_there_is():
