@@ -46,7 +46,7 @@ def runs(accuracy: Accuracy, **axes: Iterable[Any]) -> pd.DataFrame:
     return pd.DataFrame([run(accuracy, **dict(zip(axes, point, strict=True))) for point in grid])
 
 
-def curves(frame: pd.DataFrame, epochs: int = 4) -> pd.DataFrame:
+def curves(frame: Any, epochs: int = 4) -> pd.DataFrame:
     """Curves that rise linearly to each run's accuracy; a second an epoch."""
     rows = []
     for record in frame[frame["state"].isin(["done", "diverged"])].to_dict("records"):

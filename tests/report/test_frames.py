@@ -83,7 +83,7 @@ def test_a_loss_that_is_no_number_is_a_missing_value(tmp_path):
     run.append({"epoch": 1, "train/loss": float("nan"), "val/acc": None})
     run.end("diverged", result={})
     _, curves = collect([({}, run.config)])
-    assert curves[["train/loss", "val/acc"]].isna().all(axis=None)
+    assert curves[["train/loss", "val/acc"]].isna().to_numpy().all()
     assert curves["epoch"].tolist() == [1]
 
 

@@ -75,7 +75,7 @@ def test_a_censored_rule_is_marked(folder):
 def test_where_both_are_censored_nothing_is_known(folder):
     frame = reaches(prepare(pd.read_csv(folder / "runs.csv")), folder)
     frame["censored"] = True
-    assert log_speedups(frame, "hybrid").isna().all(axis=None)
+    assert log_speedups(frame, "hybrid").isna().to_numpy().all()
 
 
 def test_without_additive_runs_or_curves_there_is_no_target(tmp_path):
