@@ -6,7 +6,8 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast check format figures bench bench-optim bench-train clean
+.PHONY: help install train test test-fast crash check format tables figures report smoke
+.PHONY: bench bench-optim bench-train clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +32,13 @@ train: $(VENV)/.installed  ## train one network: make train ARGS="optimizer=adam
 	$(PY) train.py $(ARGS)
 
 test: $(VENV)/.installed  ## all tests: offline, on a CPU, under 5 minutes on 2 cores
-	$(PY) -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto $(ARGS)
 
 test-fast: $(VENV)/.installed  ## the tests without the slow ones
-	$(PY) -m pytest -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m "not slow and not crash" $(ARGS)
+
+crash: $(VENV)/.installed  ## kill a sweep 120 times, tear its checkpoints, compare: some 20 minutes
+	$(PY) -m pytest -m crash -s tests/test_survival.py
 
 check: $(VENV)/.installed  ## ruff, ruff format and pyright
 	$(VENV)/bin/ruff check .
@@ -45,8 +49,29 @@ format: $(VENV)/.installed  ## let ruff put the code in order
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+tables: $(VENV)/.installed  ## write the tables and claims again from what is in results/
+	$(PY) -m gofau.report tables
+
 figures: $(VENV)/.installed  ## draw the figures again from what is in results/
 	$(PY) -m gofau.report figures
+	$(PY) -m gofau.report.toy
+
+report: $(VENV)/.installed  ## tables, figures, claims and the page results/report.html
+	$(PY) -m gofau.report report
+	$(PY) -m gofau.report.toy
+
+# Runs that are done are not run again, so typing it again is the retry.
+SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
+	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr)
+smoke: $(VENV)/.installed  ## run the small twin of every experiment, and report: make smoke SMOKE="..."
+	@set -e; for name in fig1_toy_paths fig2_toy_starts tab1_toy; do \
+		$(PY) train.py experiment=smoke_$$name; \
+	done
+	@set -e; for name in $(SMOKE); do \
+		$(PY) train.py -m experiment=$$name trainer.progress=none $(ARGS); \
+		$(PY) -m gofau.report collect $$name $(ARGS); \
+	done
+	$(PY) -m gofau.report report
 	$(PY) -m gofau.report.toy
 
 bench: bench-optim bench-train  ## measure everything, on a quiet machine: results/bench_*

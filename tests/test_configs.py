@@ -176,3 +176,26 @@ def test_configs_open_with_their_command_line():
             lines = path.read_text().splitlines()
             assert lines[0] == "# @package _global_", path
             assert f"{group}={path.stem}" in lines[1], path
+
+
+EXPERIMENTS = GROUPS["experiment"]
+TWINS = [name for name in EXPERIMENTS if name.startswith("smoke_")]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_is_told_in_a_readme(name):
+    text = (ROOT / "experiments" / name / "README.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# {name}\n")
+    assert f"experiment={name}" in text
+    for heading in ("**Claim it touches.**", "**Command.**", "**Cost.**", "**How to read it.**"):
+        assert heading in text
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_twin_is_small_and_has_seeds_enough(config, name):
+    settled = config(f"experiment={name}")
+    assert name.removeprefix("smoke_") in EXPERIMENTS
+    assert settled["dataset"]["name"] == "digits"
+    assert settled["trainer"]["epochs"] <= 15
+    whole = compose("train", [f"experiment={name}"], return_hydra_config=True)
+    assert len(str(whole.hydra.sweeper.params["seed"]).split(",")) >= 3

@@ -1,4 +1,5 @@
-"""``python -m gofau.report collect NAME [override …]`` and ``python -m gofau.report figures``."""
+"""``python -m gofau.report collect NAME [override …]``, and ``tables``, ``figures``, ``report``,
+each of all results or of those that are named."""
 
 import sys
 from pathlib import Path
@@ -7,7 +8,10 @@ from gofau.cli import one_sentence
 from gofau.errors import UserError
 
 RESULTS, CONFIGS = Path("results"), Path("configs")
-USAGE = "usage: python -m gofau.report collect EXPERIMENT [override …] | figures [NAME …]"
+USAGE = (
+    "usage: python -m gofau.report collect EXPERIMENT [override …] | tables [NAME …]"
+    " | figures [NAME …] | report"
+)
 
 
 def collect(name: str, words: list[str]) -> None:
@@ -21,28 +25,23 @@ def collect(name: str, words: list[str]) -> None:
     print(f"{RESULTS / name}: {len(runs)} runs ({counts})")
 
 
-def figures(names: list[str]) -> None:
-    """Draw the figures of the results folders named, or of all, from what is committed there."""
-    from gofau.report.curves import draw
-
-    folders = [RESULTS / name for name in names] or sorted(
-        path.parent for path in RESULTS.glob("*/curves.csv.gz")
-    )
-    for folder in folders:
-        if not (folder / "curves.csv.gz").exists():
-            raise UserError(f"{folder} holds no curves.csv.gz: collect {folder.name} first")
-        for path in draw(folder):
-            print(path)
-
-
 def main(words: list[str]) -> None:
+    from gofau.report import make
+
     match words:
         case ["collect", name, *more]:
             collect(name, more)
+            paths = []
+        case ["tables", *names]:
+            paths = make.tables(RESULTS, names)
         case ["figures", *names]:
-            figures(names)
+            paths = make.figures(RESULTS, names)
+        case ["report"]:
+            paths = make.report(RESULTS)
         case _:
             raise UserError(USAGE)
+    for path in paths:
+        print(path)
 
 
 if __name__ == "__main__":

@@ -1,86 +1,78 @@
-"""Learning curves: one panel an optimizer, one line a rule, a band of 95 % over the seeds."""
+"""Learning curves: one column an optimizer, one line a rule, a band of 95 % over the seeds."""
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy import stats
 
-from gofau.report.frames import load
-from gofau.report.style import RULE_DASHES, rule_colour, save_figure
+from gofau.report.cells import in_order, rules
+from gofau.report.panels import finish, grid, panels, per_cent, rest, tally, what
+from gofau.report.statistics import summary
+from gofau.report.style import RULE_DASHES, rule_colour
+from gofau.report.types import Frame
 
-ROWS = {"train/loss": "training loss", "val/acc": "validation accuracy"}
+METRICS = {"train/loss": "training loss", "val/acc": "validation accuracy (%)"}
 
 
-def draw(folder: Path) -> list[Path]:
-    """Draw ``curves.svg`` and ``curves.png`` of a results folder from its committed records.
+def curves(runs: Frame, folder: Path) -> Figure | None:
+    """Training loss and validation accuracy against epochs; two rows for each dataset and model.
 
-    A line is the mean over the seeds that got that far, the band its 95 % Student-t interval, and
-    the legend says n and how many of the runs diverged.
+    A line is the mean over the seeds that got that far, the band its 95 % Student-t interval. None
+    where there are no curves.
     """
-    curves = load(folder)
-    optimizers = list(dict.fromkeys(curves["optimizer.name"]))
-    size = (2.1 * len(optimizers) + 1, 4.6)
-    figure, axes = plt.subplots(
-        len(ROWS), len(optimizers), figsize=size, sharex=True, sharey="row", squeeze=False
+    epochs = _epochs(runs, folder)
+    if epochs.empty:
+        return None
+    optimizers = in_order(epochs["optimizer"])
+    blocks = panels(epochs, rest(runs, "optimizer"))
+    figure, axes = grid(
+        len(METRICS) * len(blocks), len(optimizers), sharex=True, sharey="row", height=1.9
     )
+    for i, (title, block) in enumerate(blocks):
+        for column, optimizer in enumerate(optimizers):
+            for row, (metric, label) in enumerate(METRICS.items(), start=i * len(METRICS)):
+                ax = axes[row][column]
+                part = block[block["optimizer"] == optimizer]
+                for rule in rules(part):
+                    _line(ax, part[part["rule"] == rule], metric, rule)
+                if column == 0:
+                    ax.set_ylabel(f"{title}\n{label}" if title else label)
+            _scale(axes[2 * i][column], axes[2 * i + 1][column], block)
     for column, optimizer in enumerate(optimizers):
-        part = curves[curves["optimizer.name"] == optimizer]
-        for row, (metric, label) in enumerate(ROWS.items()):
-            ax = axes[row][column]
-            for rule in dict.fromkeys(part["rule.name"]):
-                _line(ax, part.loc[part["rule.name"] == rule], metric, rule)
-            if column == 0:
-                ax.set_ylabel(label)
         axes[0][column].set_title(optimizer)
-        axes[0][column].set_yscale("log")
         axes[-1][column].set_xlabel("epoch")
-        axes[-1][column].set_ylim(max(0.0, _floor(curves)), 1.005)
-    _caption(figure, axes[0][0], curves)
-    paths = save_figure(figure, folder / "curves")
-    plt.close(figure)
-    return paths
+    caption = f"{what(runs)}: mean and 95 % interval over {tally(runs)}"
+    return finish(figure, axes, caption)
 
 
-def _line(ax: Axes, runs: pd.DataFrame, metric: str, rule: str) -> None:
-    table = runs.pivot(index="epoch", columns="identity", values=metric)
-    values = table.to_numpy(dtype=float)  # (epochs, runs); NaN where a run ended before
-    n = np.isfinite(values).sum(axis=1)
-    mean = np.nanmean(values, axis=1)
-    spread = np.nanstd(values, axis=1, ddof=1) if values.shape[1] > 1 else np.zeros(len(values))
-    half = np.nan_to_num(stats.t.ppf(0.975, np.maximum(n - 1, 1)) * spread / np.sqrt(n))
-    x, colour = table.index.to_numpy(), rule_colour(rule)
+def _epochs(runs: Frame, folder: Path) -> Frame:
+    path = folder / "curves.csv.gz"
+    if not path.exists():
+        return pd.DataFrame()
+    frame = pd.read_csv(path)
+    labels = ["identity", *(c for c in runs if c not in frame)]
+    return frame.merge(runs[labels], on="identity", validate="many_to_one")
+
+
+def _line(ax: Axes, part: Frame, metric: str, rule: str) -> None:
+    points = [(epoch, summary(group[metric])) for epoch, group in part.groupby("epoch")]
+    points = [(epoch, s) for epoch, s in points if s.n]
+    x = [epoch for epoch, _ in points]
+    mean = np.array([s.mean for _, s in points])
+    half = np.nan_to_num([s.half for _, s in points])
+    colour = rule_colour(rule)
     ax.plot(x, mean, RULE_DASHES.get(rule, "-"), color=colour, lw=1.5, label=rule)
     low = np.maximum(mean - half, 0.2 * mean)  # the loss is on a log axis
     ax.fill_between(x, low, mean + half, color=colour, alpha=0.15, lw=0)
 
 
-def _floor(curves: pd.DataFrame) -> float:
+def _scale(loss: Axes, accuracy: Axes, block: Frame) -> None:
     """The accuracy axis begins a little under the worst that is reached after the first epochs."""
-    epoch, accuracy = curves["epoch"].to_numpy(), curves["val/acc"].to_numpy(dtype=float)
-    return float(np.nanquantile(accuracy[epoch > epoch.max() / 5], 0.01)) - 0.02
-
-
-def _caption(figure: Figure, ax: Axes, curves: pd.DataFrame) -> None:
-    runs = curves.drop_duplicates("identity")
-    lost = list(runs["state"]).count("diverged")
-    data, model = (", ".join(dict.fromkeys(runs[f"{k}.name"])) for k in ("dataset", "model"))
-    figure.suptitle(
-        f"{model} on {data}: mean and 95 % interval over {runs['seed'].nunique()} seeds;"
-        f" {lost} of {len(runs)} runs diverged",
-        y=0.99,
-        fontsize=9,
-    )
-    lines, labels = ax.get_legend_handles_labels()
-    figure.legend(
-        lines,
-        labels,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.955),
-        ncols=len(labels),
-        frameon=False,
-    )
-    figure.tight_layout(rect=(0, 0, 1, 0.93))
+    loss.set_yscale("log")
+    late = block.loc[block["epoch"] > block["epoch"].max() / 5, "val/acc"].dropna()
+    low, high = (late.quantile(0.01), late.max()) if len(late) else (0.0, 1.0)
+    margin = 0.05 * (high - low) + 0.005
+    accuracy.set_ylim(max(0.0, low - margin), min(1.005, high + margin))
+    per_cent(accuracy)

@@ -34,9 +34,10 @@ def collect(
         if metrics.exists() and run.finished():
             with open(metrics, newline="", encoding="utf-8") as f:
                 curves += [{"identity": run.identity, **row} for row in csv.DictReader(f)]
-    frame = pd.DataFrame(curves)
-    numbers = frame.columns.difference(["identity"])
-    frame[numbers] = frame[numbers].apply(pd.to_numeric)
+    frame = pd.DataFrame(curves) if curves else pd.DataFrame(columns=KEYS)
+    for column in frame.columns.difference(["identity"]):
+        # A loss that is not a number, and an accuracy that there is not, are missing values.
+        frame[column] = pd.to_numeric(frame[column].replace({"nan": None, "": None}))
     return pd.DataFrame(rows), frame
 
 

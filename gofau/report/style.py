@@ -38,6 +38,9 @@ def rule_colour(rule: str) -> str:
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write ``stem.svg`` and ``stem.png`` without dates, so that a redraw is byte-identical."""
     paths = [stem.with_suffix(".svg"), stem.with_suffix(".png")]
-    figure.savefig(paths[0], metadata={"Date": None, "Creator": None}, bbox_inches="tight")
-    figure.savefig(paths[1], metadata={"Software": None}, bbox_inches="tight", dpi=150)
+    if figure.get_layout_engine() is not None:  # laid out once for both files
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    figure.savefig(paths[0], metadata={"Date": None, "Creator": None})
+    figure.savefig(paths[1], metadata={"Software": None}, dpi=150)
     return paths

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from gofau.report.__main__ import main
-from gofau.report.curves import draw
 from gofau.report.frames import collect, load, save
+from gofau.report.make import draw
 from gofau.report.style import RULE_COLOURS, rule_colour
 from gofau.runs import SECTIONS, Run
 from tests.cli import ROOT
@@ -77,6 +77,22 @@ def test_a_figure_is_drawn_from_what_was_saved_alone_and_byte_identically(cells,
         assert RULE_COLOURS[rule].lower() in text
 
 
+def test_a_loss_that_is_no_number_is_a_missing_value(tmp_path):
+    run = Run(config(tmp_path, "additive", "sgd", 0))
+    run.start()
+    run.append({"epoch": 1, "train/loss": float("nan"), "val/acc": None})
+    run.end("diverged", result={})
+    _, curves = collect([({}, run.config)])
+    assert curves[["train/loss", "val/acc"]].isna().to_numpy().all()
+    assert curves["epoch"].tolist() == [1]
+
+
+def test_an_experiment_of_which_nothing_ran_is_all_pending(tmp_path):
+    save(*collect([({}, config(tmp_path, "additive", "sgd", 0))]), tmp_path / "results")
+    assert load(tmp_path / "results").empty
+    assert draw(tmp_path / "results") == []
+
+
 def test_every_rule_has_a_colour():
     assert len(set(RULE_COLOURS.values())) == 4
     assert rule_colour("my_own") == rule_colour("my_own")
@@ -95,7 +111,7 @@ def test_the_commands(train, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [([], "usage"), (["figure"], "usage"), (["figures", "none"], "holds no curves.csv.gz")],
+    [([], "usage"), (["figure"], "usage"), (["figures", "none"], "holds no runs.csv")],
 )
 def test_bad_words(words, message, tmp_path, monkeypatch):
     from gofau.errors import UserError

@@ -1,0 +1,80 @@
+"""What is reported of which experiment. A new one needs one line here; without it, it gets
+`DEFAULT`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gofau.errors import UserError, nearest
+
+SMOKE = "smoke_"
+
+
+@dataclass(frozen=True)
+class Report:
+    """``what`` in a few words; kinds of `tables` and `figures`, as `make` names them.
+
+    Rows, columns and panels follow from what the runs vary, so a rule, an optimizer or a model that
+    a sweep adds is there without a word here.
+    """
+
+    what: str
+    tables: tuple[str, ...] = ("accuracy", "comparison")
+    figures: tuple[str, ...] = ("curves",)
+
+
+DEFAULT = Report("An experiment of one's own")
+REPORTS: Mapping[str, Report] = {
+    "fig3_cifar100_curves": Report("Learning curves at the default settings, CIFAR-100"),
+    "fig4_tiny_imagenet_curves": Report("Learning curves at the default settings, Tiny ImageNet"),
+    "tab2_cifar10_init": Report(
+        "Initialisations, CIFAR-10",
+        ("accuracy", "robustness", "comparison"),
+        ("over_init", "heatmap", "profile"),
+    ),
+    "tab3_cifar10_lr": Report(
+        "Learning rates, CIFAR-10",
+        ("accuracy", "robustness", "comparison"),
+        ("over_lr", "heatmap", "profile"),
+    ),
+    "tab4_cifar100": Report("Optimizers and architectures, CIFAR-100"),
+    "tab5_tiny_imagenet": Report("Optimizers and architectures, Tiny ImageNet"),
+    "tab6_acceleration": Report(
+        "Epochs and seconds to a target accuracy",
+        ("acceleration", "accuracy", "comparison"),
+        ("speedup", "curves"),
+    ),
+    "is_it_just_lr": Report(
+        "The control: both rules with the learning rate tuned at equal budget",
+        ("control", "accuracy"),
+        ("over_lr",),
+    ),
+}
+
+
+def report_of(name: str) -> Report:
+    """The declaration of an experiment; a ``smoke_`` twin's is its experiment's."""
+    return REPORTS.get(name.removeprefix(SMOKE), DEFAULT)
+
+
+def about(name: str) -> str:
+    """An experiment in a few words.
+
+    >>> about("smoke_tab2_cifar10_init")
+    'Initialisations, CIFAR-10: the twin on the digits'
+    """
+    return report_of(name).what + (": the twin on the digits" if name.startswith(SMOKE) else "")
+
+
+def folders(results: Path, names: list[str] | None = None) -> list[Path]:
+    """The folders below ``results`` that hold records of runs, or those of them that are named.
+
+    Raises:
+        UserError: a name has no records.
+    """
+    known = {path.parent.name: path.parent for path in sorted(results.glob("*/runs.csv"))}
+    for name in names or []:
+        if name not in known:
+            hint = nearest(name, known)
+            raise UserError(f"{results / name} holds no runs.csv: collect {name} first.{hint}")
+    return [known[name] for name in names] if names else list(known.values())

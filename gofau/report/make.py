@@ -1,0 +1,76 @@
+"""From a results folder to the tables, figures and pages in it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from gofau.report.acceleration import acceleration
+from gofau.report.cells import read
+from gofau.report.claims import write_claims
+from gofau.report.control import control
+from gofau.report.curves import curves
+from gofau.report.experiments import folders, report_of
+from gofau.report.heatmap import heatmap
+from gofau.report.page import write_page
+from gofau.report.profile import profile
+from gofau.report.render import Table, save_table
+from gofau.report.sensitivity import over_init, over_lr
+from gofau.report.speedup import speedup
+from gofau.report.style import save_figure
+from gofau.report.tables import accuracy, comparison, robustness
+from gofau.report.types import Frame
+
+TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
+    "accuracy": lambda runs, folder: accuracy(runs),
+    "robustness": lambda runs, folder: robustness(runs),
+    "comparison": lambda runs, folder: comparison(runs),
+    "control": lambda runs, folder: control(runs),
+    "acceleration": acceleration,
+}
+FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
+    f.__name__: f for f in (curves, over_lr, over_init, heatmap, profile, speedup)
+}
+"""A figure is None where the records do not hold what it shows."""
+
+
+def tables_of(folder: Path) -> list[Table]:
+    """The tables of one experiment, as its declaration names them."""
+    runs = read(folder)
+    return [TABLES[kind](runs, folder) for kind in report_of(folder.name).tables]
+
+
+def tables(results: Path, names: list[str]) -> list[Path]:
+    """Write the tables of the experiments named, or of all, and the claims; returns the files."""
+    found = {folder: tables_of(folder) for folder in folders(results, names)}
+    return _write(found, results)
+
+
+def _write(found: Mapping[Path, list[Table]], results: Path) -> list[Path]:
+    paths = [
+        p for folder, made in found.items() for table in made for p in save_table(table, folder)
+    ]
+    return [*paths, write_claims(results)]
+
+
+def figures(results: Path, names: list[str]) -> list[Path]:
+    """Draw the figures of the experiments named, or of all; returns the files."""
+    return [path for folder in folders(results, names) for path in draw(folder)]
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draw the figures of one experiment from what is committed in its folder."""
+    runs, paths = read(folder), []
+    for kind in report_of(folder.name).figures:
+        figure = FIGURES[kind](runs, folder)
+        if figure is not None:
+            paths += save_figure(figure, folder / kind)
+            plt.close(figure)
+    return paths
+
+
+def report(results: Path) -> list[Path]:
+    """Everything: tables, figures, claims, and the page ``report.html``; returns the files."""
+    found = {folder: tables_of(folder) for folder in folders(results)}
+    return [*_write(found, results), *figures(results, []), write_page(results, found)]

@@ -1,0 +1,84 @@
+"""Accuracy against what a user has to choose: the learning rate, the initialisation."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gofau.report.cells import in_order, rules
+from gofau.report.panels import finish, grid, panels, per_cent, rest, tally, what
+from gofau.report.statistics import summary
+from gofau.report.style import RULE_DASHES, rule_colour
+from gofau.report.types import Frame
+
+NAMES = {"lr": "learning rate", "init": "initialisation"}
+
+
+def over_lr(runs: Frame, folder: Path) -> Figure | None:
+    """Test accuracy against learning rate, one column an optimizer, one row whatever else
+    varies."""
+    return _over(runs, "lr")
+
+
+def over_init(runs: Frame, folder: Path) -> Figure | None:
+    """Test accuracy against initialisation, likewise."""
+    return _over(runs, "init")
+
+
+def _over(runs: Frame, axis: str) -> Figure | None:
+    if runs["outcome"].notna().sum() == 0:
+        return None
+    optimizers, places = in_order(runs["optimizer"]), in_order(runs[axis])
+    blocks = panels(runs, rest(runs, "optimizer", axis))
+    width = 3.0 if axis == "lr" else max(3.0, 0.45 * len(places))
+    figure, axes = grid(
+        len(blocks), len(optimizers), width=width, height=2.3, sharex=True, sharey="row"
+    )
+    for row, (title, block) in zip(axes, blocks, strict=True):
+        for ax, optimizer in zip(row, optimizers, strict=True):
+            part = block[block["optimizer"] == optimizer]
+            for i, rule in enumerate(rules(runs)):
+                shift = i - (len(rules(runs)) - 1) / 2
+                _line(ax, part[part["rule"] == rule], axis, places, rule, shift)
+            per_cent(ax)
+        row[0].set_ylabel((f"{title}\n" if title else "") + "test accuracy (%)")
+    for column, optimizer in enumerate(optimizers):
+        axes[0][column].set_title(optimizer)
+        _name_places(axes[-1][column], axis, places)
+    marks = " (✕: a seed diverged, at chance level)" if (runs["state"] == "diverged").any() else ""
+    caption = f"{what(runs)}: mean and 95 % interval over {tally(runs)}{marks}"
+    return finish(figure, axes, caption)
+
+
+def _line(ax: Axes, part: Frame, axis: str, places: list, rule: str, shift: float) -> None:
+    """Intervals are drawn side by side, so that equal ones can be told apart."""
+    points = [(places.index(value), group) for value, group in part.groupby(axis, sort=False)]
+    points = sorted(((x, g) for x, g in points if g["outcome"].notna().any()), key=lambda p: p[0])
+    if not points:
+        return
+    found = [summary(group["outcome"]) for _, group in points]
+    x = np.array([x for x, _ in points]) + (0.05 if axis == "lr" else 0.13) * shift
+    mean = np.array([s.mean for s in found])
+    # An accuracy is no less than 0 and no more than 1, whatever Student's t says of three seeds.
+    low, high = (np.nan_to_num([getattr(s, k) for s in found], nan=-1) for k in ("low", "high"))
+    known = np.isfinite([s.low for s in found])
+    ends = np.stack([mean - np.maximum(low, 0), np.minimum(high, 1) - mean]) * known
+    style = RULE_DASHES.get(rule, "-") if axis == "lr" else ""
+    ax.errorbar(
+        x, mean, np.abs(ends), fmt=f"o{style}", ms=3, lw=1.4, elinewidth=0.9,
+        color=rule_colour(rule), label=rule,
+    )  # fmt: skip
+    lost = [(group["state"] == "diverged").any() for _, group in points]
+    ax.plot(x[lost], mean[lost], "x", ms=7, mew=1.5, color=rule_colour(rule), zorder=3)
+
+
+def _name_places(ax: Axes, axis: str, places: list) -> None:
+    ax.set_xlabel(NAMES[axis])
+    ax.set_xlim(-0.6, len(places) - 0.4)
+    names = [f"{p:g}" if isinstance(p, float) else str(p) for p in places]
+    crowded = axis == "init" or len(places) > 6
+    ax.set_xticks(range(len(places)), names, rotation=40 if crowded else 0, fontsize=8)
+    if crowded:
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")

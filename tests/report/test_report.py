@@ -1,0 +1,198 @@
+"""The whole report of made-up records: complete, incomplete, missing; and the page in a browser."""
+
+import hashlib
+import math
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+from gofau.report.claims import claims, verdict
+from gofau.report.experiments import REPORTS, folders
+from gofau.report.make import FIGURES, TABLES, figures, report, tables, tables_of
+from gofau.report.pairs import Comparison
+from gofau.report.render import markdown
+from tests.cli import ROOT
+from tests.report.records import runs, write
+
+
+def better(w):
+    """Hybrid is a point better than additive in every cell; one adam run diverged."""
+    if w["optimizer"] == "adam" and w["rule"] == "hybrid" and w["lr"] == 1.0 and w["seed"] == 0:
+        return None
+    worse = 0.05 * abs(math.log10(w["lr"] / 0.1)) + 0.1 * (w["scale"] == 5.0)
+    return 0.9 - worse + 0.002 * w["seed"] + 0.01 * (w["rule"] == "hybrid")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """An experiment of each kind, one that is half done, one of which nothing ran, one unknown."""
+    folder = tmp_path_factory.mktemp("results")
+    lr = (0.01, 0.1, 1.0)
+    write(folder / "tab3_cifar10_lr", runs(better, lr=lr, init=("default", "normal")))
+    write(folder / "tab2_cifar10_init", runs(better, init=("normal",), scale=(1.0, 5.0)))
+    write(folder / "is_it_just_lr", runs(better, lr=(0.05, 0.1, 0.2)))
+    write(folder / "tab6_acceleration", runs(better, model=("mlp", "resnet8")))
+    half = runs(lambda w: better(w) if w["seed"] == 0 else math.nan)
+    write(folder / "smoke_tab4_cifar100", half)
+    write(folder / "fig3_cifar100_curves", runs(lambda w: math.nan))
+    write(folder / "mine", runs(better))
+    (folder / "mine" / "curves.csv.gz").unlink()
+    (folder / "bench").mkdir()
+    (folder / "bench" / "bench.csv").write_text("a\n1\n")
+    report(folder)
+    return folder
+
+
+def digests(folder):
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def test_the_same_bytes_when_made_again(results):
+    before = digests(results)
+    report(results)
+    assert digests(results) == before
+
+
+def test_every_table_and_figure_that_is_declared_is_there(results):
+    for name in ("tab3_cifar10_lr", "tab2_cifar10_init", "is_it_just_lr", "tab6_acceleration"):
+        for kind in REPORTS[name].tables:
+            for suffix in (".md", ".tex", ".csv"):
+                assert (results / name / f"{kind}{suffix}").stat().st_size > 0
+        for kind in REPORTS[name].figures:
+            assert (results / name / f"{kind}.png").stat().st_size > 5000
+            assert "<svg" in (results / name / f"{kind}.svg").read_text()
+    assert not (results / "mine" / "curves.svg").exists()
+    assert sorted(p.name for p in (results / "bench").iterdir()) == ["bench.csv"]
+
+
+def test_the_committed_tables_are_those_of_the_committed_records():
+    for folder in folders(ROOT / "results"):
+        for table in tables_of(folder):
+            assert (folder / f"{table.name}.md").read_text(encoding="utf-8") == markdown(table)
+
+
+def test_declarations_name_what_there_is():
+    for declared in REPORTS.values():
+        assert set(declared.tables) <= set(TABLES)
+        assert set(declared.figures) <= set(FIGURES)
+    experiments = {p.stem for p in (ROOT / "configs" / "experiment").glob("*.yaml")}
+    assert set(REPORTS) | {f"smoke_{name}" for name in REPORTS} <= experiments
+
+
+def test_what_is_missing_is_said(results):
+    text = (results / "smoke_tab4_cifar100" / "accuracy.md").read_text()
+    assert "(1, 2?)" in text
+    assert (results / "fig3_cifar100_curves" / "accuracy.md").read_text().count("missing") >= 4
+    lines = (results / "claims.md").read_text().splitlines()
+    assert any("**missing**" in line and "tab5_tiny_imagenet" in line for line in lines)
+    half = [line for line in lines if "smoke_tab4_cifar100" in line]
+    assert all("undecided" in line and "incomplete" in line for line in half)
+
+
+def test_a_report_of_nothing(tmp_path):
+    paths = report(tmp_path)
+    assert [p.name for p in paths] == ["claims.md", "report.html"]
+    assert (tmp_path / "claims.md").read_text().count("| **missing** |") == 12
+
+
+def test_one_experiment_alone(results):
+    assert {p.parent.name for p in tables(results, ["mine"])} == {"mine", results.name}
+    assert figures(results, ["mine"]) == []
+
+
+def test_claims_carry_effect_n_hardware_and_commit(results):
+    rows = {row.cells[7].text: [c.text for c in row.cells] for row in claims(results, False).rows}
+    lr = rows["tab3_cifar10_lr"]
+    assert lr[1:3] == ["hybrid", "undecided"]  # one diverged run among twelve cells
+    assert lr[6:] == ["12 × 3", "tab3_cifar10_lr", "2 cores of A CPU", "0123456789"]
+    assert rows["is_it_just_lr"][3] == "+1.00"
+    assert rows["tab6_acceleration"][3] == "× 1.00"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p", "incomplete", "word"),
+    [
+        (0.1, 0.3, 0.01, False, "supported"),
+        (0.1, 0.3, 0.20, False, "undecided"),
+        (-0.1, 0.3, 0.01, False, "undecided"),
+        (-0.3, -0.1, 0.50, False, "not supported"),
+        (0.1, 0.3, 0.01, True, "undecided"),
+        (math.nan, math.nan, math.nan, False, "undecided"),
+    ],
+)
+def test_verdicts(low, high, p, incomplete, word):
+    comparison = Comparison((low + high) / 2, low, high, p, 9, 9, 3, 3)
+    assert verdict(comparison, p, incomplete) == word
+
+
+class Page(HTMLParser):
+    """The tags of a page, and that each one that opens is closed."""
+
+    VOID = frozenset({"meta", "img", "br", "input", "link"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.links = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+def test_the_page_is_whole_and_needs_nothing_else(results):
+    text = (results / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
+    assert all(img["src"].startswith("data:image/svg+xml;base64,") for img in page.all("img"))
+    assert not page.all("link")
+    assert all("src" not in script for script in page.all("script"))
+    assert not re.search(r"(src|href)=\"(https?:)?//", text)
+    assert "@import" not in text
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert {a["href"].removeprefix("#") for a in page.all("a")} <= set(ids)
+    assert {s["name"] for s in page.all("select")} == {"dataset", "optimizer", "rule"}
+    assert {"tab3_cifar10_lr-robustness", "is_it_just_lr-control", "claims"} <= set(ids)
+
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no headless browser: install chromium to run this")
+def test_the_page_sorts_and_filters_in_a_browser(results, tmp_path):
+    address = f"file://{results}/report.html?optimizer=sgd&rule=hybrid&sort=cells:accuracy"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+    flags += ["--virtual-time-budget=5000", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    done = subprocess.run(
+        [str(BROWSER), *flags, "--dump-dom", address], capture_output=True, text=True, timeout=60
+    )
+    cells = done.stdout.split('id="cells"')[1].split("</table>")[0]
+    body = cells.split("<tbody>")[1]
+    rows = re.findall(r"<tr([^>]*)>(.*?)</tr>", body, re.DOTALL)
+    shown = [(head, row) for head, row in rows if "hidden" not in head]
+    assert 0 < len(shown) < len(rows)
+    assert all('data-optimizer="sgd"' in h and 'data-rule="hybrid"' in h for h, _ in shown)
+    assert f"{len(shown)} cells shown" in done.stdout
+    column = re.findall(r"<button[^>]*>([^<]*)", cells).index("accuracy")
+    numbers = [
+        float(found[1])
+        for _, row in shown
+        if (found := re.search(r'data-n="([^"]*)"', re.findall(r"<td[^>]*>", row)[column]))
+    ]
+    assert len(numbers) > 5
+    assert numbers == sorted(numbers)
