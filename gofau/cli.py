@@ -1,5 +1,6 @@
 """The command line: what is typed wrong ends in one sentence and exit code 2."""
 
+import errno
 import importlib
 import math
 import os
@@ -20,6 +21,7 @@ from gofau.runs.sweep import begin, note_failure
 FULL = "HYDRA_FULL_ERROR"
 TRACEBACKS = os.environ.get(FULL) == "1"
 """Whether the user asked for tracebacks."""
+UNWRITABLE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 def jobs() -> int:
@@ -128,6 +130,8 @@ def explain(error: BaseException) -> str | None:
         return _closed(str(error))
     if isinstance(error, MissingConfigException) and error.options is not None:
         return _no_option(error.missing_cfg_file or "", error.options)
+    if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename:
+        return f"{error.filename} cannot be written: {error.strerror}."
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _closed(_hydra(error))
     return None

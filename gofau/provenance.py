@@ -22,7 +22,9 @@ def provenance(device: str) -> dict[str, Any]:
         commit (None outside a git checkout), dirty (whether tracked files differ from it), command,
         python, versions, platform, cpu, cpus (usable by this process), device.
     """
-    return {**_of_process(), "device": _device_name(device)}
+    found = _of_process()
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return {**found, "command": command, "device": _device_name(device)}
 
 
 @cache
@@ -31,7 +33,6 @@ def _of_process() -> dict[str, Any]:
     return {
         "commit": commit,
         "dirty": None if commit is None else bool(_git("status", "--porcelain", "-uno")),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",

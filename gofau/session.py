@@ -1,5 +1,6 @@
 """A run that is to be carried out: alone at its folder, built, trained, recorded."""
 
+import errno
 import math
 import os
 import time
@@ -38,7 +39,8 @@ def carry_out(config: dict[str, Any]) -> float:
         say(this, f"{e} is at it: left alone")
         return math.nan
     except OSError as e:
-        if e.filename is None or not os.fspath(e.filename).startswith(str(this.folder)):
+        ours = e.filename is not None and os.fspath(e.filename).startswith(str(this.folder))
+        if not ours and e.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(f"{this.folder} cannot be written: {e.strerror}") from e
     finally:
