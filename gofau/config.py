@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gofau.errors import UserError, nearest
-from gofau.hardware import best_precision
+from gofau.hardware import best_precision, is_cpu
 
 Config = dict[str, Any]
 
@@ -152,7 +152,7 @@ def resolve(cfg: DictConfig) -> Config:
             raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
     _refuse_infinite(config)
     _pin_archive(config["dataset"])  # type: ignore[arg-type]
-    _pin_precision(config["trainer"])  # type: ignore[arg-type]
+    _pin_precision(config)  # type: ignore[arg-type]
     return config  # type: ignore[return-value]
 
 
@@ -176,10 +176,13 @@ def _pin_archive(dataset: Config) -> None:
         dataset["archive"] = next((n for n in names if (here / n).exists()), names[0])
 
 
-def _pin_precision(trainer: Config) -> None:
+def _pin_precision(config: Config) -> None:
     """So that a run's identity says in which precision it was."""
+    trainer = config["trainer"]
     if trainer["precision"] == "auto":
-        trainer["precision"] = best_precision(trainer["device"])
+        # A perceptron's matrices are too small for bf16 to pay on a CPU: see results/bench_train.
+        small = config["model"]["name"] == "mlp" and is_cpu(trainer["device"])
+        trainer["precision"] = "fp32" if small else best_precision(trainer["device"])
 
 
 def _look_up(config: Any, key: str) -> tuple[bool, Any]:

@@ -38,7 +38,7 @@ def best_precision(name: str) -> str:
     >>> best_precision("cpu") in ("bf16", "fp32")
     True
     """
-    if name != "cpu" and (name != "auto" or has_gpu()):
+    if not is_cpu(name):
         import torch
 
         device = device_of(name)
@@ -47,6 +47,11 @@ def best_precision(name: str) -> str:
         if device.type != "cpu":
             return "fp32"
     return "bf16" if {"amx_bf16", "avx512_bf16"} & processor_flags() else "fp32"
+
+
+def is_cpu(name: str) -> bool:
+    """Whether ``trainer.device`` surely means the processor."""
+    return name == "cpu" or (name == "auto" and not has_gpu())
 
 
 def has_gpu() -> bool:

@@ -5,7 +5,7 @@ import math
 import os
 import time
 import traceback
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -31,13 +31,15 @@ def carry_out(config: dict[str, Any]) -> float:
     world = join(device_of(config["trainer"]["device"]))
     this = Run(config, writes=world.first)
     try:
-        with lock(this.folder / "lock") if world.first else nullcontext():
+        with ExitStack() as held:
+            # The first process locks for all, and tells them how that went.
+            taken = world.agree(_lock(this, held) if world.first else None)
+            if taken is not None:
+                say(this, f"{taken} is at it: left alone")
+                return math.nan
             # Another process may have ended it by now.
             found = world.agree(finished(this))
             return _locked(this, config, world) if found is None else found
-    except Taken as e:
-        say(this, f"{e} is at it: left alone")
-        return math.nan
     except OSError as e:
         ours = e.filename is not None and os.fspath(e.filename).startswith(str(this.folder))
         if not ours and e.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -48,9 +50,18 @@ def carry_out(config: dict[str, Any]) -> float:
             this.folder.rmdir()
 
 
+def _lock(this: Run, held: ExitStack) -> str | None:
+    """Lock the run's folder for as long as ``held`` lasts; who is at it, if somebody is."""
+    try:
+        held.enter_context(lock(this.folder / "lock"))
+    except Taken as e:
+        return str(e)
+    return None
+
+
 def _locked(this: Run, config: dict[str, Any], world: World) -> float:
     until = deadline(config["sweep"]["minutes"])
-    if until is not None and time.time() > until:
+    if until is not None and world.agree(time.time() > until):
         say(this, "the sweep's time is over: left for the next time")
         return math.nan
     parts = build(config, world)

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from gofau import compiling
 from gofau.compiling import Compiled, operations, pays
 from gofau.compute import Compute
+from gofau.config import _pin_precision
 from gofau.errors import UserError
 from gofau.hardware import best_precision, device_of, processor_flags
 from gofau.models.resnet18 import resnet18
@@ -48,6 +49,15 @@ def test_several_processes_take_a_gpu_each(monkeypatch):
 def test_auto_is_bf16_where_the_hardware_has_it(monkeypatch, flags, expected):
     monkeypatch.setattr("gofau.hardware.processor_flags", lambda: set(flags))
     assert best_precision("cpu") == expected
+
+
+def test_auto_is_fp32_for_a_perceptron_on_a_cpu(monkeypatch):
+    monkeypatch.setattr("gofau.hardware.processor_flags", lambda: {"amx_bf16"})
+    monkeypatch.setattr("gofau.hardware.has_gpu", lambda: False)
+    for model, expected in (("mlp", "fp32"), ("small_cnn", "bf16")):
+        config = {"model": {"name": model}, "trainer": {"precision": "auto", "device": "auto"}}
+        _pin_precision(config)
+        assert config["trainer"]["precision"] == expected
 
 
 def test_the_processor_is_read_as_torch_reads_it():
