@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -15,16 +16,18 @@ from tests.cli import ROOT
 
 SWEEP = [
     *("-m", "seed=0,1", "rule=hybrid,multiplicative", "model=mlp", "model.hidden=[64]"),
-    *("trainer.epochs=150", "trainer.threads=1", "dataset.train_size=320"),
+    *("trainer.threads=1", "dataset.train_size=320"),
     *("trainer.checkpoint.seconds=0.05", "scheduler=cosine", "optimizer=adam"),
 ]
 RUNS = 4
+SHORT, LONG = 150, 1200  # epochs; the long form is to outlast a hundred interruptions
 
 
-def start(folder, *words, jobs=1):
+def start(folder, epochs, *words, jobs=1):
+    last = [f"trainer.epochs={epochs}", f"paths.runs_dir={folder}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GOFAU_JOBS": str(jobs)}
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *SWEEP, *words, f"paths.runs_dir={folder}"],
+        [sys.executable, str(ROOT / "train.py"), *SWEEP, *words, *last],
         cwd=folder.parent,
         env=environment,
         stdout=subprocess.PIPE,
@@ -34,7 +37,7 @@ def start(folder, *words, jobs=1):
     )
 
 
-def results(folder):
+def results(folder, epochs):
     """Of every run: what was measured but the seconds."""
     found = {}
     for run in sorted(folder.glob("*-*")):
@@ -45,16 +48,20 @@ def results(folder):
             rows = [
                 tuple(v for k, v in row.items() if "second" not in k) for row in csv.DictReader(f)
             ]
-        assert [row[0] for row in rows] == [str(i) for i in range(1, 151)]
+        assert [row[0] for row in rows] == [str(i) for i in range(1, epochs + 1)]
         found[run.name] = (kept, rows)
         leftovers = {path.name for path in run.iterdir()}
         assert leftovers == {"config.yaml", "metrics.csv", "status.json"}
     return found
 
 
-def a_run_goes_on(folder):
-    """Whether some run has begun and has a checkpoint by now."""
-    return any(folder.glob("*/checkpoints/*.pt"))
+def saved_since(folder, then):
+    """Whether a run has been saved since then: it trains, and was not only started."""
+    for path in folder.glob("*/checkpoints/*.pt"):
+        with suppress(FileNotFoundError):  # removed by the run
+            if path.stat().st_mtime_ns > then:
+                return True
+    return False
 
 
 def tear(folder, chance):
@@ -66,63 +73,69 @@ def tear(folder, chance):
     return len(newest)
 
 
-def survive(folder, kills, terms, tears, seed=0):
-    """Stop the sweep so often, in a random order, and type it again each time."""
+def survive(folder, epochs, kills, terms, tears, seed=0):
+    """Stop the sweep so often while it trains, in a random order, and type it again each time.
+
+    Returns:
+        How often it was really stopped, and how many checkpoints were spoilt.
+    """
     chance = random.Random(seed)
     plan = [signal.SIGKILL] * kills + [signal.SIGTERM] * terms
     chance.shuffle(plan)
-    spoilt = done_before_the_end = 0
+    stopped = spoilt = 0
     for number in plan:
-        process = start(folder)
+        then = time.time_ns()
+        process = start(folder, epochs)
         deadline = time.monotonic() + 60
-        while not a_run_goes_on(folder) and process.poll() is None:
+        while process.poll() is None and not saved_since(folder, then):
             assert time.monotonic() < deadline, "the sweep does not begin"
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.6))
+        time.sleep(chance.uniform(0, 0.3))
         if process.poll() is None:
             os.killpg(process.pid, number)
+            stopped += 1
         out, _ = process.communicate(timeout=60)
-        done_before_the_end += process.returncode == 0
         # A SIGTERM between two runs, where there is nothing to save, ends the process by itself.
         assert process.returncode in (0, -number, 128 + number), out
         if spoilt < tears:
             spoilt += tear(folder, chance)
-        if done_before_the_end:
-            for run in folder.glob("*-*"):  # all is done already: once more from the start
-                for path in run.iterdir():
-                    path.unlink()
-                run.rmdir()
-            done_before_the_end = 0
-    process = start(folder)
-    out, _ = process.communicate(timeout=300)
+    process = start(folder, epochs)
+    out, _ = process.communicate(timeout=600)
     assert process.returncode == 0, out
-    return spoilt
+    return stopped, spoilt
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed") / "runs"
-    process = start(folder)
-    out, _ = process.communicate(timeout=300)
+def undisturbed(folder, epochs):
+    process = start(folder, epochs)
+    out, _ = process.communicate(timeout=600)
     assert process.returncode == 0, out
-    return results(folder)
+    return results(folder, epochs)
 
 
 @pytest.mark.slow
-def test_a_few_kills_terms_and_torn_checkpoints(undisturbed, tmp_path):
-    assert survive(tmp_path / "runs", kills=2, terms=1, tears=1) == 1
-    assert results(tmp_path / "runs") == undisturbed
+def test_a_few_kills_terms_and_torn_checkpoints(tmp_path):
+    expected = undisturbed(tmp_path / "undisturbed", SHORT)
+    stopped, spoilt = survive(tmp_path / "runs", SHORT, kills=2, terms=1, tears=1)
+    assert (stopped, spoilt) == (3, 1)
+    assert results(tmp_path / "runs", SHORT) == expected
 
 
 @pytest.mark.crash
-def test_a_hundred_kills(undisturbed, tmp_path):
+def test_a_hundred_kills(tmp_path):
+    expected = undisturbed(tmp_path / "undisturbed", LONG)
     kills, terms, tears = 100, 20, 10
-    spoilt = survive(tmp_path / "runs", kills, terms, tears)
-    assert results(tmp_path / "runs") == undisturbed
+    stopped, spoilt = survive(tmp_path / "runs", LONG, kills, terms, tears)
+    assert results(tmp_path / "runs", LONG) == expected
+    starts = [
+        json.loads(path.read_text(encoding="utf-8"))["starts"]
+        for path in (tmp_path / "runs").glob("*/status.json")
+    ]
     print(
-        f"\n{kills} SIGKILLs, {terms} SIGTERMs, {spoilt} torn checkpoints:"
-        f" {len(undisturbed)} runs done, every metric of every epoch equal to the bit"
+        f"\n{kills} SIGKILLs and {terms} SIGTERMs, {stopped} of them in the middle of training,"
+        f" {spoilt} torn checkpoints: {len(expected)} runs done after {starts} starts, every"
+        f" metric of every one of their {LONG} epochs equal to the bit"
     )
+    assert stopped == kills + terms
     assert spoilt == tears
 
 
@@ -138,7 +151,7 @@ def test_eight_processes_on_a_sweep_of_eight(tmp_path):
 
 
 def share(folder, processes, *words):
-    begun = [start(folder, "trainer.epochs=40", *words) for _ in range(processes)]
+    begun = [start(folder, 40, *words) for _ in range(processes)]
     outs = [process.communicate(timeout=300)[0] for process in begun]
     assert [process.returncode for process in begun] == [0] * processes, outs
     said = "\n".join(outs)
