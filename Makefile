@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast check format figures bench bench-optim bench-train clean
+.PHONY: help install train test test-fast test-slurm check format figures bench bench-optim bench-train clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,10 +31,13 @@ train: $(VENV)/.installed  ## train one network: make train ARGS="optimizer=adam
 	$(PY) train.py $(ARGS)
 
 test: $(VENV)/.installed  ## all tests: offline, on a CPU, under 5 minutes on 2 cores
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -m "not slurm" $(ARGS)
 
 test-fast: $(VENV)/.installed  ## the tests without the slow ones
-	$(PY) -m pytest -m "not slow" $(ARGS)
+	$(PY) -m pytest -m "not slow and not slurm" $(ARGS)
+
+test-slurm: $(VENV)/.installed  ## sweeps through a real Slurm, brought up for it: needs root
+	$(PY) -m pytest -m slurm tests/slurm $(ARGS)
 
 check: $(VENV)/.installed  ## ruff, ruff format and pyright
 	$(VENV)/bin/ruff check .

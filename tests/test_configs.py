@@ -176,3 +176,14 @@ def test_configs_open_with_their_command_line():
             lines = path.read_text().splitlines()
             assert lines[0] == "# @package _global_", path
             assert f"{group}={path.stem}" in lines[1], path
+
+
+@pytest.mark.parametrize("name", ["local", "basic", "joblib", "slurm", "submitit_slurm"])
+def test_every_launcher_composes(name):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        words = [f"hydra/launcher={name}", "hydra.mode=MULTIRUN"]
+        launcher = compose("train", words, return_hydra_config=True).hydra.launcher
+    assert launcher._target_.endswith("Launcher")
+    if name == "slurm":  # else the first time limit, or a preemption near it, ends the sweep
+        assert launcher.max_num_timeout > 0
+        assert launcher.timeout_min >= 20
