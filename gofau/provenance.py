@@ -31,7 +31,9 @@ def _of_process() -> dict[str, Any]:
     return {
         "commit": commit,
         "dirty": None if commit is None else bool(_git("status", "--porcelain", "-uno")),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        # A launcher's process was not typed by anybody: what was, is handed down to it.
+        "command": os.environ.get("GOFAU_COMMAND")
+        or " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
