@@ -6,8 +6,8 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast crash check format tables figures report smoke
-.PHONY: bench bench-optim bench-train clean
+.PHONY: help install train test test-fast test-slurm crash check format
+.PHONY: tables figures report smoke bench bench-optim bench-train clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,9 +35,12 @@ test: $(VENV)/.installed  ## all tests: offline, on a CPU, under 5 minutes on 2 
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto $(ARGS)
 
 test-fast: $(VENV)/.installed  ## the tests without the slow ones
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m "not slow and not crash" $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m "not slow and not crash and not slurm" $(ARGS)
 
-crash: $(VENV)/.installed  ## kill a sweep 120 times, tear its checkpoints, compare: some 20 minutes
+test-slurm: $(VENV)/.installed  ## sweeps through a real Slurm, brought up for it: needs root
+	$(PY) -m pytest -m slurm tests/slurm $(ARGS)
+
+crash: $(VENV)/.installed  ## kill a sweep 120 times, tear its checkpoints, compare: some 10 minutes
 	$(PY) -m pytest -m crash -s tests/test_survival.py
 
 check: $(VENV)/.installed  ## ruff, ruff format and pyright

@@ -22,6 +22,9 @@ FULL = "HYDRA_FULL_ERROR"
 TRACEBACKS = os.environ.get(FULL) == "1"
 """Whether the user asked for tracebacks."""
 UNWRITABLE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+LOST = ("UncompletedJobError", "TerminatedWorkerError")
+"""What submitit and joblib raise when the process of a run was killed. By name: they may not be
+installed."""
 
 
 def jobs() -> int:
@@ -61,6 +64,9 @@ def one_sentence() -> Iterator[None]:
         print("Interrupted; what was done is kept. Type the command again to go on.")
         sys.exit(130)
     except Exception as e:
+        if type(e).__name__ in LOST:
+            print(f"error: {_lost(e)}", file=sys.stderr)
+            sys.exit(1)
         sentence = explain(e)
         if sentence is None:
             raise
@@ -119,6 +125,15 @@ def _note(cfg: DictConfig, error: Exception) -> float:
 def _fail(sentence: str) -> NoReturn:
     print(f"error: {sentence}", file=sys.stderr)
     sys.exit(2)
+
+
+def _lost(error: Exception) -> str:
+    state = re.search(r"state: (\w+)", str(error))
+    how = f" ({state[1]})" if state else ""
+    return (
+        f"a process of this sweep was killed{how}; what was done is kept. Type the command again"
+        " to go on."
+    )
 
 
 def explain(error: BaseException) -> str | None:

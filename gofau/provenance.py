@@ -23,7 +23,9 @@ def provenance(device: str) -> dict[str, Any]:
         python, versions, platform, cpu, cpus (usable by this process), device.
     """
     found = _of_process()
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    # A launcher's process was not typed by anybody: what was, is handed down to it.
+    typed = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = os.environ.get("GOFAU_COMMAND") or typed
     return {**found, "command": command, "device": _device_name(device)}
 
 

@@ -91,6 +91,8 @@ def _record(this: Run, parts: Parts, keeper: Keeper, logger: Guarded) -> None:
     except OutOfTime:
         this.end("interrupted")
     except Exception as e:
+        if this.said["state"] == "interrupted":  # a job scheduler's handler: it cannot requeue
+            raise
         this.end("failed", error=f"{type(e).__name__}: {e}", traceback=traceback.format_exc())
         raise
     except (KeyboardInterrupt, SystemExit):

@@ -17,7 +17,8 @@ class Signals:
     """While the block runs, a signal is only noted. A second Ctrl-C stops at once.
 
     Attributes:
-        received: the first signal that came; None before.
+        received: the signal that is to be answered; None before. Of several the first, except
+            that SIGTERM, which a scheduler sends beside its own signals, gives way to them.
 
     >>> with Signals() as signals:
     ...     signal.raise_signal(signal.SIGTERM)
@@ -46,7 +47,8 @@ class Signals:
             print(
                 "\nstopping after this batch (Ctrl-C again: at once)", file=sys.stderr, flush=True
             )
-        self.received = number
+        if self.received in (None, signal.SIGTERM):
+            self.received = number
 
     def answer(self, number: int) -> None:
         """Do what would have been done without us, now that all is saved. A job scheduler's own

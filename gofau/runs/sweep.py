@@ -5,16 +5,19 @@ It is handed down in the environment, which the worker processes of every launch
 
 import json
 import os
+import sys
 import time
 import uuid
 from pathlib import Path
 
 VARIABLE = "GOFAU_SWEEP"
+COMMAND = "GOFAU_COMMAND"
 
 
 def begin() -> None:
     """A command was typed: a new sweep, of one run or many."""
     os.environ[VARIABLE] = f"{uuid.uuid4().hex[:12]} {time.time()}"
+    os.environ[COMMAND] = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def deadline(minutes: float | None) -> float | None:
