@@ -207,6 +207,8 @@ def test_an_array_of_four(sweep, undisturbed):
     four.complete(typings=1)
     assert len(four.results()) == 4
     same(four, undisturbed)
+    typed = {status["provenance"]["command"] for status in four.statuses().values()}
+    assert typed == {" ".join(["train.py", "-m", *four.words])}
 
 
 def test_a_job_that_is_requeued(sweep, undisturbed):
@@ -222,15 +224,8 @@ def test_a_job_that_is_requeued(sweep, undisturbed):
 def test_a_partition_of_higher_priority_takes_the_machine(sweep, undisturbed):
     two = sweep(*SWEEP, "seed=0,1")
     run = two.saved()
-    everything = f"--cpus-per-task={os.cpu_count()}"
-    tell(
-        "sbatch",
-        "--partition=high",
-        everything,
-        "--mem=100",
-        "--output=/dev/null",
-        "--wrap=sleep 2",
-    )
+    everything = ["--partition=high", f"--cpus-per-task={os.cpu_count()}", "--mem=100"]
+    tell("sbatch", *everything, "--output=/dev/null", "--wrap=sleep 2")
     two.complete()
     assert resumed(two, run)
     assert len(two.results()) == 2
@@ -243,6 +238,7 @@ def test_sigkill_and_the_sweep_typed_again(sweep, undisturbed):
     os.kill(process_of(run), signal.SIGKILL)
     two.complete()
     assert two.typed > 1  # nobody starts it again but its user
+    assert "was killed" in two.said()
     assert resumed(two, run)
     assert len(two.results()) == 2
     same(two, undisturbed)
