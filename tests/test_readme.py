@@ -13,7 +13,8 @@ from tests.cli import ROOT
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 PAGE = (ROOT / "docs" / "training_loop.md").read_text(encoding="utf-8")
-SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)).splitlines()
+CLUSTER = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT + CLUSTER, re.DOTALL)).splitlines()
 TRAIN = [line for line in SHELL if "train.py" in line]
 
 
