@@ -203,10 +203,9 @@ def test_a_twin_is_small_and_has_seeds_enough(config, name):
 
 
 @pytest.mark.parametrize("name", ["local", "basic", "joblib", "slurm", "submitit_slurm"])
-def test_every_launcher_composes(name):
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        words = [f"hydra/launcher={name}", "hydra.mode=MULTIRUN"]
-        launcher = compose("train", words, return_hydra_config=True).hydra.launcher
+def test_every_launcher_composes(config, name):
+    words = [f"hydra/launcher={name}", "hydra.mode=MULTIRUN"]
+    launcher = compose("train", words, return_hydra_config=True).hydra.launcher
     assert launcher._target_.endswith("Launcher")
     if name == "slurm":  # else the first time limit, or a preemption near it, ends the sweep
         assert launcher.max_num_timeout > 0

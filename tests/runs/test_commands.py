@@ -89,7 +89,8 @@ def test_export_and_import_merge_by_identity(type_, runs_dir, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "entry", ["../evil/status.json", "run/other.txt", "status.json", "/run/status.json"]
+    "entry",
+    ["../evil/status.json", "../status.json", "run/other.txt", "status.json", "/run/status.json"],
 )
 def test_an_archive_with_other_entries_is_refused(type_, tmp_path, entry):
     archive = tmp_path / "x.tar.gz"
