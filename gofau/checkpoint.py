@@ -41,6 +41,8 @@ def save(folder: Path, identity: str, step: int, state: dict[str, Any]) -> Path:
     torch.save({"format": FORMAT, "identity": identity, "state": state}, buffer)
     data = buffer.getvalue()
     folder.mkdir(exist_ok=True)
+    for torn in folder.glob(".*"):  # a process was killed while it wrote; only one writes here
+        torn.unlink(missing_ok=True)
     path = folder / f"{step:010d}-{_digest(data)}.pt"
     write_whole(path, data)
     for old in _generations(folder)[KEEP:]:

@@ -1,7 +1,7 @@
 """When a run is saved, and when it stops before its end."""
 
 import logging
-import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,10 +94,8 @@ class Keeper:
 
     def remove(self) -> None:
         """The run is over: nothing to go on from."""
-        if self.trainer.world.first and self.folder.is_dir():
-            for path in self.folder.glob("*.pt"):
-                path.unlink(missing_ok=True)
-            os.rmdir(self.folder) if not any(self.folder.iterdir()) else None
+        if self.trainer.world.first:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wish(self) -> int | None:
         """A signal's number, `TIME_IS_UP`, `SAVE`, or None to go on; the same in all processes."""

@@ -124,3 +124,9 @@ def test_a_full_disk_leaves_what_was_there(folder, monkeypatch):
     assert sorted(folder.iterdir()) == before
     monkeypatch.undo()
     assert checkpoint.load(folder, "me") is not None
+
+
+def test_what_a_killed_process_half_wrote_is_cleared_away(folder):
+    (folder / ".0000000030-0123456789abcdef.pt.4242").write_bytes(b"half")
+    save(folder, "me", 40, state(40))
+    assert [int(p.name[:10]) for p in sorted(folder.iterdir())] == [20, 40]
