@@ -10,7 +10,6 @@ import torch
 
 from gofau.build import build
 from gofau.compiling import operations, pays
-from gofau.hardware import best_precision
 
 from .plain import Plain
 from .rows import Row, at_least
@@ -189,7 +188,6 @@ def _auto(case: Case) -> str:
     """What ``trainer.precision=auto trainer.compile=auto`` comes to in a run of ``case.run``."""
     device = torch.device("cpu")
     words = (f"model={case.model}", "trainer.compile=false", "trainer.device=cpu")
-    model = build(configured(case.shape, 1, *words)).trainer.model
-    return label(
-        best_precision(device.type), pays(device, case.run * operations(model, case.shape))
-    )
+    config = configured(case.shape, 1, *words)  # its precision is settled
+    work = case.run * operations(build(config).trainer.model, case.shape)
+    return label(config["trainer"]["precision"], pays(device, work))

@@ -26,7 +26,7 @@ WORDS = [
     *("model=mlp", "trainer.threads=1", "trainer.progress=none", "trainer.compile=false"),
     "trainer.checkpoint.seconds=1",
 ]
-SWEEP = [*WORDS, "trainer.epochs=200"]
+SWEEP = [*WORDS, "trainer.epochs=600"]
 LONG = [*WORDS, "trainer.epochs=1000"]
 SLURM = ["hydra/launcher=slurm", "hydra.launcher.mem_gb=1"]
 
