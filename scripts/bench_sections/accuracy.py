@@ -21,7 +21,8 @@ def measure(quick: bool) -> Iterator[Row]:
         words = ("trainer.epochs=1", "trainer.limit_batches=2")
         yield from _compare("digits", 2, ("trainer.precision=bf16", "trainer.compile=false"), words)
         return
-    yield from _compare("digits, small_cnn, 15 epochs", 3, COMPILED, DIGITS)
+    # One run in twenty ends 3 points below the others: three seeds are too few to see past that.
+    yield from _compare("digits, small_cnn, 15 epochs", 20, COMPILED, DIGITS)
     if not (Path(os.environ.get("GOFAU_DATA", "data")) / "cifar10-jpeg.zip").exists():
         yield Row("cifar10_jpeg", None, "", note="left out: cifar10-jpeg.zip is not in $GOFAU_DATA")
         return
