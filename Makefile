@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-fast test-slurm crash check format
-.PHONY: tables figures report smoke bench bench-optim bench-train clean
+.PHONY: tables figures report smoke defaults bench bench-optim bench-train clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,13 @@ smoke: $(VENV)/.installed  ## run the small twin of every experiment, and report
 	done
 	$(PY) -m gofau.report report
 	$(PY) -m gofau.report.toy
+
+defaults: $(VENV)/.installed  ## choose the rules' default hyperparameters anew: results/defaults
+	@set -e; for rule in additive multiplicative hybrid exponential; do \
+		$(PY) train.py -m experiment=defaults_$$rule trainer.progress=none $(ARGS); \
+	done
+	$(PY) scripts/choose_defaults.py $(ARGS)
+	$(PY) -m gofau.report tables defaults
 
 bench: bench-optim bench-train  ## measure everything, on a quiet machine: results/bench_*
 

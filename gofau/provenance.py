@@ -13,7 +13,7 @@ PACKAGES = ("gofau", "torch", "torchvision", "numpy", "hydra-core")
 
 
 def provenance(device: str) -> dict[str, Any]:
-    """What somebody who repeats a run needs to know. Read once a process, as it does not change.
+    """What somebody who repeats a run needs to know. All but the command is read once a process.
 
     Args:
         device: torch's name of the device that was trained on.

@@ -26,12 +26,13 @@ def grid(configs: Path, words: Sequence[str]) -> Iterator[tuple[dict[str, str], 
     with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
         parser = OverridesParser.create()
         typed = {o.key_or_group: o for o in parser.parse_overrides([*words])}
-        fixed = [o.input_line or "" for o in typed.values() if not o.is_sweep_override()]
-        whole = compose("train", [w for w in fixed if w], return_hydra_config=True)
+        first = [o.input_line or "" for o in typed.values() if not o.is_sweep_override()]
+        whole = compose("train", [w for w in first if w], return_hydra_config=True)
         params = [f"{k}={v}" for k, v in (whole.hydra.sweeper.params or {}).items()]
-        swept = {o.key_or_group: o for o in parser.parse_overrides(params)} | typed
-        axes = [[*o.sweep_string_iterator()] for o in swept.values() if o.is_sweep_override()]
-        keys = [key for key, o in swept.items() if o.is_sweep_override()]
+        every = {o.key_or_group: o for o in parser.parse_overrides(params)} | typed
+        fixed = [o.input_line or "" for o in every.values() if not o.is_sweep_override()]
+        axes = [[*o.sweep_string_iterator()] for o in every.values() if o.is_sweep_override()]
+        keys = [key for key, o in every.items() if o.is_sweep_override()]
         for values in product(*axes):
             point = dict(zip(keys, values, strict=True))
             cell = [f"{key}={value}" for key, value in point.items()]

@@ -31,6 +31,13 @@ def test_an_experiment_brings_its_own_grid_and_typed_words_replace_it():
     assert {config["rule"]["name"] for _, config in cells} == {"additive", "hybrid"}
 
 
+def test_what_an_experiment_fixes_in_its_grid_is_fixed():
+    words = ["optimizer=adam", "optimizer.lr=0.1", "rule.eta_out=0.3", "seed=0"]
+    cells = list(grid(CONFIGS, ["experiment=defaults_hybrid", *words]))
+    assert [c["rule"]["alpha"] for _, c in cells] == [0.5, 0.9]
+    assert {(c["rule"]["name"], c["rule"]["eta_in"]) for _, c in cells} == {("hybrid", 10)}
+
+
 def test_a_grid_of_one():
     ((cell, config),) = grid(CONFIGS, ["optimizer.lr=0.5"])
     assert cell == {}

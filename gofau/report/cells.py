@@ -12,6 +12,8 @@ AXES = (*SECTIONS, "lr")
 """A run's labels. With the seed they say what it is."""
 CONTEXT = tuple(axis for axis in AXES if axis != "rule")
 """Rules are compared where these agree."""
+DEFAULT = "default"
+"""The learning rate of runs that each have the default one of their optimizer and rule."""
 FINISHED = ("done", "diverged")
 BASELINE = "additive"
 
@@ -23,8 +25,9 @@ def read(folder: Path) -> Frame:
         the columns of runs.csv, and
 
         - one label for each of `AXES`: a section's name, followed by those of its numbers that vary
-          here where its name does not, such as ``kaiming_normal ×5`` or ``hybrid alpha=0.2``;
-          ``lr`` is the learning rate, which has an axis of its own;
+          here where its name does not, such as ``kaiming_normal ×5`` or ``hybrid alpha=0.2`` (a
+          rule's: where the optimizer does not either, as each has defaults of its own); ``lr`` is
+          the learning rate, which has an axis of its own, or `DEFAULT` where nothing has two;
         - ``outcome``: accuracy on the test set at the last epoch, a fraction; chance level for a
           run that diverged; NaN where there is no result;
         - ``choice``: the same on the validation part, for choosing, never for reporting.
@@ -35,7 +38,7 @@ def read(folder: Path) -> Frame:
 def prepare(runs: Frame) -> Frame:
     """What `read` adds, for a frame of runs."""
     added = {section: _label(runs, section) for section in SECTIONS}
-    added["lr"] = _numbers(runs, "optimizer.lr")
+    added["lr"] = _rates(runs)
     lost = runs["state"] == "diverged"
     chance = 1 / _numbers(runs, "classes")
     for name, column in (("outcome", "test/acc"), ("choice", "val/acc")):
@@ -47,13 +50,24 @@ def _numbers(runs: Frame, column: str) -> Column:
     return pd.to_numeric(runs[column]) if column in runs else pd.Series(np.nan, runs.index)
 
 
+def _rates(runs: Frame) -> Column:
+    rates = _numbers(runs, "optimizer.lr")
+    whose = [_text(runs, "optimizer.name"), _text(runs, "rule.name")]
+    varied = rates.groupby(whose).nunique().max() > 1
+    return rates if varied else pd.Series(DEFAULT, runs.index)
+
+
+def _text(runs: Frame, column: str) -> Column:
+    return runs[column].astype(str) if column in runs else pd.Series("", runs.index)
+
+
 def _label(runs: Frame, section: str) -> Column:
     name = f"{section}.name"
-    start = runs[name].astype(str) if name in runs else pd.Series("", runs.index)
-    label = start.copy()
+    label = start = _text(runs, name)
+    whose = [start, _text(runs, "optimizer.name")] if section == "rule" else [start]
     for column in (c for c in runs if c.startswith(f"{section}.")):
         # A missing value is a value too: init.scale is one for some schemes only.
-        varies = runs[column].astype(str).groupby(start).nunique().reindex(start).to_numpy() > 1
+        varies = runs[column].astype(str).groupby(whose).transform("nunique") > 1
         if column in (name, "optimizer.lr") or not varies.any():
             continue
         text = runs[column].map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
@@ -64,13 +78,8 @@ def _label(runs: Frame, section: str) -> Column:
 
 
 def varying(runs: Frame) -> list[str]:
-    """The axes of `CONTEXT` that these runs vary, in the order of a table's first columns.
-
-    The learning rate counts when one optimizer has several, not when each has its own.
-    """
-    free = [axis for axis in CONTEXT if axis != "lr" and runs[axis].nunique() > 1]
-    many = runs.groupby("optimizer")["lr"].nunique().max() > 1
-    return free + ["lr"] * bool(many)
+    """The axes of `CONTEXT` that these runs vary, in the order of a table's first columns."""
+    return [axis for axis in CONTEXT if runs[axis].nunique() > 1]
 
 
 def in_order(values: Column) -> list:
@@ -91,6 +100,24 @@ def counts(runs: Frame) -> tuple[int, int, int]:
     state = runs["state"]
     finished = int(state.isin(FINISHED).sum())
     return finished, int((state == "diverged").sum()), len(runs) - finished
+
+
+LOSSY = {"cifar10_jpeg": "lossy JPEG, not comparable with published CIFAR-10"}
+"""What has to be said wherever an accuracy on such data is shown."""
+
+
+def describe(runs: Frame) -> str:
+    """On which data these runs were trained: ``cifar10_jpeg (lossy JPEG, not comparable with
+    published CIFAR-10; 5,000 training images; 3 epochs)``."""
+    found = []
+    for name, part in runs.groupby("dataset", sort=False):
+        sizes = in_order(_numbers(part, "dataset.train_size"))
+        epochs = in_order(_numbers(part, "trainer.epochs"))
+        notes = [LOSSY[str(name)]] if name in LOSSY else []
+        notes += [f"{', '.join(f'{n:,.0f}' for n in sizes)} training images"] if sizes else []
+        notes += [f"{', '.join(f'{n:g}' for n in epochs)} epochs"] if epochs else []
+        found.append(f"{name} ({'; '.join(notes)})" if notes else str(name))
+    return ", ".join(found)
 
 
 def differences(runs: Frame, rule: str, baseline: str = BASELINE, value: str = "outcome") -> Frame:

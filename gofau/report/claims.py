@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gofau.report.cells import BASELINE, counts, differences, in_order, read, rules
+from gofau.report.cells import BASELINE, counts, describe, differences, in_order, read, rules
 from gofau.report.control import retuned
-from gofau.report.experiments import SMOKE
+from gofau.report.experiments import REDUCED, SMOKE
 from gofau.report.pairs import Comparison, compare
 from gofau.report.render import Cell, Row, Table, markdown, number
 from gofau.report.speed import log_speedups, reaches
@@ -37,7 +37,7 @@ CLAIMS = (
 )
 COLUMNS = (
     *("sentence", "rule", "verdict", "effect", "interval", "p (Holm)", "cells × seeds"),
-    *("experiment", "hardware", "commit"),
+    *("experiment", "data", "hardware", "commit"),
 )
 INTRODUCTION = """\
 # What the records say to the claim
@@ -55,6 +55,9 @@ a 95 % bootstrap over cells and seeds, p is Wilcoxon's with Holm's correction ov
 - **not supported**: the whole interval is on the other side;
 - **undecided**: neither, or runs are missing;
 - **missing**: there are no records.
+
+Where an experiment has no records, those of its twin on a small budget (`reduced_`) are taken: a
+verdict then holds for the data and the budget that its row names.
 """
 
 
@@ -114,7 +117,8 @@ def claims(results: Path, smoke: bool) -> Table:
         where = _where(runs)
         cells = [claim.sentence, rule, word, *_effect(c, claim.measure)]
         n = f"{c.cells} × {c.seeds}" + (", incomplete" if incomplete else "") if c.pairs else "–"
-        cells += [number(p, 4), n, name, *where]
+        data_of = "–" if runs is None else describe(runs)
+        cells += [number(p, 4), n, name, data_of, *where]
         rows.append(Row(tuple(Cell(t, bold=i == 2) for i, t in enumerate(cells)), {"rule": rule}))
         data.append({"sentence": claim.sentence, "rule": rule, "verdict": word, **vars(c)})
     return Table(
@@ -131,9 +135,11 @@ def _found(
     results: Path, prefix: str
 ) -> Iterator[tuple[Claim, str, str, Frame | None, Comparison]]:
     for claim in CLAIMS:
-        name = prefix + claim.experiment
+        names = [prefix + claim.experiment, *[REDUCED + claim.experiment] * (not prefix)]
+        there = [name for name in names if (results / name / "runs.csv").exists()]
+        name = (there or names)[0]
         folder = results / name
-        if not (folder / "runs.csv").exists():
+        if not there:
             yield claim, name, "any", None, compare([math.nan])
             continue
         runs = read(folder)

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gofau.report.cells import BASELINE, counts, differences, in_order, rules
@@ -45,8 +46,8 @@ def retuned(part: Frame, rule: str) -> dict[str, Any]:
 
     Returns:
         ``tried`` rates, the two `Tuned` (None without any), ``tuned``, ``same`` and ``matched``:
-        comparisons of the outcomes at each one's best rate, at equal rates, and, for a hybrid, of
-        rate η with an additive step of rate (1 − α)·η, which is the hybrid's own additive part.
+        comparisons of the outcomes at each one's best rate, at equal rates, and at equal mean size
+        of the steps (see `_matched`).
     """
     tried = budget(part, [BASELINE, rule])
     found: dict[str, Any] = {"tried": len(tried), "ours": None, "theirs": None}
@@ -60,19 +61,29 @@ def retuned(part: Frame, rule: str) -> dict[str, Any]:
 
 
 def _matched(part: Frame, rule: str) -> Any:
-    """Differences to the additive run of the rate nearest to (1 − α)·η, within 1 %; NaN
-    elsewhere."""
-    mine, base = part[part["rule"] == rule], part[part["rule"] == BASELINE]
-    if "rule.alpha" not in part or mine["rule.alpha"].isna().all():
+    """Outcomes minus those of an additive rule whose steps are of the same measured mean size
+    (``update_rms`` of `frames.collect`): read, for each seed, between the two additive runs whose
+    steps are the next smaller and the next larger, linearly in the logarithm of the size.
+
+    Returns:
+        one row a learning rate, one column a seed; NaN where a size is not known, or beyond those
+        of the additive runs.
+    """
+    if "update_rms" not in part:
         return [math.nan]
-    rates = {lr: b.set_index("seed")["outcome"] for lr, b in base.groupby("lr")}
-    rows = []
-    for lr, group in mine.groupby("lr"):
-        wanted = (1 - group["rule.alpha"].iloc[0]) * float(lr)  # type: ignore[arg-type]
-        for other, outcome in rates.items():
-            if wanted > 0 and abs(other / wanted - 1) < 0.01:  # type: ignore[operator]
-                rows.append(group.set_index("seed")["outcome"] - outcome)
-    return pd.DataFrame(rows) if rows else [math.nan]
+    known = part[(part["update_rms"] > 0) & np.isfinite(part["update_rms"])]
+    known = known.assign(size=np.log(known["update_rms"])).dropna(subset=["outcome"])
+    rows = part[part["rule"] == rule].set_index(["lr", "seed"])["outcome"].unstack("seed") * np.nan
+    for seed, runs in known.groupby("seed"):
+        base = runs[runs["rule"] == BASELINE].sort_values("size")
+        if base.empty:
+            continue
+        for run in runs[runs["rule"] == rule].to_dict("records"):
+            theirs = np.interp(
+                run["size"], base["size"], base["outcome"], left=math.nan, right=math.nan
+            )
+            rows.loc[run["lr"], seed] = run["outcome"] - theirs  # type: ignore[index]
+    return rows
 
 
 def control(runs: Frame) -> Table:
@@ -97,11 +108,13 @@ def control(runs: Frame) -> Table:
         " deviation; n, of which ✕ diverged, at chance level). *: the best rate is the list's"
         " first or last, so a longer list might change it. Differences in points, paired by"
         " seed, with their bootstrap interval: tuned, each at its own best rate; same rate, over"
-        " the whole list; same additive part, the rule at rate η against additive at (1 − α)·η.",
+        " the whole list; same mean step, over the rates whose steps were, in their measured mean"
+        " size (root mean square of the change of all weights), within the range of additive's,"
+        " against additive read at that size between the two nearest of its rates.",
         (
             *("dataset", "model", "optimizer", "rule", "rates", "its rate", "its accuracy"),
             *("additive rate", "additive accuracy", "tuned", "interval", "same rate", "interval"),
-            *("same additive part", "interval"),
+            *("same mean step", "interval"),
         ),
         tuple(rows),
         pd.DataFrame(data),

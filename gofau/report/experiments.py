@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gofau.errors import UserError, nearest
 
-SMOKE = "smoke_"
+SMOKE, REDUCED = "smoke_", "reduced_"
+"""Before the name of an experiment: its twin on the digits, and its twin on a small budget."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Report:
 
 DEFAULT = Report("An experiment of one's own")
 REPORTS: Mapping[str, Report] = {
+    "defaults": Report("How the default hyperparameters were chosen", ("choice",), ()),
     "fig3_cifar100_curves": Report("Learning curves at the default settings, CIFAR-100"),
     "fig4_tiny_imagenet_curves": Report("Learning curves at the default settings, Tiny ImageNet"),
     "tab2_cifar10_init": Report(
@@ -53,8 +55,8 @@ REPORTS: Mapping[str, Report] = {
 
 
 def report_of(name: str) -> Report:
-    """The declaration of an experiment; a ``smoke_`` twin's is its experiment's."""
-    return REPORTS.get(name.removeprefix(SMOKE), DEFAULT)
+    """The declaration of an experiment; a twin's is its experiment's."""
+    return REPORTS.get(name.removeprefix(SMOKE).removeprefix(REDUCED), DEFAULT)
 
 
 def about(name: str) -> str:
@@ -63,7 +65,8 @@ def about(name: str) -> str:
     >>> about("smoke_tab2_cifar10_init")
     'Initialisations, CIFAR-10: the twin on the digits'
     """
-    return report_of(name).what + (": the twin on the digits" if name.startswith(SMOKE) else "")
+    twins = {SMOKE: ": the twin on the digits", REDUCED: ": on a small budget"}
+    return report_of(name).what + next((t for k, t in twins.items() if name.startswith(k)), "")
 
 
 def folders(results: Path, names: list[str] | None = None) -> list[Path]:

@@ -23,7 +23,8 @@ def collect(
     Returns:
         runs: one row a run: identity, state (``pending`` where there is no record: missing runs are
             shown, not dropped), the scientific configuration flattened to dotted columns, the
-            result, the provenance.
+            result, ``update_rms`` (the mean over the steps that diagnostics.csv has of the root
+            mean square of Δθ over all weights; only where one has them), the provenance.
         curves: one row an epoch of a run: identity and the columns of metrics.csv.
     """
     rows, curves = [], []
@@ -46,8 +47,21 @@ def _row(run: Run) -> dict[str, Any]:
     row = {"identity": run.identity, "state": status["state"]}
     row |= _flat(science(run.config)) | status.get("result", {})
     row |= {f"divergence/{k}": v for k, v in status.get("divergence", {}).items()}
+    row |= _size_of_steps(run.folder / "diagnostics.csv") if run.finished() else {}
     row |= {key: status.get(key) for key in ("parameters", "classes", "started", "updated")}
-    return row | _flat(status.get("provenance", {}), "provenance.")
+    row |= _flat(status.get("provenance", {}), "provenance.")
+    # Where the files of whoever ran it lie is nobody's business, and changes no number.
+    words = str(row.get("provenance.command", "")).split()
+    row["provenance.command"] = " ".join(w for w in words if not w.startswith("paths."))
+    return row
+
+
+def _size_of_steps(diagnostics: Path) -> dict[str, float]:
+    if not diagnostics.exists():
+        return {}
+    with open(diagnostics, newline="", encoding="utf-8") as f:
+        sizes = [float(row["update_rms/all"]) for row in csv.DictReader(f)]
+    return {"update_rms": sum(sizes) / len(sizes)} if sizes else {}
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """From a results folder to the tables, figures and pages in it."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -8,12 +9,14 @@ from matplotlib.figure import Figure
 
 from gofau.report.acceleration import acceleration
 from gofau.report.cells import read
+from gofau.report.choice import choice
 from gofau.report.claims import write_claims
 from gofau.report.control import control
 from gofau.report.curves import curves
 from gofau.report.experiments import folders, report_of
 from gofau.report.heatmap import heatmap
 from gofau.report.page import write_page
+from gofau.report.panels import what
 from gofau.report.profile import profile
 from gofau.report.render import Table, save_table
 from gofau.report.sensitivity import over_init, over_lr
@@ -27,6 +30,7 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "robustness": lambda runs, folder: robustness(runs),
     "comparison": lambda runs, folder: comparison(runs),
     "control": lambda runs, folder: control(runs),
+    "choice": lambda runs, folder: choice(runs),
     "acceleration": acceleration,
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
@@ -36,9 +40,11 @@ FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
 
 
 def tables_of(folder: Path) -> list[Table]:
-    """The tables of one experiment, as its declaration names them."""
+    """The tables of one experiment, as its declaration names them, each with its data named."""
     runs = read(folder)
-    return [TABLES[kind](runs, folder) for kind in report_of(folder.name).tables]
+    made = [TABLES[kind](runs, folder) for kind in report_of(folder.name).tables]
+    data = f"Trained: {what(runs)}."
+    return [replace(table, note=f"{data} {table.note}".strip()) for table in made]
 
 
 def tables(results: Path, names: list[str]) -> list[Path]:

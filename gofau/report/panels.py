@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from gofau.report.cells import counts, in_order, varying
+from gofau.report.cells import counts, describe, in_order, varying
 from gofau.report.types import Frame
 
 INCH = 0.19
@@ -51,8 +51,7 @@ def finish(figure: Figure, axes: np.ndarray, caption: str) -> Figure:
 
 def what(runs: Frame) -> str:
     """``small_cnn, mlp on digits``."""
-    names = (", ".join(in_order(runs[axis])) for axis in ("model", "dataset"))
-    return " on ".join(names)
+    return f"{', '.join(in_order(runs['model']))} on {describe(runs)}"
 
 
 def tally(runs: Frame) -> str:

@@ -52,4 +52,9 @@ def test_a_learning_rate_of_each_optimizers_own_is_no_axis():
     frame = runs(lambda w: 0.5)
     frame["optimizer.lr"] = [0.1 if name == "sgd" else 0.001 for name in frame["optimizer.name"]]
     assert varying(prepare(frame)) == ["optimizer"]
+    frame.loc[frame["rule.name"] == "hybrid", "optimizer.lr"] *= 3
+    frame.loc[frame["rule.name"] == "hybrid", "rule.alpha"] = frame["optimizer.lr"]
+    assert varying(prepare(frame)) == ["optimizer"]
+    assert rules(prepare(frame)) == ["additive", "hybrid"]
+    assert differences(prepare(frame), "hybrid").shape == (2, 3), "each at its own default"
     assert varying(prepare(runs(lambda w: 0.5, lr=(0.1, 0.01)))) == ["optimizer", "lr"]

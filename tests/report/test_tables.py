@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -102,10 +103,22 @@ def test_the_control_tunes_both_rules_over_the_same_rates():
     assert (found["theirs"].lr, found["ours"].lr, found["tried"]) == (0.2, 0.4, 4)
     assert not found["ours"].at_edge
     assert found["tuned"].mean == pytest.approx(0.01)
-    # Hybrid at η has the additive part of additive at η/2: its curve is that one's plus 0.01.
-    assert found["matched"].mean == pytest.approx(0.01)
-    assert found["matched"].pairs == 3 * 3
+    assert found["matched"].pairs == 0, "nobody measured the size of the steps"
     assert "not just the learning rate" in control(frame).note
+
+
+def test_steps_are_matched_by_their_measured_size():
+    frame = runs(tuned, lr=(0.1, 0.2, 0.4, 0.8), optimizer=("sgd",))
+    # Hybrid's steps are half as long as additive's at the same rate, so its curve is that of
+    # additive plus 0.01; its shortest are shorter than any of additive's.
+    half = np.where(frame["rule.name"] == "hybrid", 0.5, 1.0)
+    found = retuned(prepare(frame.assign(update_rms=0.01 * frame["optimizer.lr"] * half)), "hybrid")
+    assert found["matched"].mean == pytest.approx(0.01)
+    assert (found["matched"].pairs, found["matched"].expected) == (3 * 3, 4 * 3)
+    # And between two of additive's sizes its accuracy is read in between.
+    sizes = frame["optimizer.lr"] * np.where(half == 1, 1, math.sqrt(0.5))
+    found = retuned(prepare(frame.assign(update_rms=sizes)), "hybrid")
+    assert found["matched"].mean == pytest.approx(np.mean([-0.04, 0.06, 0.06]))
 
 
 def test_a_rate_that_one_rule_misses_is_in_nobodys_budget():
