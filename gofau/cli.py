@@ -149,6 +149,8 @@ def explain(error: BaseException) -> str | None:
         return f"{error.filename} cannot be written: {error.strerror}."
     if isinstance(error, (HydraException, OmegaConfBaseException)):
         return _closed(_hydra(error))
+    if str(error).startswith("Config group override must be a string"):  # Hydra's own ValueError
+        return "A group cannot be null: ~NAME on the command line leaves it out (as in ~tuned)."
     return None
 
 

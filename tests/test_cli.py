@@ -136,6 +136,7 @@ def test_a_bug_is_recorded_with_its_traceback(train, monkeypatch):
 
 BAD = [
     ("optimizer=sdg", "there is no such optimizer", "Did you mean 'sgd'?"),
+    ("rule=null", "group cannot be null", "~NAME"),
     ("rule=hybird", "there is no such rule", "Did you mean 'hybrid'?"),
     ("dataset=cifar", "there is no such dataset", "cifar10"),
     ("model=resnet", "there is no such model", "resnet8"),

@@ -53,7 +53,7 @@ def fake_data(monkeypatch):
 
 
 def test_the_groups_are_the_documented_ones():
-    documented = {"dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler"}
+    documented = {"dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler", "tuned"}
     documented |= {"trainer", "logger", "paths", "toy", "experiment", "debug"}
     assert set(GROUPS) == documented
     assert all(GROUPS.values())
