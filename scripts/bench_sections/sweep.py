@@ -1,6 +1,7 @@
 """Sweeps of short runs through the command line: in processes of their own, in one, in several."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -108,6 +109,10 @@ def _goals(separate: float, basic: Spent, local: Spent) -> Iterator[Row]:
     )
     for name, ratio, goal in wanted:
         yield Row(name, ratio, "×", goal=goal)
+    cores = len(os.sched_getaffinity(0))
+    alone = separate / (sum(local.training) / cores)
+    note = f"on {cores} cores: what would be left if nothing but training cost anything"
+    yield Row("separate processes over the training alone", alone, "×", note=note)
 
 
 def _growth(size: Size, whole: Spent) -> Iterator[Row]:
