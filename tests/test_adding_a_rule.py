@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from gofau.report.types import Frame
 from tests.cli import ROOT
 
 PAGE = (ROOT / "docs" / "adding_a_rule.md").read_text(encoding="utf-8")
@@ -39,7 +40,7 @@ def test_the_page_word_for_word(tmp_path):
     results = tmp_path / "results" / "sign"
     made = {path.name for path in results.iterdir()}
     assert {"accuracy.md", "comparison.md", "curves.png", "runs.csv"} <= made
-    runs = pd.read_csv(results / "runs.csv")
+    runs: Frame = pd.read_csv(results / "runs.csv")
     assert runs["state"].eq("done").all()
     counts = runs.groupby(["optimizer.name", "rule.name"]).size()
     assert counts[("adam", "sign")] == 3

@@ -1,6 +1,6 @@
 """The best point of a grid, and the configuration that the committed ones became."""
 
-import importlib.util
+import importlib
 import shutil
 
 import pandas as pd
@@ -8,6 +8,7 @@ import pytest
 
 from gofau.report.cells import prepare
 from gofau.report.choice import choice, choices
+from gofau.report.types import Frame
 from tests.cli import ROOT
 from tests.report.records import runs
 
@@ -18,7 +19,7 @@ def grid():
     def outcome(w):
         return None if w["lr"] == 0.2 else {0.05: 0.8, 0.1: 0.9}[w["lr"]] + 0.01 * w["seed"]
 
-    frame = runs(outcome, lr=(0.05, 0.1, 0.2), optimizer=("sgd",))
+    frame: Frame = runs(outcome, lr=(0.05, 0.1, 0.2), optimizer=("sgd",))
     frame["val/loss"] = 1 - frame["test/acc"].fillna(0)
     frame = frame[(frame["rule.name"] == "additive") | (frame["optimizer.lr"] == 0.1)]
     twice = frame[frame["rule.name"] == "hybrid"].assign(**{"rule.alpha": 0.9, "val/loss": 0.01})
@@ -55,12 +56,9 @@ def test_a_point_that_misses_a_seed_is_not_chosen():
     assert hybrid["values"] == {}
 
 
-def test_the_committed_defaults_are_what_the_committed_records_say(tmp_path):
-    spec = importlib.util.spec_from_file_location(
-        "choose_defaults", ROOT / "scripts" / "choose_defaults.py"
-    )
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+def test_the_committed_defaults_are_what_the_committed_records_say(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    script = importlib.import_module("choose_defaults")
     shutil.copytree(ROOT / "configs" / "optimizer", tmp_path / "optimizer")
     for path in tmp_path.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8").splitlines()
