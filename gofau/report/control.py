@@ -107,7 +107,8 @@ def control(runs: Frame) -> Table:
         " accuracy is that on the test set, in per cent: mean ± half of the 95 % interval (standard"
         " deviation; n, of which ✕ diverged, at chance level). *: the best rate is the list's"
         " first or last, so a longer list might change it. Differences in points, paired by"
-        " seed, with their bootstrap interval: tuned, each at its own best rate; same rate, over"
+        " seed, with their 95 % interval (of a bootstrap; Student's t for fewer than six of one"
+        " cell): tuned, each at its own best rate; same rate, over"
         " the whole list; same mean step, over the rates whose steps were, in their measured mean"
         " size (root mean square of the change of all weights), within the range of additive's,"
         " against additive read at that size between the two nearest of its rates.",

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gofau.report.statistics import LEVEL, wilcoxon
+from gofau.report.statistics import LEVEL, summary, wilcoxon
 
 RESAMPLES = 9999
+FEW = 6
+"""Differences of one cell (or seed) under which their bootstrap interval is far too short."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ def compare(differences: ArrayLike) -> Comparison:
     independent draws: the table is crossed. The interval is that of the pigeonhole bootstrap,
     which draws rows and columns separately, with replacement, and takes the mean of what lies in
     both; it errs on the wide side. With one cell, or one seed, it is the ordinary percentile
-    bootstrap over the other. Wilcoxon's test ranks the means of the cells, or, if there is one
+    bootstrap over the other, or, of fewer than `FEW` differences, Student's t: the bootstrap of
+    three numbers knows nothing beyond the three. Wilcoxon's test ranks the means of the cells, or, if there is one
     cell only, its seeds.
 
     Args:
@@ -56,7 +59,11 @@ def compare(differences: ArrayLike) -> Comparison:
     if not pairs:
         return Comparison(math.nan, math.nan, math.nan, math.nan, 0, d.size, 0, 0)
     means = np.nanmean(kept, axis=1)
-    low, high = _pigeonhole(np.where(mask, kept, 0.0), mask)
+    if 1 in kept.shape and kept.size < FEW:
+        s = summary(kept)
+        low, high = s.low, s.high
+    else:
+        low, high = _pigeonhole(np.where(mask, kept, 0.0), mask)
     p = wilcoxon(means if len(means) > 1 else kept)
     mean = float(kept[mask].mean())
     return Comparison(mean, low, high, p, pairs, d.size, kept.shape[0], kept.shape[1])

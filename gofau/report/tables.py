@@ -130,7 +130,8 @@ def comparison(runs: Frame) -> Table:
         "comparison",
         f"Each rule minus {BASELINE}, paired",
         "Mean difference in test accuracy, in points, over the same cells and seeds, with the 95 %"
-        " interval of a bootstrap that draws cells and seeds separately; p of Wilcoxon's"
+        " interval of a bootstrap that draws cells and seeds separately (Student's t for fewer than"
+        " six differences of one cell); p of Wilcoxon's"
         " signed-rank test over cells (over seeds where there is one cell), and with Holm's"
         " correction over this table. With fewer than 6 of them no p can be below 0.05. A"
         " diverged run counts at chance level.",

@@ -59,3 +59,11 @@ def test_the_test_is_over_cells_where_there_are_several():
 def test_it_is_the_same_each_time():
     d = np.random.default_rng(5).normal(size=(4, 3))
     assert compare(d) == compare(d)
+
+
+def test_few_differences_of_one_cell_get_students_interval():
+    d = [0.1, 0.2, 0.3]
+    t = stats.ttest_1samp(d, 0).confidence_interval(0.95)
+    for found in (compare([d]), compare(np.array(d)[:, None])):
+        assert (found.low, found.high) == pytest.approx((t.low, t.high))
+    assert compare([[*d, 0.4, 0.5, 0.6]]).low > 0.1, "of six it is the bootstrap's"
