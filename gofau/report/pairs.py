@@ -33,12 +33,12 @@ def compare(differences: ArrayLike) -> Comparison:
 
     Runs of one cell differ by their seed alone, and runs of one seed share initial weights and the
     order of the data in every cell. So neither the pairs, nor the cells, nor the seeds alone are
-    independent draws: the table is crossed. The interval is that of the pigeonhole bootstrap,
-    which draws rows and columns separately, with replacement, and takes the mean of what lies in
-    both; it errs on the wide side. With one cell, or one seed, it is the ordinary percentile
-    bootstrap over the other, or, of fewer than `FEW` differences, Student's t: the bootstrap of
-    three numbers knows nothing beyond the three. Wilcoxon's test ranks the means of the cells, or, if there is one
-    cell only, its seeds.
+    independent draws: the table is crossed. The interval is that of the pigeonhole bootstrap, which
+    draws rows and columns separately, with replacement, and takes the mean of what lies in both; it
+    errs on the wide side. With one cell, or one seed, it is the ordinary percentile bootstrap over
+    the other, or, of fewer than `FEW` differences, Student's t: the bootstrap of three numbers
+    knows nothing beyond the three. Wilcoxon's test ranks the means of the cells, or, if there is
+    one cell only, its seeds.
 
     Args:
         differences: (cells, seeds) of ours − theirs, in any unit; NaN where one of the two is

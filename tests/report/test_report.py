@@ -80,7 +80,12 @@ def test_declarations_name_what_there_is():
         assert set(declared.tables) <= set(TABLES)
         assert set(declared.figures) <= set(FIGURES)
     experiments = {p.stem for p in (ROOT / "configs" / "experiment").glob("*.yaml")}
-    assert set(REPORTS) | {f"smoke_{name}" for name in REPORTS} <= experiments
+    ran = set(REPORTS) - {"defaults"}
+    assert ran | {f"smoke_{name}" for name in ran} <= experiments
+    rules = ("additive", "multiplicative", "hybrid", "exponential")
+    assert {f"defaults_{rule}" for rule in rules} <= experiments
+    reduced = {n.removeprefix("reduced_") for n in experiments if n.startswith("reduced_")}
+    assert reduced <= ran
 
 
 def test_what_is_missing_is_said(results):
@@ -108,7 +113,7 @@ def test_claims_carry_effect_n_hardware_and_commit(results):
     rows = {row.cells[7].text: [c.text for c in row.cells] for row in claims(results, False).rows}
     lr = rows["tab3_cifar10_lr"]
     assert lr[1:3] == ["hybrid", "undecided"]  # one diverged run among twelve cells
-    assert lr[6:] == ["12 × 3", "tab3_cifar10_lr", "2 cores of A CPU", "0123456789"]
+    assert lr[6:] == ["12 × 3", "tab3_cifar10_lr", "digits", "2 cores of A CPU", "0123456789"]
     assert rows["is_it_just_lr"][3] == "+1.00"
     assert rows["tab6_acceleration"][3] == "× 1.00"
 
@@ -127,6 +132,20 @@ def test_claims_carry_effect_n_hardware_and_commit(results):
 def test_verdicts(low, high, p, incomplete, word):
     comparison = Comparison((low + high) / 2, low, high, p, 9, 9, 3, 3)
     assert verdict(comparison, p, incomplete) == word
+
+
+def test_a_claim_without_records_takes_those_of_the_reduced_twin(tmp_path):
+    def found():
+        rows = {row.cells[7].text: row for row in claims(tmp_path, False).rows}
+        return {name: [c.text for c in row.cells] for name, row in rows.items()}
+
+    frame = runs(better, init=("normal",), scale=(1.0, 5.0))
+    few = frame.assign(**{"dataset.train_size": 5000.0, "trainer.epochs": 3})
+    write(tmp_path / "reduced_tab2_cifar10_init", few)
+    assert found()["reduced_tab2_cifar10_init"][8] == "digits (5,000 training images; 3 epochs)"
+    write(tmp_path / "tab2_cifar10_init", frame)
+    assert "reduced_tab2_cifar10_init" not in found()
+    assert found()["tab2_cifar10_init"][8] == "digits"
 
 
 class Page(HTMLParser):
