@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+REST = ("--", ":(top)", ":(top,exclude)results")
+"""All of the checkout but the results, in git's words."""
 PACKAGES = ("gofau", "torch", "torchvision", "numpy", "hydra-core")
 
 
@@ -19,7 +21,8 @@ def provenance(device: str) -> dict[str, Any]:
         device: torch's name of the device that was trained on.
 
     Returns:
-        commit (None outside a git checkout), dirty (whether tracked files differ from it), command,
+        commit (None outside a git checkout), dirty (whether tracked files differ from it; what a
+        report wrote to results/ has no part in a run, and does not count), command,
         python, versions, platform, cpu, cpus (usable by this process), device.
     """
     found = _of_process()
@@ -34,7 +37,7 @@ def _of_process() -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD")
     return {
         "commit": commit,
-        "dirty": None if commit is None else bool(_git("status", "--porcelain", "-uno")),
+        "dirty": None if commit is None else bool(_git("status", "--porcelain", "-uno", *REST)),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
