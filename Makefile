@@ -38,7 +38,7 @@ test-fast: $(VENV)/.installed  ## the tests without the slow ones
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m "not slow and not crash and not slurm" $(ARGS)
 
 test-slurm: $(VENV)/.installed  ## sweeps through a real Slurm, brought up for it: needs root
-	$(PY) -m pytest -m slurm tests/slurm $(ARGS)
+	$(PY) -m pytest -v --durations=0 -m slurm tests/slurm $(ARGS)
 
 crash: $(VENV)/.installed  ## kill a sweep 120 times, tear its checkpoints, compare: some 10 minutes
 	$(PY) -m pytest -m crash -s tests/test_survival.py
