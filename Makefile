@@ -13,13 +13,14 @@ help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp is younger than what it was made from, so a second call installs nothing. uv is used
-# where it is there (it shares files between environments), pip where not.
+# where it is there (it shares files between environments), pip where not; either way bytecode is
+# compiled here, once, and not by each process that cannot keep it.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: gofau needs Python 3.11 or newer; try make PYTHON=python3.12" >&2; exit 2; }
 	@if command -v uv >/dev/null 2>&1; then \
 		{ [ -x $(PY) ] || uv venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); } && \
-		uv pip install --quiet --python $(PY) -e ".[dev]" -c constraints.txt; \
+		uv pip install --quiet --compile-bytecode --python $(PY) -e ".[dev]" -c constraints.txt; \
 	else \
 		{ [ -x $(PY) ] || $(PYTHON) -m venv $(VENV); } && \
 		$(PY) -m pip install --quiet --disable-pip-version-check -e ".[dev]" -c constraints.txt; \

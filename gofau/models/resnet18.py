@@ -5,6 +5,7 @@ from torch import nn
 
 from gofau.errors import UserError, nearest
 from gofau.models.checks import check_input
+from gofau.models.pooling import GlobalAvgPool2d
 
 STEMS = ("auto", "cifar", "imagenet")
 CIFAR_SIZE = 32  # the longest side, in pixels, for which `auto` takes the CIFAR stem
@@ -54,5 +55,6 @@ def resnet18(
         model.maxpool = nn.Identity()  # type: ignore[assignment]
     else:
         model.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+    model.avgpool = GlobalAvgPool2d()  # type: ignore[assignment]
     nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
     return model

@@ -4,6 +4,7 @@ from torch import nn
 from torchvision.models.resnet import BasicBlock
 
 from gofau.models.checks import check_input
+from gofau.models.pooling import GlobalAvgPool2d
 
 STAGES = (16, 32, 64)
 
@@ -50,7 +51,7 @@ def resnet8(shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
         _stage(first, first),
         _stage(first, second),
         _stage(second, third),
-        nn.AdaptiveAvgPool2d(1),
+        GlobalAvgPool2d(),
         nn.Flatten(),
         nn.Linear(third, num_classes),
     )

@@ -3,6 +3,7 @@
 from torch import nn
 
 from gofau.models.checks import check_count, check_input
+from gofau.models.pooling import GlobalAvgPool2d
 
 MINIMUM = 8  # below, the third convolution would see next to nothing
 
@@ -49,7 +50,7 @@ class SmallCNN(nn.Sequential):
             *_block(width, 2 * width),
             nn.MaxPool2d(2),
             *_block(2 * width, 4 * width),
-            nn.AdaptiveAvgPool2d(1),
+            GlobalAvgPool2d(),
             nn.Flatten(),
             nn.Linear(4 * width, num_classes),
         )

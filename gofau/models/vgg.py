@@ -7,6 +7,7 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from gofau.errors import UserError
 from gofau.models.checks import check_input
+from gofau.models.pooling import GlobalAvgPool2d
 
 MINIMUM = 32  # five poolings by 2 must leave one pixel
 
@@ -73,7 +74,7 @@ def _vgg(
     return nn.Sequential(
         OrderedDict(
             features=features,
-            pool=nn.AdaptiveAvgPool2d(1),
+            pool=GlobalAvgPool2d(),
             flatten=nn.Flatten(),
             dropout=nn.Dropout(dropout),
             classifier=nn.Linear(512, num_classes),

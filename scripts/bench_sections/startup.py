@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from tempfile import TemporaryDirectory
 
 from .rows import Row, at_most
-from .workload import ROOT
+from .workload import ROOT, environment
 
 # Each is imported where those before it are there already.
 IMPORTS = ("hydra", "torch", "gofau.optim", "gofau.main", "sklearn.datasets", "torchvision")
@@ -29,6 +29,7 @@ train.main()
 
 def measure(quick: bool) -> Iterator[Row]:
     times = 1 if quick else 5
+    _imports()  # finds nothing cached
     helps = [_python("train.py", "--help") for _ in range(times)]
     seconds = statistics.median(whole for whole, _, _ in helps)
     yield Row("train.py --help", seconds, "s", goal=at_most(seconds, 3))
@@ -37,6 +38,10 @@ def measure(quick: bool) -> Iterator[Row]:
     seconds = statistics.median(_first(said) - began for _, began, said in runs)
     note = "from the start of the process; digits, small_cnn, and the loss before the step"
     yield Row("train.py to the end of the first step", seconds, "s", note=note)
+    bare = [_python("-c", FIRST, *short, bytecode=False) for _ in range(times)]
+    seconds = statistics.median(_first(said) - began for _, began, said in bare)
+    note = "no bytecode, and none is kept: so is Python where nothing was compiled when installed"
+    yield Row("the same without bytecode", seconds, "s", note=note)
     seconds = statistics.median(whole for whole, _, _ in runs)
     note = "and validation, test, record and the end of the process"
     yield Row("train.py, one step and all around it", seconds, "s", note=note)
@@ -47,13 +52,20 @@ def measure(quick: bool) -> Iterator[Row]:
         yield Row(f"import {name}", median, "s", note=before)
 
 
-def _python(*words: str) -> tuple[float, float, str]:
+def _python(*words: str, bytecode: bool = True) -> tuple[float, float, str]:
     """How long a Python process took, when it began (as time.time() has it), and what it said. What
     it writes goes into a folder that is removed again."""
     with TemporaryDirectory() as folder:
         command = [sys.executable, *words, f"paths.runs_dir={folder}/runs"]
         began = time.time()
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=environment(bytecode),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
         return time.time() - began, began, done.stdout

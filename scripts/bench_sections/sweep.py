@@ -1,5 +1,6 @@
 """Sweeps of short runs through the command line: in processes of their own, in one, in several."""
 
+import itertools
 import json
 import os
 import statistics
@@ -11,8 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+
+from gofau.composing import Composer
+
 from .rows import Row, at_least, at_most
-from .workload import ROOT, trained
+from .workload import ROOT, environment, trained
 
 RATES = ("0.01", "0.02", "0.05", "0.1")
 
@@ -28,18 +35,21 @@ class Size:
     separate: int
     smaller: tuple[tuple[int, int], ...]
     inside: int
+    further: int
 
 
-FULL = Size(16, 4, 10, 6, ((1, 1), (1, 4), (4, 4)), 8)
-QUICK = Size(2, 1, 1, 1, (), 1)
+FULL = Size(16, 4, 10, 6, ((1, 1), (1, 4), (4, 4)), 8, 64)
+QUICK = Size(2, 1, 1, 1, (), 1, 1)
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of a command from start to end, and of pure training in each of its runs."""
+    """Seconds of a command from start to end, and in each of its runs of pure training, and of
+    training and evaluation."""
 
     whole: float
     training: list[float]
+    evaluated: list[float]
 
 
 def train(*words: str) -> Spent:
@@ -47,13 +57,16 @@ def train(*words: str) -> Spent:
     with TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "train.py"), *words, f"paths.runs_dir={folder}/runs"]
         began = time.perf_counter()
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=environment(), capture_output=True, text=True, check=False
+        )
         whole = time.perf_counter() - began
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
         found = sorted(Path(folder, "runs").glob("*-*/status.json"))
         results = [json.loads(path.read_text(encoding="utf-8"))["result"] for path in found]
-        return Spent(whole, [result["seconds"] for result in results])
+        training, evaluated = ([r[key] for r in results] for key in ("seconds", "seconds_total"))
+        return Spent(whole, [*training], [*evaluated])
 
 
 def sweep(seeds: int, rates: int, epochs: int, *words: str) -> Spent:
@@ -72,6 +85,7 @@ def sweep(seeds: int, rates: int, epochs: int, *words: str) -> Spent:
 def measure(quick: bool) -> Iterator[Row]:
     size = QUICK if quick else FULL
     runs = size.seeds * size.rates
+    train("trainer.epochs=1", "trainer.limit_batches=1")  # finds nothing cached
     singles = [
         train(f"seed={i}", f"optimizer.lr={RATES[i % 4]}", f"trainer.epochs={size.epochs}")
         for i in range(size.separate)
@@ -93,6 +107,7 @@ def measure(quick: bool) -> Iterator[Row]:
     yield from _goals(mean * runs, basic, local)
     yield from _growth(size, local)
     yield from inside(size.inside, size.epochs)
+    yield _further(size.further)
 
 
 def _goals(separate: float, basic: Spent, local: Spent) -> Iterator[Row]:
@@ -125,6 +140,18 @@ def _growth(size: Size, whole: Spent) -> Iterator[Row]:
     yield Row(f"default launcher, {runs} runs", whole.whole, "s", note=note)
 
 
+def _further(runs: int) -> Row:
+    """What one more run of a process costs beside training and evaluation, Hydra's part included:
+    the difference of two sweeps of different length."""
+    short, long = (sweep(n, 1, 1, "hydra/launcher=basic") for n in (1, 1 + runs))
+    spent = (long.whole - short.whole) - (sum(long.evaluated) - sum(short.evaluated))
+    goal = at_most(spent / runs, 0.05)
+    note = f"1 and {1 + runs} runs of an epoch, from outside"
+    return Row(
+        "a further run: all but training and evaluation", spent / runs, "s", goal=goal, note=note
+    )
+
+
 def inside(runs: int, epochs: int) -> Iterator[Row]:
     """What a run of a sweep costs beside its epochs, in a process that has done one already."""
     words = (f"trainer.epochs={epochs}", "trainer.device=cpu")
@@ -140,5 +167,19 @@ def inside(runs: int, epochs: int) -> Iterator[Row]:
     yield mean("gofau beside training", gofau, "all of gofau.main.run but training")
     after = [r["seconds_total"] - r["seconds"] for r in results]
     yield mean("of that, evaluation and metrics", after, "validation every epoch, test at the end")
-    hydra = [one["composing"] for one in found]
-    yield mean("Hydra's composition", hydra, "of one configuration, read anew")
+    hydra = composing(runs)
+    yield mean("Hydra's composition", hydra[:1], "of the first of a choice of groups")
+    yield mean("the next one's composition", hydra[1:], "which differs in values")
+
+
+def composing(runs: int) -> list[float]:
+    """Seconds for the configuration of each of a sweep's first runs."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        loader = Composer(GlobalHydra.instance().config_loader().get_search_path())
+        master = loader.load_configuration("train", [], RunMode.MULTIRUN)
+        stamps = [time.perf_counter()]
+        for i in range(runs + 1):
+            loader.load_sweep_config(master, [f"seed={i}", f"optimizer.lr={RATES[i % 4]}"])
+            stamps.append(time.perf_counter())
+    return [b - a for a, b in itertools.pairwise(stamps)]

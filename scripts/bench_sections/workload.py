@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,14 @@ def composed(*words: str) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         return compose("train", [*words])
+
+
+def environment(bytecode: bool = True) -> dict[str, str]:
+    """That of a command which is measured: this process's, in which Python finds and may keep its
+    bytecode, whatever this process may. Without, it compiles all that it imports."""
+    found = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHONDONT", "PYTHONPYC"))}
+    nowhere = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": os.devnull}
+    return found if bytecode else found | nowhere
 
 
 def configured(shape: tuple[int, int, int], images: int, *words: str) -> Config:
@@ -59,15 +68,13 @@ def random_data(shape: list[int], images: int, split_seed: int = 0) -> ImageData
 
 def trained(*words: str) -> dict[str, Any]:
     """One run in this process, as ``python train.py WORDS`` does it, into a folder that is removed
-    again: its status, and as ``wall`` and ``composing`` the seconds that `gofau.main.run` and
-    Hydra's composition of the configuration took."""
+    again: its status, and as ``wall`` the seconds that `gofau.main.run` took."""
     from gofau.main import run
 
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        began = time.perf_counter()
         cfg = composed(*words, f"paths.runs_dir={folder}", "trainer.progress=none")
-        ready = time.perf_counter()
+        began = time.perf_counter()
         run(cfg)
-        ended = time.perf_counter()
+        wall = time.perf_counter() - began
         (place,) = Path(folder).glob("*-*")
-        return read_status(place) | {"wall": ended - ready, "composing": ready - began}
+        return read_status(place) | {"wall": wall}
