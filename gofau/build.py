@@ -15,7 +15,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import nn
 
-from gofau.compiling import Compiled, operations, pays
+from gofau.compiling import Compiled, pays
 from gofau.compute import Compute
 from gofau.data.augment import Augment
 from gofau.data.batches import Batches, channel_stats
@@ -139,8 +139,7 @@ def _compute(
     batch, *image = shape
     wanted = config["trainer"]["compile"]
     if wanted == "auto":
-        work = steps * batch * operations(model, tuple(image))
-        wanted = world.size == 1 and pays(device, work)
+        wanted = world.size == 1 and pays(device, model, tuple(image), steps * batch)
     compiled = Compiled((batch // world.size, *image)) if wanted else None
     return Compute(device, config["trainer"]["precision"], compiled)
 

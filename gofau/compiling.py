@@ -12,8 +12,8 @@ log = logging.getLogger(__name__)
 
 PAYS_FROM = {"cpu": 3e13, "cuda": 3e16}
 """Floating point operations of a run from which ``trainer.compile=auto`` compiles: some minutes of
-work. A compilation takes 10 to 30 s on two cores and saves a fifth of a step of resnet8, a seventh
-of resnet18's and nothing of vgg11's (results/bench_train)."""
+work. A compilation takes 10 to 30 s on two cores and saves a fifth of a step of resnet8 and a sixth
+of resnet18's (results/bench_train)."""
 
 
 def operations(model: nn.Module, shape: tuple[int, ...]) -> int:
@@ -47,10 +47,21 @@ def operations(model: nn.Module, shape: tuple[int, ...]) -> int:
     return 3 * 2 * counted
 
 
-def pays(device: torch.device, work: float) -> bool:
-    """Whether compiling pays for a run of so many floating point operations. It depends on the
-    configuration alone, never on a clock, so that a resumed run goes the way it came."""
-    return work >= PAYS_FROM.get(device.type, float("inf"))
+def pays(device: torch.device, model: nn.Module, shape: tuple[int, ...], images: int) -> bool:
+    """Whether compiling pays for a run. It depends on the configuration alone, never on a clock, so
+    that a resumed run goes the way it came.
+
+    With max-pooling it does not on a CPU: the compiler makes its backward a scatter, which costs
+    more than all that is fused saves (small_cnn and vgg11 in results/bench_train).
+
+    Args:
+        model, shape: the network, and (C, H, W) of one image.
+        images: that the run trains on, over all its epochs.
+    """
+    if device.type == "cpu" and any(isinstance(m, nn.MaxPool2d) for m in model.modules()):
+        return False
+    least = PAYS_FROM.get(device.type)
+    return least is not None and images * operations(model, shape) >= least
 
 
 class Compiled:

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from gofau.build import build
-from gofau.compiling import operations, pays
+from gofau.compiling import pays
 
 from .plain import Plain
 from .rows import Row, at_least
@@ -189,5 +189,5 @@ def _auto(case: Case) -> str:
     device = torch.device("cpu")
     words = (f"model={case.model}", "trainer.compile=false", "trainer.device=cpu")
     config = configured(case.shape, 1, *words)  # its precision is settled
-    work = case.run * operations(build(config).trainer.model, case.shape)
-    return label(config["trainer"]["precision"], pays(device, work))
+    model = build(config).trainer.model
+    return label(config["trainer"]["precision"], pays(device, model, case.shape, case.run))
