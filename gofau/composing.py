@@ -1,20 +1,19 @@
-"""The configurations of a sweep's runs, at 3 ms each where Hydra takes 85.
+"""The configurations of a sweep's runs, at 6 ms each where Hydra takes 85.
 
 Most runs of a sweep differ from another in values (``seed=3``, ``optimizer.lr=0.1``) and not in the
 choice of groups (``model=resnet8``). A choice is composed by Hydra, once a process; the values are
 then set in a copy, as Hydra would have set them.
 """
 
-import pickle
+import copy
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
-_composed: dict[tuple[str, ...], bytes] = {}
-"""Of the process, not of a loader: joblib hands a loader of its own to every run. Pickled, since
-reading that takes a third of the time of copy.deepcopy."""
+_composed: dict[tuple[str, ...], DictConfig] = {}
+"""Of the process, not of a loader: joblib hands a loader of its own to every run."""
 
 
 class Composer(ConfigLoaderImpl):
@@ -38,7 +37,7 @@ class Composer(ConfigLoaderImpl):
         choices = [word for word in words if not self._is_value(word)]
         if any(self._reorders(word) for word in choices):
             return super().load_sweep_config(master_config, sweep_overrides)
-        config = self._chosen(master_config, choices)
+        config = copy.deepcopy(self._chosen(master_config, choices))
         self._apply_overrides_to_config(values, config)
         ours = [word for word in words if not word.is_hydra_override()]
         config.hydra.overrides.task = [word.input_line for word in ours]
@@ -55,8 +54,8 @@ class Composer(ConfigLoaderImpl):
         hydras = [*master.hydra.overrides.hydra]
         key = (master.hydra.job.config_name, *places, *hydras, *words)
         if key not in _composed:
-            _composed[key] = pickle.dumps(super().load_sweep_config(master, words))
-        return pickle.loads(_composed[key])
+            _composed[key] = super().load_sweep_config(master, words)
+        return _composed[key]
 
     def _is_value(self, word: Override) -> bool:
         """Whether it sets a value that is there, and nothing else."""

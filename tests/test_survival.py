@@ -106,7 +106,8 @@ def survive(folder, epochs, kills, terms, tears, seed=0):
 
 
 def undisturbed(folder, epochs):
-    process = start(folder, epochs)
+    """The same runs in a process per core, as `-m` does them unless told otherwise."""
+    process = start(folder, epochs, jobs=2)
     out, _ = process.communicate(timeout=600)
     assert process.returncode == 0, out
     return results(folder, epochs)
