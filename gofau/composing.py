@@ -33,8 +33,10 @@ class Composer(ConfigLoaderImpl):
             sweep_overrides: the words of this run, as typed.
         """
         words = OverridesParser.create().parse_overrides(sweep_overrides)
-        values = [word for word in words if self._is_value(word)]
-        choices = [word for word in words if not self._is_value(word)]
+        values: list[Override] = []
+        choices: list[Override] = []
+        for word in words:
+            (values if self._is_value(word) else choices).append(word)
         if any(self._reorders(word) for word in choices):
             return super().load_sweep_config(master_config, sweep_overrides)
         config = copy.deepcopy(self._chosen(master_config, choices))
