@@ -44,6 +44,6 @@ def run(cfg: DictConfig) -> float:
 @cache
 def _spare_the_imports() -> None:
     """Once a process: what torch and others have imported stays to the end, and looking through it
-    for garbage again and again costs a sweep of short runs some 5 ms a run."""
+    for garbage again and again costs a sweep of short runs some milliseconds a run."""
     gc.collect()
     gc.freeze()

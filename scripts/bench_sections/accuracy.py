@@ -27,7 +27,7 @@ def measure(quick: bool) -> Iterator[Row]:
         yield Row("cifar10_jpeg", None, "", note="left out: cifar10-jpeg.zip is not in $GOFAU_DATA")
         return
     name = "cifar10_jpeg, 10,000 images, resnet8, 3 epochs"
-    # Three seeds have had spreads from 0.9 to 1.6 points, ten have 3: three cannot tell.
+    # Three seeds have had spreads from 0.9 to 1.6 points, ten from 2 to 3: three cannot tell.
     yield from _compare(name, 10, COMPILED, (*CIFAR, *PART))
     for how, more in (("default", ()), ("compiled", ("trainer.compile=true",))):
         yield _epoch(how, *more)
