@@ -38,8 +38,8 @@ def grid(configs: Path, words: Sequence[str]) -> Iterator[tuple[dict[str, str], 
         swept = {key: o for key, o in every.items() if o.is_sweep_override()}
         for values in product(*(o.sweep_string_iterator() for o in swept.values())):
             point = dict(zip(swept, values, strict=True))
-            words = [*fixed, *(f"{key}={value}" for key, value in point.items())]
-            config = loader.load_sweep_config(whole, words)
+            run = [*fixed, *(f"{key}={value}" for key, value in point.items())]
+            config = loader.load_sweep_config(whole, run)
             with open_dict(config):
                 del config["hydra"]
             yield point, settle(config)
