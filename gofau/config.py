@@ -14,6 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gofau.errors import UserError, nearest
 from gofau.hardware import best_precision, is_cpu
+from gofau.search import draw
 
 Config = dict[str, Any]
 
@@ -96,6 +97,7 @@ CHECKS: Mapping[str, Check] = {
     "trainer.label_smoothing": SHARE,
     "trainer.clip_norm": optional(POSITIVE),
     "trainer.limit_batches": optional(whole(1)),
+    "trainer.test": FLAG,
     "trainer.detect_anomaly": FLAG,
     "trainer.device": TEXT,
     "trainer.precision": one_of("fp32", "bf16", "auto"),
@@ -151,6 +153,8 @@ def resolve(cfg: DictConfig) -> Config:
             hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
             raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
     _refuse_infinite(config)
+    if config.get("search"):
+        draw(config)  # type: ignore[arg-type]
     _pin_archive(config["dataset"])  # type: ignore[arg-type]
     _pin_precision(config)  # type: ignore[arg-type]
     return config  # type: ignore[return-value]
@@ -204,7 +208,7 @@ def check(config: Config) -> None:
     from gofau.optim.checks import one_of as check_name
 
     try:
-        check_name("rule.name", config["rule"]["name"], RULES)
+        own = RULES[check_name("rule.name", config["rule"]["name"], RULES)].hyperparameters
         for section in ("optimizer", "rule"):
             for name, value in config[section].items():
                 key = f"{section}.{name}"
@@ -217,6 +221,8 @@ def check(config: Config) -> None:
                     check_number(key, value, RANGES[name])
                 elif name in FLAGS and not isinstance(value, bool):
                     raise ValueError(f"{key} must be true or false, got {value!r}")
+                elif section == "rule" and name in own:
+                    own[name].check(value, key)
                 elif name == "zero_init":
                     check_name(key, value, ZERO_INIT)
     except ValueError as e:

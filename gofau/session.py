@@ -131,7 +131,8 @@ def _train(this: Run, parts: Parts, keeper: Keeper, logger: Guarded) -> None:
             keeper.epoch()
     result = {key: value for key, value in trainer.row.items() if "/" in key}
     result |= {"epochs": trainer.epoch, "steps": trainer.step}
-    result |= {f"test/{key}": value for key, value in _test(parts).items()}
+    if this.config["trainer"]["test"]:
+        result |= {f"test/{key}": value for key, value in _test(parts).items()}
     result |= {"seconds": trainer.seconds, "seconds_total": time.perf_counter() - began}
     more: dict[str, Any] = {"rules": parts.optimizer.rule_counts(), "result": result}
     lost = trainer.divergence

@@ -1,4 +1,5 @@
-"""PyTorch optimizers with multiplicative, hybrid and exponential update rules. Needs torch alone.
+"""PyTorch optimizers with multiplicative, hybrid, exponential and power update rules. Needs torch
+alone.
 
 >>> from gofau.optim import Adam
 """
@@ -8,6 +9,7 @@ from gofau.optim.bases import SGD, Adagrad, Adam, AdamW, RMSprop
 from gofau.optim.diagnostics import observe
 from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hooks import Attached, attached
+from gofau.optim.hyperparameters import Hyperparameter
 from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
@@ -19,6 +21,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Attached",
+    "Hyperparameter",
     "Monitor",
     "ParamGroups",
     "RMSprop",

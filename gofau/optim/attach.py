@@ -6,6 +6,7 @@ import torch
 from torch.optim import Optimizer
 
 from gofau.optim.hooks import Attached, attached
+from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import Scalar, get_rule
 
@@ -13,9 +14,9 @@ from gofau.optim.rules import Scalar, get_rule
 def attach(
     optimizer: Optimizer,
     rule: str = "hybrid",
-    eta_in: Scalar = 10.0,
-    eta_out: Scalar = 0.1,
-    alpha: Scalar = 0.5,
+    eta_in: Scalar = ETA_IN.default,
+    eta_out: Scalar | None = ETA_OUT.default,
+    gamma: Scalar = GAMMA.default,
     zero_init: str = "additive",
     *,
     decoupled_weight_decay: bool | None = None,
@@ -39,7 +40,7 @@ def attach(
     With ``rule="additive"`` the parameters are left as the optimizer made them, bit for bit.
 
     **Where the settings live.** In ``optimizer.param_groups`` under ``gofau_rule``,
-    ``gofau_eta_in``, ``gofau_eta_out``, ``gofau_alpha``, ``gofau_zero_init`` and
+    ``gofau_eta_in``, ``gofau_eta_out``, ``gofau_gamma``, ``gofau_zero_init`` and
     ``gofau_decoupled_weight_decay``: prefixed, for RMSprop and ASGD have an ``alpha`` of their own.
     Schedulers and users drive them there, and they travel in the ``state_dict``, with
     ``gofau_zero_start``, which remembers the tensors that began at zero. What a group already says
@@ -79,14 +80,14 @@ def attach(
     Example:
         >>> model = torch.nn.Linear(4, 2)
         >>> optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-        >>> handle = attach(optimizer, rule="hybrid", alpha=0.5)
+        >>> handle = attach(optimizer, rule="hybrid", gamma=0.5)
         >>> model(torch.ones(3, 4)).square().mean().backward()
         >>> optimizer.step()
         >>> optimizer.param_groups[0]["gofau_eta_out"] = 0.05
         >>> handle.remove()
     """
     _refuse(optimizer)
-    defaults: dict[str, Any] = {"rule": rule, "eta_in": eta_in, "eta_out": eta_out, "alpha": alpha}
+    defaults: dict[str, Any] = {"rule": rule, "eta_in": eta_in, "eta_out": eta_out, "gamma": gamma}
     defaults |= {"zero_init": zero_init, "decoupled_weight_decay": decoupled_weight_decay}
     options = get_rule(rule).options(rule_options, defaults)
     return Attached(optimizer, defaults | options)

@@ -1,26 +1,33 @@
 """SGD, Adagrad, RMSprop, Adam and AdamW: torch's optimizers, with a choice of update rule.
 
-Arguments that torch.optim has mean what they mean there. Those that all five add:
+Each takes torch's own arguments first, in torch's order, with torch's defaults and meaning; nothing
+changes until a rule is asked for. These, keyword only, are added to all five:
 
-``rule`` ("hybrid")
-    "additive", "multiplicative", "hybrid", "exponential", or one of your own (`register_rule`).
-``eta_in`` (10.0)
-    η_in > 0, the gain inside tanh, in units of 1/u. Multiplicative and hybrid.
-``eta_out`` (0.1)
-    η_out > 0, the largest relative change of a weight in one step. Multiplicative and hybrid.
-``alpha`` (0.5)
-    α in [0, 1], the weight of the multiplicative part in hybrid. Our reading of the paper.
+``rule`` ("additive")
+    "additive", "multiplicative", "hybrid", "exponential", "power", or one of your own
+    (`register_rule`).
+``eta_in``, ``eta_out``, ``gamma``
+    η_in, η_out and γ of the rules that have them: `gofau.optim.hyperparameters` says their defaults
+    and ranges. ``eta_out=None`` means η_out = η, so that one number and every scheduler of the
+    learning rate drives every rule alike; a number makes η_out a constant of its own.
 ``zero_init`` ("additive")
-    what tensors get that are all zero at the start: the additive rule, or "freeze", the literal
-    reading, under which the multiplicative and exponential rules never move them.
+    what tensors get that are all zero at the start, where the rule could never move them: the
+    additive rule, or "freeze", the literal reading.
+``rule_options``
+    hyperparameters that a registered rule alone has.
 
-All of it lives in ``param_groups``: schedulers drive ``lr`` (η), and η_in, η_out and α can be
+All of it lives in ``param_groups``: schedulers drive ``lr`` (η), and η_in, η_out and γ can be
 driven or set for each group in the same way. A hyperparameter out of its range is a ValueError in
 one sentence. Sparse gradients are a RuntimeError, complex parameters a ValueError.
 
+Beyond torch's: parameters and buffers in bfloat16 or float16 are stepped in float32 and rounded
+once, on every path, as torch does in its fused optimizers alone; SGD and Adagrad have
+``capturable``, RMSprop has ``fused``. `gofau.optim.paths` tells how a step is carried out with
+``foreach``, ``fused`` or neither; the result is the same to rounding.
+
     >>> import torch, gofau.optim
     >>> model = torch.nn.Linear(4, 2)
-    >>> optimizer = gofau.optim.Adam(model.parameters(), lr=1e-3, rule="hybrid", alpha=0.5)
+    >>> optimizer = gofau.optim.Adam(model.parameters(), lr=1e-3, rule="hybrid", gamma=0.3)
     >>> model(torch.ones(3, 4)).square().mean().backward()
     >>> optimizer.step()
 
@@ -30,29 +37,30 @@ Sources: arXiv 2307.07189 for the framework and its rules, arXiv 2006.14560 for 
 from typing import Any
 
 from gofau.optim import directions
+from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
 from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.rules import Scalar
+from gofau.optim.update import begin
 
 
 class SGD(RuleOptimizer):
-    """Stochastic gradient descent: u_t = η·g_t, or η·(momentum buffer), dampening and Nesterov as
-    in torch.optim.SGD. Unlike torch's, ``momentum`` is 0.9 unless told.
+    """Stochastic gradient descent: d_t = g_t, or the momentum buffer, dampening and Nesterov as in
+    torch.optim.SGD.
 
     Args:
         params: parameters, named parameters, or dicts that define groups.
-        lr: η ≥ 0, the learning rate; a number or a 0-d tensor.
+        lr: η ≥ 0, the learning rate; a number or a tensor of one element.
         momentum: μ ≥ 0.
         dampening: of the gradient as it enters the buffer.
-        nesterov: needs momentum > 0 and dampening 0.
         weight_decay: λ ≥ 0, added to the gradient as λ·θ, through the rule.
-        rule, eta_in, eta_out, alpha, zero_init: see `gofau.optim.bases`.
+        nesterov: needs momentum > 0 and dampening 0.
         maximize: ascend instead of descend.
-        foreach, fused: how many tensors are stepped at once, see `gofau.optim.paths`; the result
-            is the same to rounding. None leaves the choice to the number of parameters.
-        capturable: keep the step counter on the parameters' device, as in torch, so that a CUDA
-            graph can capture the step.
+        foreach, fused: how many tensors are stepped at once, see `gofau.optim.paths`. None leaves
+            the choice to the number of parameters.
         differentiable: let autograd see the step, as in torch. Not with foreach or fused.
-        rule_options: hyperparameters of a registered rule that it alone has.
+        capturable: keep the step counter on the parameters' device, so that a CUDA graph can
+            capture the step.
+        rule, eta_in, eta_out, gamma, zero_init, rule_options: see `gofau.optim.bases`.
     """
 
     direction = directions.SGD()
@@ -61,35 +69,34 @@ class SGD(RuleOptimizer):
         self,
         params: Params,
         lr: Scalar = 1e-3,
-        momentum: float = 0.9,
-        *,
-        dampening: float = 0.0,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: Scalar = 0,
         nesterov: bool = False,
-        weight_decay: float = 0.0,
-        rule: str = "hybrid",
-        eta_in: Scalar = 10.0,
-        eta_out: Scalar = 0.1,
-        alpha: Scalar = 0.5,
-        zero_init: str = "additive",
+        *,
         maximize: bool = False,
         foreach: bool | None = None,
+        differentiable: bool = False,
         fused: bool | None = None,
         capturable: bool = False,
-        differentiable: bool = False,
+        rule: str = "additive",
+        eta_in: Scalar = ETA_IN.default,
+        eta_out: Scalar | None = ETA_OUT.default,
+        gamma: Scalar = GAMMA.default,
+        zero_init: str = "additive",
         **rule_options: Any,
     ) -> None:
         super().__init__(params, _hyperparameters(locals()), rule_options)
 
 
 class Adagrad(RuleOptimizer):
-    """u_t = η / (1 + (t − 1)·lr_decay) · g_t / (√Σg² + ε), as in torch.optim.Adagrad.
+    """d_t = g_t / ((1 + (t − 1)·lr_decay) · (√Σg² + ε)), as in torch.optim.Adagrad.
 
     Args:
-        params, lr, weight_decay, maximize, foreach, fused, capturable, differentiable: as in `SGD`.
+        params, lr, weight_decay, foreach and what follows: as in `SGD`.
         lr_decay: ≥ 0, shrinks the step size as 1 / (1 + (t − 1)·lr_decay).
         initial_accumulator_value: ≥ 0, what Σg² starts from.
         eps: ε ≥ 0.
-        rule, eta_in, eta_out, alpha, zero_init: see `gofau.optim.bases`.
     """
 
     direction = directions.Adagrad()
@@ -98,39 +105,48 @@ class Adagrad(RuleOptimizer):
         self,
         params: Params,
         lr: Scalar = 1e-2,
-        *,
-        lr_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
         eps: float = 1e-10,
-        weight_decay: float = 0.0,
-        rule: str = "hybrid",
-        eta_in: Scalar = 10.0,
-        eta_out: Scalar = 0.1,
-        alpha: Scalar = 0.5,
-        zero_init: str = "additive",
-        maximize: bool = False,
         foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None,
         capturable: bool = False,
-        differentiable: bool = False,
+        rule: str = "additive",
+        eta_in: Scalar = ETA_IN.default,
+        eta_out: Scalar | None = ETA_OUT.default,
+        gamma: Scalar = GAMMA.default,
+        zero_init: str = "additive",
         **rule_options: Any,
     ) -> None:
         super().__init__(params, _hyperparameters(locals()), rule_options)
+        self._begin()  # as in torch: the state is there before the first step
+
+    def _begin(self) -> None:
+        for group in self.param_groups:
+            for p in group["params"]:
+                begin(self.direction, p, self.state[p], group)
+
+    def share_memory(self) -> None:
+        """Move the state into shared memory, as in torch: for processes that step together."""
+        self._begin()
+        for state in self.state.values():
+            state["sum"].share_memory_()
 
 
 class RMSprop(RuleOptimizer):
-    """u_t = η · g_t / (√v_t + ε), v_t the running mean of g²; momentum and centered as in
+    """d_t = g_t / (√v_t + ε), v_t the running mean of g²; momentum and centered as in
     torch.optim.RMSprop.
 
     Args:
-        params, lr, weight_decay, maximize, foreach, fused, capturable, differentiable: as in `SGD`.
-        rho: ρ in [0, 1), the decay of the running means. torch.optim.RMSprop calls it ``alpha``,
-            which here, as in all of gofau's optimizers, is the blend of the hybrid rule; ``rho`` is
-            torch.optim.Adadelta's name for the same thing.
+        params, lr, weight_decay, foreach and what follows: as in `SGD`.
+        alpha: α ≥ 0, the decay of the running means.
+        eps: ε ≥ 0.
         momentum: μ ≥ 0, accumulates the normalised gradient.
         centered: subtract the square of the gradient's running mean from v_t.
-        eps: ε ≥ 0.
-        rule, eta_in, eta_out, alpha, zero_init: see `gofau.optim.bases`.
     """
 
     direction = directions.RMSprop()
@@ -139,36 +155,36 @@ class RMSprop(RuleOptimizer):
         self,
         params: Params,
         lr: Scalar = 1e-2,
-        momentum: float = 0.0,
-        *,
-        rho: float = 0.99,
-        centered: bool = False,
+        alpha: float = 0.99,
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        rule: str = "hybrid",
-        eta_in: Scalar = 10.0,
-        eta_out: Scalar = 0.1,
-        alpha: Scalar = 0.5,
-        zero_init: str = "additive",
-        maximize: bool = False,
-        foreach: bool | None = None,
-        fused: bool | None = None,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
         capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
         differentiable: bool = False,
+        *,
+        fused: bool | None = None,
+        rule: str = "additive",
+        eta_in: Scalar = ETA_IN.default,
+        eta_out: Scalar | None = ETA_OUT.default,
+        gamma: Scalar = GAMMA.default,
+        zero_init: str = "additive",
         **rule_options: Any,
     ) -> None:
         super().__init__(params, _hyperparameters(locals()), rule_options)
 
 
 class Adam(RuleOptimizer):
-    """u_t = η · m̂_t / (√v̂_t + ε), as in torch.optim.Adam.
+    """d_t = m̂_t / (√v̂_t + ε), as in torch.optim.Adam.
 
     Args:
-        params, lr, weight_decay, maximize, foreach, fused, capturable, differentiable: as in `SGD`.
+        params, lr, weight_decay, foreach and what follows: as in `SGD`.
         betas: (β1, β2), each in [0, 1), the decays of the two moments.
         eps: ε ≥ 0.
         amsgrad: use the running maximum of v̂.
-        rule, eta_in, eta_out, alpha, zero_init: see `gofau.optim.bases`.
+        decoupled_weight_decay: multiply θ by (1 − η·λ) before the step, outside the rule: `AdamW`.
     """
 
     direction = directions.Adam()
@@ -177,21 +193,22 @@ class Adam(RuleOptimizer):
         self,
         params: Params,
         lr: Scalar = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        *,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
         eps: float = 1e-8,
+        weight_decay: float = 0,
         amsgrad: bool = False,
-        weight_decay: float = 0.0,
-        rule: str = "hybrid",
-        eta_in: Scalar = 10.0,
-        eta_out: Scalar = 0.1,
-        alpha: Scalar = 0.5,
-        zero_init: str = "additive",
-        maximize: bool = False,
+        *,
         foreach: bool | None = None,
-        fused: bool | None = None,
+        maximize: bool = False,
         capturable: bool = False,
         differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+        rule: str = "additive",
+        eta_in: Scalar = ETA_IN.default,
+        eta_out: Scalar | None = ETA_OUT.default,
+        gamma: Scalar = GAMMA.default,
+        zero_init: str = "additive",
         **rule_options: Any,
     ) -> None:
         super().__init__(params, _hyperparameters(locals()), rule_options)
@@ -203,8 +220,7 @@ class AdamW(RuleOptimizer):
 
     Args:
         weight_decay: λ ≥ 0; 0.01 unless told, as in torch.
-        params, lr, betas, eps, amsgrad, maximize and what follows: as in `Adam`.
-        rule, eta_in, eta_out, alpha, zero_init: see `gofau.optim.bases`.
+        params, lr, betas, eps, amsgrad and what follows: as in `Adam`.
     """
 
     direction = directions.Adam()
@@ -213,25 +229,30 @@ class AdamW(RuleOptimizer):
         self,
         params: Params,
         lr: Scalar = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        *,
+        betas: tuple[Scalar, Scalar] = (0.9, 0.999),
         eps: float = 1e-8,
-        amsgrad: bool = False,
         weight_decay: float = 1e-2,
-        rule: str = "hybrid",
-        eta_in: Scalar = 10.0,
-        eta_out: Scalar = 0.1,
-        alpha: Scalar = 0.5,
-        zero_init: str = "additive",
+        amsgrad: bool = False,
+        *,
         maximize: bool = False,
         foreach: bool | None = None,
-        fused: bool | None = None,
         capturable: bool = False,
         differentiable: bool = False,
+        fused: bool | None = None,
+        rule: str = "additive",
+        eta_in: Scalar = ETA_IN.default,
+        eta_out: Scalar | None = ETA_OUT.default,
+        gamma: Scalar = GAMMA.default,
+        zero_init: str = "additive",
         **rule_options: Any,
     ) -> None:
         hyperparameters = _hyperparameters(locals()) | {"decoupled_weight_decay": True}
         super().__init__(params, hyperparameters, rule_options)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:  # as in torch, which loads the state of an Adam here too
+            group["decoupled_weight_decay"] = True
 
 
 def _hyperparameters(arguments: dict[str, Any]) -> dict[str, Any]:

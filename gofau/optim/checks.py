@@ -4,6 +4,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from torch import Tensor
@@ -11,7 +12,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Interval:
-    """The numbers between ``low`` and ``high``; an end that is ``open`` does not belong."""
+    """The numbers between ``low`` and ``high``; an end that is ``open`` does not belong to it. NaN
+    is in none."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -21,17 +23,19 @@ class Interval:
     def __contains__(self, x: float) -> bool:
         above = x > self.low if self.open_low else x >= self.low
         below = x < self.high if self.open_high else x <= self.high
-        return math.isfinite(x) and above and below
+        return above and below
 
     def __str__(self) -> str:
+        if self.low == -math.inf:
+            return "a number, not NaN"
         if self.high == math.inf:
-            sign = ">" if self.open_low else "≥"
-            return "finite" if self.low == -math.inf else f"{sign} {self.low:g}"
+            finite = " and finite" if self.open_high else ""
+            return f"{'>' if self.open_low else '≥'} {self.low:g}{finite}"
         left, right = "(" if self.open_low else "[", ")" if self.open_high else "]"
         return f"in {left}{self.low:g}, {self.high:g}{right}"
 
 
-POSITIVE = Interval(0, open_low=True)
+ANY = Interval()
 NOT_NEGATIVE = Interval(0)
 DECAY_RATE = Interval(0, 1, open_high=True)
 
@@ -39,18 +43,20 @@ RANGES: Mapping[str, Interval] = {
     "lr": NOT_NEGATIVE,
     "weight_decay": NOT_NEGATIVE,
     "momentum": NOT_NEGATIVE,
-    "dampening": Interval(),
+    "dampening": ANY,
     "lr_decay": NOT_NEGATIVE,
     "initial_accumulator_value": NOT_NEGATIVE,
     "eps": NOT_NEGATIVE,
-    "rho": DECAY_RATE,
+    "alpha": NOT_NEGATIVE,
     "betas": DECAY_RATE,
-    "eta_in": POSITIVE,
-    "eta_out": POSITIVE,
-    "alpha": Interval(0, 1),
 }
+"""What the base optimizers' hyperparameters may be: as in torch, infinity included. A rule says of
+its own what they may be (`gofau.optim.hyperparameters`)."""
 ZERO_INIT = ("additive", "freeze")
-FLAGS = ("nesterov", "centered", "amsgrad", "maximize", "capturable", "differentiable")
+FLAGS = (
+    *("nesterov", "centered", "amsgrad", "maximize", "capturable", "differentiable"),
+    "decoupled_weight_decay",
+)
 CHOICES = ("foreach", "fused")
 """Execution paths: true, false, or None, which leaves the choice to `gofau.optim.paths`."""
 
@@ -70,8 +76,10 @@ def check_number(name: str, value: Any, interval: Interval) -> None:
     if isinstance(value, Tensor):
         if value.numel() != 1:
             raise ValueError(f"{name} as a tensor must have 1 element, got {value.numel()}")
+        if value.device.type == "meta":
+            return
         value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"{name} must be a number, got {value!r}")
     if value not in interval:
         raise ValueError(f"{name} must be {interval}, got {value!r}")
@@ -88,7 +96,7 @@ def check_group(group: Mapping[str, Any]) -> None:
         elif name in group:
             check_number(name, group[name], interval)
     for name in FLAGS:
-        if name in group and not isinstance(group[name], bool):
+        if group.get(name) is not None and not isinstance(group[name], bool):
             raise ValueError(f"{name} must be true or false, got {group[name]!r}")
     _check_path(group)
     one_of("zero_init", group["zero_init"], ZERO_INIT)
@@ -104,3 +112,22 @@ def _check_path(group: Mapping[str, Any]) -> None:
             raise RuntimeError(f"{name} does not support differentiable: leave {name} out")
     if group.get("foreach") and group.get("fused"):
         raise RuntimeError("foreach and fused cannot be true together")
+
+
+def plain(group: Mapping[str, Any]) -> dict[str, Any]:
+    """The group with every number as a step computes with it: a Python number or a 0-d tensor.
+
+    torch takes tensors of one element and numpy's scalars for hyperparameters; the one would
+    broadcast, the other would turn tensors into arrays.
+    """
+    return {name: x if name == "params" else _plain(x) for name, x in group.items()}
+
+
+def _plain(x: Any) -> Any:
+    if isinstance(x, Tensor):
+        return x.reshape(()) if x.dim() else x
+    if isinstance(x, (tuple, list)):
+        return tuple(_plain(y) for y in x)
+    if isinstance(x, (bool, int, float, str)) or not isinstance(x, Real):
+        return x
+    return float(x)

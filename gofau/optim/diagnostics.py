@@ -14,7 +14,7 @@ Both work for gofau's optimizers, for optimizers with an attached rule, and (wit
 for any other. The figures, each for every parameter by name and as ``…/all`` for all together:
 
 ``saturation/``
-    share of elements with |tanh(η_in·u)| > 0.99, of those whose rule has a tanh; NaN without.
+    share of elements with |tanh(η_in·d)| > 0.99, of those whose rule has a tanh; NaN without.
 ``frozen/``
     share of elements that are exactly zero under a rule that cannot move a zero.
 ``sign_flips/``
@@ -35,13 +35,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gofau.optim.checks import plain
 from gofau.optim.hooks import Attached, attached
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import Rule
-from gofau.optim.update import all_zero, propose, rule_of, step_number
+from gofau.optim.update import propose, rule_of, step_number
 
 SATURATED = 0.99
-"""tanh(η_in·u) counts as saturated above this: u then could be doubled and ξ would stay."""
+"""tanh(η_in·d) counts as saturated above this: d then could be doubled and ξ would stay."""
 METRICS = ("saturation", "frozen", "sign_flips", "update_ratio", "update_rms")
 Row = dict[str, float]
 
@@ -53,7 +54,7 @@ class _Seen:
     name: str
     before: Tensor
     saturated: Tensor | None = None
-    stuck: Tensor | None = None
+    stuck: bool = False
     figures: Tensor | None = None
     sizes: tuple[int, int] = (0, 0)
     """Elements, and elements under a tanh."""
@@ -112,14 +113,12 @@ class Observation:
                     if self._handle is None and isinstance(optimizer, RuleOptimizer):
                         self.see(p, *_proposal(optimizer, p, p.grad, group), group)
 
-    def see(self, p: Tensor, u: Tensor, rule: Rule, settings: dict[str, Any]) -> None:
-        """Note what depends on the proposal u, which nobody keeps."""
+    def see(self, p: Tensor, d: Tensor, rule: Rule, settings: dict[str, Any]) -> None:
+        """Note what depends on the direction d, which nobody keeps."""
         if "eta_in" in rule.hyperparameters:
-            beyond = (settings["eta_in"] * u).abs() > math.atanh(SATURATED)
+            beyond = (settings["eta_in"] * d).abs() > math.atanh(SATURATED)
             self._seen[p].saturated = beyond.sum()
-        either = u.new_ones(2)
-        either[0] = -1
-        self._seen[p].stuck = (rule(u.new_zeros(2), either, settings) == 0).all()
+        self._seen[p].stuck = not rule.moves_zeros(settings)
 
     @torch.no_grad()
     def end(self) -> None:
@@ -155,9 +154,9 @@ def observe(
     """Measure the next step of an optimizer. For that step a copy of the weights is kept; before
     and after it nothing is, and no hook remains.
 
-    u is not read off the weights, where a saturated tanh leaves no trace of it. For gofau's
+    d is not read off the weights, where a saturated tanh leaves no trace of it. For gofau's
     optimizers it is computed as the step computes it, on a copy of the state of one parameter at a
-    time, so it is exact; an attached rule shows the u that it applies. Where parameters are sharded
+    time, so it is exact; an attached rule shows the d that it applies. Where parameters are sharded
     (FSDP2) all processes must observe the same step.
 
     Args:
@@ -200,15 +199,14 @@ def _names(optimizer: Optimizer, model: nn.Module | None) -> dict[Tensor, str]:
 def _proposal(
     optimizer: RuleOptimizer, p: Tensor, g: Tensor, group: dict[str, Any]
 ) -> tuple[Tensor, Rule]:
-    """u as the step that follows will compute it, and the rule that gets it; nothing is changed."""
+    """d as the step that follows will compute it, and the rule that gets it; nothing is changed."""
     known = optimizer.state.get(p) or {}
     known = {k: v.clone() if isinstance(v, Tensor) else v for k, v in known.items()}
     state = optimizer.direction.init(p, group) | known
-    if "zero_start" not in state:
-        state["zero_start"] = all_zero(p)
-    t = step_number(state, group)
-    h = group | optimizer.direction.coefficients(t, group)
-    return propose(optimizer.direction, p, g, state, h), rule_of(state, group)
+    group = plain(group)
+    rule = rule_of(p, state, group)
+    h = group | optimizer.direction.coefficients(step_number(state, group), group)
+    return propose(optimizer.direction, p, g, state, h), rule
 
 
 def _figures(seen: _Seen, after: Tensor) -> Tensor:
@@ -218,7 +216,7 @@ def _figures(seen: _Seen, after: Tensor) -> Tensor:
     exact = torch.float32 if after.device.type == "mps" else torch.float64
     figures = [
         none if seen.saturated is None else seen.saturated,
-        none if seen.stuck is None else (before == 0).sum() * seen.stuck,
+        (before == 0).sum() if seen.stuck else none,
         (before.sign() * after.sign() < 0).sum(),
         torch.linalg.vector_norm(after.to(wide) - before.to(wide)).to(exact).square(),
         torch.linalg.vector_norm(before, dtype=wide).to(exact).square(),

@@ -1,12 +1,13 @@
 """Directions: what a base optimizer makes of a gradient, before any rule and any learning rate.
 
-A direction returns ``(m, s)``: the direction m_t (paper symbol m) and the part of the step size
-that is not the learning rate, so that ``l_t = η·s`` and the proposal that a rule receives is
+A direction returns ``(m, l)``, the paper's symbols: the direction m_t and the adaptive step size
+l_t, neither of which knows a learning rate. What a rule receives is
 
-    u = m · (η · s)
+    d = m · l
 
-m has the shape of the parameter; s is a number or a tensor of that shape. The state of a parameter
-is a dict of tensors under the names that torch.optim uses, so that state_dicts can be exchanged.
+m has the shape of the parameter; l is a tensor of that shape, or None for 1. The state of a
+parameter is a dict of tensors under the names that torch.optim uses, so that state_dicts can be
+exchanged.
 
 This is the only place where these formulas stand. The plain loop runs them on each parameter, the
 other paths trace them once and run what they saw on many; so they are written in elementwise
@@ -14,12 +15,12 @@ operations, and every hyperparameter in them may be a number or a 0-d tensor. Wh
 step number alone is computed apart, as `Direction.coefficients`, once a step and not per element.
 
 Every formula follows torch.optim, which is also the independent implementation the tests compare
-with; the source of each is named there.
+with; the source of each is named there. The authors' slides also correct the bias of RMSprop's v;
+torch and their code do not, and neither is it done here. Their code corrects the bias of Adam's m
+outside tanh, their slides inside; here m is m̂, so it is inside.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -32,10 +33,7 @@ Group = dict[str, Any]
 
 
 class Direction(ABC):
-    """Gradient + state → (m, s). Implementations hold no data of their own."""
-
-    torch_names: Mapping[str, str] = MappingProxyType({})
-    """torch.optim's name of a hyperparameter → ours, where they differ."""
+    """Gradient + state → (m, l). Implementations hold no data of their own."""
 
     @abstractmethod
     def init(self, p: Tensor, group: Group) -> State:
@@ -55,8 +53,8 @@ class Direction(ABC):
         return {}
 
     @abstractmethod
-    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
-        """Advance the buffers in ``state`` by one step and return (m, s).
+    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | None]:
+        """Advance the buffers in ``state`` by one step and return (m, l).
 
         Args:
             g: gradient, weight decay of the L2 kind already added; not modified.
@@ -75,7 +73,8 @@ def _counter(p: Tensor, group: Group) -> Tensor:
     """``step`` as in torch: a 0-d float on the CPU (reading it never waits for the device), or on
     the parameter's device when the step is captured in a CUDA graph or fused."""
     on_device = group.get("capturable") or group.get("fused")
-    return torch.zeros((), dtype=torch.float32, device=p.device if on_device else "cpu")
+    # From a value, as in torch: under a FakeTensorMode that one is known.
+    return torch.tensor(0.0, dtype=torch.float32, device=p.device if on_device else "cpu")
 
 
 def _zeros(p: Tensor) -> Tensor:
@@ -84,7 +83,7 @@ def _zeros(p: Tensor) -> Tensor:
 
 class SGD(Direction):
     """m = g, or the momentum buffer b_t = μ·b_{t−1} + (1 − dampening)·g with b_1 = g (Nesterov:
-    m = g + μ·b_t); s = 1. As torch.optim.SGD."""
+    m = g + μ·b_t); l = 1. As torch.optim.SGD."""
 
     def init(self, p: Tensor, group: Group) -> State:
         return {}
@@ -92,20 +91,20 @@ class SGD(Direction):
     def buffers(self, group: Group) -> tuple[str, ...]:
         return ("momentum_buffer",) if active(group["momentum"]) else ()
 
-    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
+    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | None]:
         mu = group["momentum"]
         if not active(mu):
-            return g, 1.0
+            return g, None
         b = state.get("momentum_buffer")
         if b is None:
             b = state["momentum_buffer"] = g.detach().clone()
         else:
             b.mul_(mu).add_((1 - group["dampening"]) * g)
-        return (g + mu * b if group["nesterov"] else b), 1.0
+        return (g + mu * b if group["nesterov"] else b), None
 
 
 class Adagrad(Direction):
-    """m = g; s = 1 / ((1 + (t − 1)·lr_decay) · (√Σg² + ε)). As torch.optim.Adagrad."""
+    """m = g; l = 1 / ((1 + (t − 1)·lr_decay) · (√Σg² + ε)). As torch.optim.Adagrad."""
 
     def init(self, p: Tensor, group: Group) -> State:
         start = group["initial_accumulator_value"]
@@ -117,18 +116,16 @@ class Adagrad(Direction):
     def coefficients(self, t: Scalar, group: Group) -> dict[str, Scalar]:
         return {"slowdown": 1 + (t - 1) * group["lr_decay"]}
 
-    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
+    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | None]:
         total = state["sum"].add_(g * g)
         return g, 1 / (group["slowdown"] * (total.sqrt() + group["eps"]))
 
 
 class RMSprop(Direction):
-    """v_t = ρ·v_{t−1} + (1 − ρ)·g²; m = g and s = 1 / (√v_t + ε). Centered: v_t less the square of
+    """v_t = α·v_{t−1} + (1 − α)·g²; m = g and l = 1 / (√v_t + ε). Centered: v_t less the square of
     the gradient's running mean. With momentum the normalised gradient is what is accumulated:
-    m = b_t = μ·b_{t−1} + g / (√v_t + ε) and s = 1. As torch.optim.RMSprop, whose ``alpha`` is ρ.
+    m = b_t = μ·b_{t−1} + g / (√v_t + ε) and l = 1. As torch.optim.RMSprop.
     """
-
-    torch_names = MappingProxyType({"alpha": "rho"})
 
     def init(self, p: Tensor, group: Group) -> State:
         return {"step": _counter(p, group)} | {name: _zeros(p) for name in self.buffers(group)}
@@ -137,21 +134,21 @@ class RMSprop(Direction):
         momentum = ("momentum_buffer",) if active(group["momentum"]) else ()
         return ("square_avg", *momentum) + (("grad_avg",) if group["centered"] else ())
 
-    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
-        rho, mu = group["rho"], group["momentum"]
-        v = state["square_avg"].mul_(rho).add_((1 - rho) * g * g)
+    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | None]:
+        alpha, mu = group["alpha"], group["momentum"]
+        v = state["square_avg"].mul_(alpha).add_((1 - alpha) * g * g)
         if group["centered"]:
             mean = state["grad_avg"]
-            mean.add_((1 - rho) * (g - mean))
+            mean.add_((1 - alpha) * (g - mean))
             v = v - mean * mean
         denominator = v.sqrt() + group["eps"]
         if not active(mu):
             return g, 1 / denominator
-        return state["momentum_buffer"].mul_(mu).add_(g / denominator), 1.0
+        return state["momentum_buffer"].mul_(mu).add_(g / denominator), None
 
 
 class Adam(Direction):
-    """Bias-corrected moments: m = m̂_t; s = 1 / (√v̂_t + ε), v̂ the running maximum under amsgrad.
+    """Bias-corrected moments: m = m̂_t; l = 1 / (√v̂_t + ε), v̂ the running maximum under amsgrad.
     As torch.optim.Adam (and AdamW, which differs in weight decay alone)."""
 
     def init(self, p: Tensor, group: Group) -> State:
@@ -164,7 +161,7 @@ class Adam(Direction):
         beta1, beta2 = group["betas"]
         return {"unbias1": 1 / (1 - beta1**t), "unbias2": (1 - beta2**t) ** -0.5}
 
-    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | float]:
+    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | None]:
         beta1, beta2 = group["betas"]
         first = state["exp_avg"]
         first.add_((1 - beta1) * (g - first))

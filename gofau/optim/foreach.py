@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group
-from gofau.optim.program import Operation, Program, Unsupported, Value, log_once, split
+from gofau.optim.program import Operation, Program, Unsupported, Value, split, tell_once
 from gofau.optim.record import record
-from gofau.optim.rules import Rule
-from gofau.optim.update import PLAIN, Item, exact
+from gofau.optim.recorded import compute_dtype, is_the_loops, key_of
+from gofau.optim.update import PLAIN, SHORT, Item, exact, update
 
 _NAMES = "neg abs sqrt rsqrt reciprocal exp expm1 log log1p tanh sigmoid sign"
 _NAMES += " mul add sub div maximum minimum add_ copy_"
@@ -27,22 +27,32 @@ _WITH_TENSOR = ("mul", "add", "div")  # that take one 0-d tensor for all
 class Bucket(NamedTuple):
     """Items of one group, rule, device and dtype, with the step that all of them take.
 
-    ``lists`` has, for each of the program's tensors, one per item; ``free`` are the values of the
-    hyperparameters.
+    ``free`` are the values of the hyperparameters.
     """
 
     items: list[Item]
     program: Program
-    lists: dict[str, list[Tensor]]
+    buffers: tuple[str, ...]
     free: dict[str, Any]
+
+    def lists(self) -> dict[str, list[Tensor]]:
+        """For each of the program's tensors, one per item."""
+        lists = {name: [x.state[name] for x in self.items] for name in self.buffers}
+        return lists | {"p": [x.p for x in self.items], "g": [x.g for x in self.items]}
 
 
 def step(direction: Direction, group: Group, items: list[Item]) -> list[Item]:
     """Step the items that lists can; return the others (see `buckets_of`)."""
     buckets, left = buckets_of(direction, group, items)
-    for program, lists, values in ((b.program, b.lists, _values(b)) for b in buckets):
-        execute(program, lists, {v: _plain(x) for v, x in scalars(program, values).items()})
+    for bucket in buckets:
+        run(bucket)
     return left
+
+
+def run(bucket: Bucket) -> None:
+    """One step of a bucket."""
+    known = scalars(bucket.program, _values(bucket))
+    execute(bucket.program, bucket.lists(), {value: _plain(x) for value, x in known.items()})
 
 
 def buckets_of(
@@ -61,32 +71,38 @@ def buckets_of(
             sorted_out.setdefault(key, []).append(item)
     buckets = []
     for some in sorted_out.values():
-        baked, free = split(some[0].rule, group)
-        program = program_for(direction, some[0].rule, baked, free)
+        program = program_for(direction, group, some[0])
         if program is None:
             left += some
-            continue
-        lists = {name: [x.state[name] for x in some] for name in buffers}
-        lists |= {"p": [x.p for x in some], "g": [x.g for x in some]}
-        buckets.append(Bucket(some, program, lists, free))
+        else:
+            buckets.append(Bucket(some, program, buffers, split(some[0].rule, group)[1]))
     return buckets, left
 
 
 _programs: dict[Any, Program | None] = {}
 
 
-def program_for(
-    direction: Direction, rule: Rule, baked: dict[str, Any], free: dict[str, Any]
-) -> Program | None:
-    """The recorded step, or None where it cannot be recorded; arguments as of `record`."""
-    key = (type(direction), rule.xi, *map(repr, baked.items()), *free)
-    if key not in _programs:
-        try:
-            _programs[key] = record(direction, rule, baked, free)
-        except Unsupported as e:
+def program_for(direction: Direction, group: Group, item: Item) -> Program | None:
+    """The recorded step of ``item`` and those like it; None, and one line, where there can be none:
+    a warning if the user has asked for this path, else in the log."""
+    rule, dtype = item.rule, compute_dtype(item.p.dtype)
+    baked, free = split(rule, group)
+    try:
+        key = key_of(direction, rule, dtype, baked, free, update)
+        if key not in _programs:
             _programs[key] = None
-            log_once(f"rule '{rule.name}' is stepped tensor by tensor: {e}")
-    return _programs[key]
+            program = record(direction, rule, baked, free, dtype)
+
+            def fast(sample: Item) -> None:
+                run(Bucket([sample], program, direction.buffers(group), free))
+
+            if rule.is_own or is_the_loops(direction, group, item, update, fast):
+                _programs[key] = program
+        return _programs[key]
+    except Unsupported as e:
+        loud = group.get("foreach") is True
+        tell_once(f"rule '{rule.name}' is stepped tensor by tensor: {e}", loud)
+        return None
 
 
 def advance(items: list[Item]) -> list[Tensor]:
@@ -135,10 +151,14 @@ def execute(program: Program, lists: dict[str, list[Tensor]], scalars: dict[Valu
 
     Args:
         program: a recorded step.
-        lists: for each of the program's tensors, one for each parameter.
+        lists: for each of the program's tensors, one for each parameter; short floats are computed
+            in float32.
         scalars: a number or a 0-d tensor for all, or a list of such, one for each.
     """
-    known = scalars | {value: lists[name] for name, value in program.tensors.items()}
+    wide = {
+        name: [x.float() if x.dtype in SHORT else x for x in some] for name, some in lists.items()
+    }
+    known = scalars | {value: wide[name] for name, value in program.tensors.items()}
     body = [op for op in program.operations if not program.is_scalar(op.out)]
     uses = Counter(a for op in body for a in op.args if isinstance(a, Value))
     uses.update(program.stores.values())

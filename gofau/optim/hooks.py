@@ -2,7 +2,9 @@
 
 import sys
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
@@ -11,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gofau.optim.prefix import PREFIX, check, settings
-from gofau.optim.push import push
-from gofau.optim.rules import Rule
-from gofau.optim.update import Item, all_zero, rule_of
+from gofau.optim.optimizer import RuleOptimizer
+from gofau.optim.prefix import PREFIX, ZERO_START, ZeroStarts, check, today
+from gofau.optim.push import direction, push
+from gofau.optim.rules import Rule, get_rule
+from gofau.optim.update import Item, spares_zeros
 
 Group = dict[str, Any]
 
@@ -22,8 +25,8 @@ Group = dict[str, Any]
 class Watcher(Protocol):
     """Who looks at one step (see `gofau.optim.diagnostics`)."""
 
-    def see(self, p: Tensor, u: Tensor, rule: Rule, settings: Group) -> None:
-        """The rule is about to be applied to ``p`` with the proposal ``u``."""
+    def see(self, p: Tensor, d: Tensor, rule: Rule, settings: Group) -> None:
+        """The rule is about to be applied to ``p`` with the direction ``d``."""
 
     def end(self) -> None:
         """All parameters have been stepped."""
@@ -39,13 +42,13 @@ def attached(optimizer: Optimizer) -> "Attached | None":
 
 @dataclass
 class _Entry:
-    """A parameter that is being stepped: its group, that group's settings, its place in there, and
-    whether its gradient is still to come."""
+    """A parameter that is being stepped: its group's settings and rule, whether that rule spares
+    what started at zero, and whether the gradient is still to come."""
 
     p: Tensor
-    group: Group
     own: Group
-    index: int
+    rule: Rule
+    spares: bool
     late: bool
 
 
@@ -60,13 +63,11 @@ class Attached:
         ours = {PREFIX + name: value for name, value in defaults.items()}
         for group in optimizer.param_groups:
             check(ours | group)
-        for holder in (optimizer.defaults, *optimizer.param_groups):
-            for name, value in ours.items():
-                holder.setdefault(name, value)
         self.watcher: Watcher | None = None
         """Who is told of the next step, and of that one alone."""
         self._buffers: dict[Tensor, Tensor] = {}
         self._entries: list[_Entry] = []
+        self._starts = ZeroStarts()
         self._step: FrameType | None = None
         self._optimizer = weakref.ref(optimizer)
         # In a compiled train step the two run as they are: they are full of lookups that would be
@@ -74,19 +75,27 @@ class Attached:
         eagerly: Any = torch.compiler.disable
         self._keep: Callable[[Optimizer, bool], None] = eagerly(self._keep_all)
         self._apply: Callable[[Optimizer], None] = eagerly(self._apply_all)
-        self._hooks = [
-            optimizer.register_step_pre_hook(self._before),
-            optimizer.register_step_post_hook(self._after),
-            optimizer.register_load_state_dict_pre_hook(_keep_settings),
-        ]
-        _handles[optimizer] = self
+        self._hooks: list[Any] = []
+        with ExitStack() as undo:  # if anything goes wrong, nothing is left behind
+            undo.callback(self._unhook)
+            for holder in (optimizer.defaults, *optimizer.param_groups):
+                for name in ours.keys() - holder.keys():
+                    holder[name] = ours[name]
+                    undo.callback(holder.pop, name, None)
+            self._hooks.append(optimizer.register_step_pre_hook(self._before))
+            self._hooks.append(optimizer.register_step_post_hook(self._after))
+            self._hooks.append(optimizer.register_load_state_dict_pre_hook(_keep_settings))
+            self._hooks.append(optimizer.register_load_state_dict_post_hook(self._loaded))
+            _step_hooks(optimizer)[1].move_to_end(self._hooks[1].id, last=False)
+            _handles[optimizer] = self
+            undo.pop_all()
 
     def remove(self) -> None:
         """Undo `attach`: the hooks, the keys in the groups and the memory go. May be repeated."""
-        for hook in self._hooks:
-            hook.remove()
+        self._unhook()
         self._buffers.clear()
         self._entries.clear()
+        self._starts.forget()
         optimizer = self._optimizer()
         if optimizer is None or _handles.get(optimizer) is not self:
             return
@@ -94,6 +103,10 @@ class Attached:
         for holder in (optimizer.defaults, *optimizer.param_groups):
             for name in [name for name in holder if name.startswith(PREFIX)]:
                 del holder[name]
+
+    def _unhook(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
 
     def __enter__(self) -> "Attached":
         return self
@@ -111,9 +124,28 @@ class Attached:
             return
         else:
             self._step = sys._getframe(1)
-        # A closure makes the gradients later, inside the step.
-        late = any(callable(a) for a in args[1:]) or callable(kwargs.get("closure"))
-        self._keep(optimizer, late)
+            if self._comes_too_early(optimizer):
+                return
+        self._keep(optimizer, _has_closure(args, kwargs))
+
+    def _comes_too_early(self, optimizer: Optimizer) -> bool:
+        """Whether hooks that may change weights are still to come, registered since the last step.
+        Then the weights are kept after the last of these. The order itself is mended after the
+        step: torch is going through it now."""
+        hooks = _step_hooks(optimizer)[0]
+        key = next(reversed(hooks))
+        if key == self._hooks[0].id:
+            return False
+        hook = hooks[key]
+
+        def then(optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> Any:
+            hooks[key] = hook
+            changed = hook(optimizer, args, kwargs)
+            self._keep(optimizer, _has_closure(*(changed or (args, kwargs))))
+            return changed
+
+        hooks[key] = then
+        return True
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
         compiling = torch.compiler.is_compiling()
@@ -123,15 +155,31 @@ class Attached:
 
     @torch.no_grad()
     def _keep_all(self, optimizer: Optimizer, late: bool) -> None:
+        refuse_own_rule(optimizer)
         self._entries = []
         for group in optimizer.param_groups:
-            own = _prepare(group)
-            for i, p in enumerate(group["params"]):
+            own = self._prepare(optimizer, group)
+            rule, spares = get_rule(own["rule"]), spares_zeros(own)
+            for p in group["params"] if rule.name != "additive" else ():
                 moves = p.requires_grad if late else p.grad is not None
-                if moves and _rule_of(own, i).name != "additive":
-                    self._entries.append(_Entry(p, group, own, i, late))
+                if moves and not (spares and self._starts.known(p)):
+                    self._entries.append(_Entry(p, own, rule, spares, late))
+        present = {p for group in optimizer.param_groups for p in group["params"]}
+        self._buffers = {p: x for p, x in self._buffers.items() if p in present}
         for e in self._entries:
             self._buffer(e.p).copy_(e.p)
+
+    def _prepare(self, optimizer: Optimizer, group: Group) -> Group:
+        """The group's settings of today; checks those of a group that is new, or was loaded."""
+        if self._starts.read(group):
+            for name, value in optimizer.defaults.items():
+                if name.startswith(PREFIX):  # a wrapper that shares the groups may not know of them
+                    group.setdefault(name, value)
+            check(group)
+            self._starts.write(group)
+        own = today(optimizer, group)
+        get_rule(own["rule"]).check_present(own, PREFIX)
+        return own
 
     def _buffer(self, p: Tensor) -> Tensor:
         known = self._buffers.get(p)
@@ -141,27 +189,57 @@ class Attached:
 
     @torch.no_grad()
     def _apply_all(self, optimizer: Optimizer) -> None:
-        proposed: dict[int, tuple[Group, list[Item]]] = {}
+        proposed: dict[int, list[_Entry]] = {}
         for e in self._entries:
-            if e.late and e.p.grad is None:
-                continue
-            theta, flags = self._buffers[e.p], e.own["zero_start"]
-            if flags[e.index] is None:
-                flags[e.index] = all_zero(theta)
-            rule = _rule_of(e.own, e.index)
-            if rule.name == "additive":
+            theta = self._buffers[e.p]
+            if e.late and e.p.grad is None and torch.equal(theta, e.p):
+                continue  # took no part; or its gradient has been cleared since
+            if e.spares and self._starts.judge(e.p, theta):
                 del self._buffers[e.p]  # it will not be needed again
                 continue
-            _decay(optimizer, e, theta)
             if self.watcher is not None:
-                self.watcher.see(e.p, theta - e.p, rule, e.own)
-            proposed.setdefault(id(e.group), (e.own, []))[1].append(Item(e.p, theta, {}, rule))
-        for own, items in proposed.values():
-            push(items, own)
+                self.watcher.see(e.p, direction(theta, e.p, e.own), e.rule, e.own)
+            proposed.setdefault(id(e.own), []).append(e)
+        for some in proposed.values():
+            push([Item(e.p, self._buffers[e.p], {}, e.rule) for e in some], some[0].own)
+            self._skip(optimizer, some)
+        self._end(optimizer)
+
+    def _skip(self, optimizer: Optimizer, entries: list[_Entry]) -> None:
+        """Under a GradScaler a fused kernel skips the step, weight decay included, by itself."""
+        found_inf = getattr(optimizer, "found_inf", None)
+        if found_inf is not None:
+            for e in entries:
+                skipped = found_inf.to(e.p.device) > 0
+                e.p.copy_(torch.where(skipped, self._buffers[e.p], e.p))
+
+    def _end(self, optimizer: Optimizer) -> None:
         self._entries = []
+        for group in optimizer.param_groups:
+            self._starts.write(group)
+        _step_hooks(optimizer)[0].move_to_end(self._hooks[0].id)
         watcher, self.watcher = self.watcher, None
         if watcher is not None:
             watcher.end()
+
+    def _loaded(self, optimizer: Optimizer) -> None:
+        self._starts.forget()
+
+
+def _step_hooks(optimizer: Optimizer) -> tuple[OrderedDict[int, Any], OrderedDict[int, Any]]:
+    """The pre and the post hooks of ``step`` by the id of their handle, in the order in which they
+    run. Private to torch, which has no public way to be the last of the one and the first of the
+    other; nothing else here is."""
+    return optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks  # type: ignore
+
+
+def refuse_own_rule(optimizer: Optimizer) -> None:
+    """A ValueError where one of gofau's optimizers has a rule of its own: two would be applied."""
+    if isinstance(optimizer, RuleOptimizer):
+        own = sorted({str(group["rule"]) for group in optimizer.param_groups} - {"additive"})
+        if own:
+            name = type(optimizer).__name__
+            raise ValueError(f"{name} has a rule of its own, '{own[0]}': set rule=… there")
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:
@@ -169,40 +247,9 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return same and a.stride() == b.stride()
 
 
-def _prepare(group: Group) -> Group:
-    """The group's settings; checks those of a group that is new."""
-    flags = group.get(PREFIX + "zero_start")
-    if flags is None:
-        check(group)
-        flags = group[PREFIX + "zero_start"] = []
-    flags.extend([None] * (len(group["params"]) - len(flags)))
-    return settings(group)
-
-
-def _rule_of(own: Group, index: int) -> Rule:
-    """The group's rule, unless the parameter started at zero and is to be spared it."""
-    return rule_of({"zero_start": own["zero_start"][index]}, own)
-
-
-def _decay(optimizer: Optimizer, e: _Entry, theta: Tensor) -> None:
-    """θ ← θ·(1 − lr·λ) where the optimizer has done the same before its step."""
-    decoupled = e.own["decoupled_weight_decay"]
-    if decoupled is None:
-        decoupled = _is_decoupled(optimizer, e.group)
-    if not decoupled or e.group["weight_decay"] == 0:
-        return
-    theta.mul_(1 - e.group["lr"] * e.group["weight_decay"])
-    found_inf = getattr(optimizer, "found_inf", None)
-    if found_inf is not None:  # a fused kernel under a GradScaler skipped step and decay alike
-        torch.where(found_inf > 0, e.p, theta, out=theta)
-
-
-def _is_decoupled(optimizer: Optimizer, group: Group) -> bool:
-    """Whether torch's own optimizers multiply θ by (1 − lr·λ) first. AdamW is a flagged Adam."""
-    if isinstance(optimizer, (torch.optim.Muon, torch.optim.Adafactor)):
-        return True
-    flagged = isinstance(optimizer, (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam))
-    return flagged and bool(group.get("decoupled_weight_decay"))
+def _has_closure(args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether the gradients are made inside the step, by a closure."""
+    return any(callable(a) for a in args[1:]) or callable(kwargs.get("closure"))
 
 
 def _keep_settings(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any] | None:
@@ -212,8 +259,7 @@ def _keep_settings(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str
         return None  # torch's own error says it
     filled = []
     for theirs, ours in zip(groups, optimizer.param_groups, strict=True):
-        kept = {k: v for k, v in ours.items() if k.startswith(PREFIX)}
-        kept.pop(PREFIX + "zero_start", None)
+        kept = {k: v for k, v in ours.items() if k.startswith(PREFIX) and k != ZERO_START}
         filled.append(kept | theirs)
     return {**state_dict, "param_groups": filled}
 

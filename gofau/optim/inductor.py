@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gofau.optim.directions import Direction, Group
 from gofau.optim.foreach import Bucket, advance, buckets_of, execute, scalars
-from gofau.optim.program import Program, Value, log_once
+from gofau.optim.program import Program, Value, tell_once
 from gofau.optim.update import Item
 
 
@@ -29,7 +29,7 @@ def step(direction: Direction, group: Group, items: list[Item]) -> list[Item]:
     """Step the items on accelerators; return the others, and those that `foreach` leaves too."""
     there = [item for item in items if item.p.device.type != "cpu"]
     if there and not available():
-        log_once("no fused step on the accelerator, foreach takes it: Triton is not installed")
+        tell_once("no fused step on the accelerator, foreach takes it: Triton is not installed")
         return items
     buckets, left = buckets_of(direction, group, there)
     for bucket in buckets:
@@ -44,18 +44,18 @@ def run(bucket: Bucket) -> None:
     call = _compiled(bucket.program)
     if call is not None:
         try:
-            call(bucket.lists, inside)
+            call(bucket.lists(), inside)
             return
         except Exception as e:  # whatever a compiler and its toolchain raise, before anything ran
             _failed.add(bucket.program)
-            log_once(f"torch.compile failed, foreach takes the step: {type(e).__name__}: {e}")
-    execute(bucket.program, bucket.lists, dict(zip(_inside(bucket.program), inside, strict=True)))
+            tell_once(f"torch.compile failed, foreach takes the step: {type(e).__name__}: {e}")
+    execute(bucket.program, bucket.lists(), dict(zip(_inside(bucket.program), inside, strict=True)))
 
 
 def _values(bucket: Bucket) -> dict[str, Tensor]:
     """The program's 0-d inputs on the device, t as a vector always, so that its form does not
     change when a parameter misses a step."""
-    device = bucket.lists["p"][0].device
+    device = bucket.items[0].p.device
     values = {n: x.to(device) for n, x in bucket.free.items() if isinstance(x, Tensor)}
     numbers = {n: float(x) for n, x in bucket.free.items() if n not in values}
     values |= dict(zip(numbers, _copied(tuple(numbers.values()), device), strict=True))

@@ -15,8 +15,9 @@ from torch.autograd.graph import increment_version
 from gofau.optim import compiler
 from gofau.optim.csource import source
 from gofau.optim.directions import Direction, Group
-from gofau.optim.program import Unsupported, log_once, split
+from gofau.optim.program import Unsupported, split, tell_once
 from gofau.optim.record import record
+from gofau.optim.recorded import compute_dtype, is_the_loops, key_of
 from gofau.optim.rules import Rule
 from gofau.optim.update import PLAIN, Item, Statement, update
 
@@ -41,12 +42,11 @@ def step(
         else:
             buckets.setdefault((item.rule.name, item.p.dtype), []).append((item, tensors))
     for (_, dtype), rows in buckets.items():
-        baked, free = split(rows[0][0].rule, group)
-        kernel = kernel_for(direction, rows[0][0].rule, dtype, baked, free, statement)
+        kernel = kernel_for(direction, group, rows[0][0], dtype, statement)
         if kernel is None:
             left += [item for item, _ in rows]
         else:
-            kernel(rows, free)
+            kernel(rows, split(rows[0][0].rule, group)[1])
     return left
 
 
@@ -73,7 +73,7 @@ class Kernel:
         statement: Statement = update,
     ) -> None:
         wide = dtype == torch.float64
-        compute = torch.float64 if wide else torch.float32
+        compute = compute_dtype(dtype)
         program = record(direction, rule, baked, free, compute, not wide, statement)
         self.written = [i for i, name in enumerate(program.tensors) if name in program.stores]
         self.library = compiler.load(source(program, dtype))
@@ -102,24 +102,31 @@ _kernels: dict[Any, Kernel | None] = {}
 
 
 def kernel_for(
-    direction: Direction,
-    rule: Rule,
-    dtype: torch.dtype,
-    baked: dict[str, Any],
-    free: dict[str, Any],
-    statement: Statement = update,
+    direction: Direction, group: Group, item: Item, dtype: torch.dtype, statement: Statement
 ) -> Kernel | None:
-    """The kernel, made when it is first asked for; None, and one line in the log, where it cannot
-    be made. The arguments are those of `Kernel`."""
-    key = (statement, type(direction), rule.xi, dtype, *map(repr, baked.items()), *free)
-    if key not in _kernels:
-        try:
-            _kernels[key] = Kernel(direction, rule, dtype, baked, free, statement)
-        except (Unsupported, compiler.CannotCompile) as e:
+    """The kernel that steps ``item`` and those like it, made when it is first asked for; None, and
+    one line, where it cannot be made: a warning if the user has asked for fused steps, else in the
+    log."""
+    rule = item.rule
+    baked, free = split(rule, group)
+    try:
+        key = (*key_of(direction, rule, compute_dtype(dtype), baked, free, statement), dtype)
+        if key not in _kernels:
             _kernels[key] = None
-            name = f"{type(direction).__name__} with rule '{rule.name}' in {dtype}"
-            log_once(f"no fused step for {name}, another path takes it: {e}")
-    return _kernels[key]
+            kernel = Kernel(direction, rule, dtype, baked, free, statement)
+
+            def fast(sample: Item) -> None:
+                tensors = [sample.p, sample.g, *(sample.state[n] for n in direction.buffers(group))]
+                kernel([(sample, tensors)], free)
+
+            if rule.is_own or is_the_loops(direction, group, item, statement, fast):
+                _kernels[key] = kernel
+        return _kernels[key]
+    except (Unsupported, compiler.CannotCompile) as e:
+        name = f"{type(direction).__name__} with rule '{rule.name}' in {dtype}"
+        loud = group.get("fused") is True
+        tell_once(f"no fused step for {name}, another path takes it: {e}", loud)
+        return None
 
 
 def _operands(item: Item, buffers: tuple[str, ...]) -> list[Tensor] | None:

@@ -1,5 +1,6 @@
 """The optimizer that joins a direction, a step size and an update rule."""
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,17 +9,18 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gofau.optim.checks import check_group, one_of
+from gofau.optim.checks import check_group, plain
 from gofau.optim.directions import Direction, Group
+from gofau.optim.hyperparameters import SHARED
 from gofau.optim.paths import step
 from gofau.optim.rules import RULES, get_rule
-from gofau.optim.update import Item, all_zero, begin, rule_of
+from gofau.optim.update import Item, begin, rule_of, spares_zeros
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 
 
 class RuleOptimizer(Optimizer):
-    """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t): the step all of gofau's optimizers share.
+    """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t; η, …): the step all of gofau's optimizers share.
 
     A subclass names its ``direction`` and lists its hyperparameters; everything else is here. The
     step of one parameter is in `gofau.optim.update`, the ways to step many in `gofau.optim.paths`.
@@ -27,12 +29,13 @@ class RuleOptimizer(Optimizer):
     ``decoupled_weight_decay`` in the group (AdamW) θ is first multiplied by (1 − η·λ), outside the
     rule, and the rule sees the decayed weights: torch's order.
 
-    Zero at the start: a weight that is exactly zero never moves under the multiplicative and
+    Zero at the start: a weight that is exactly zero never moves under the multiplicative, power and
     exponential rules, so a bias or a normalisation shift would be frozen for ever. With
-    ``zero_init="additive"`` a tensor that is all zero when it is first stepped gets the additive
-    rule from then on, whichever rule its group names; ``zero_init="freeze"`` is the literal reading
-    of the paper. `rule_counts` tells how many parameters went where. The finding is kept in the
-    state as ``zero_start``, so a resumed run goes on as it began.
+    ``zero_init="additive"`` a tensor that is all zero when such a rule first steps it gets the
+    additive rule from then on; ``zero_init="freeze"`` is the literal reading of the paper. A rule
+    that moves zeros, as the hybrid one does for γ < 1, is left alone. `rule_counts` tells how many
+    parameters went where. The finding is kept in the state as ``zero_start``, so a resumed run goes
+    on as it began.
     """
 
     direction: Direction
@@ -42,10 +45,9 @@ class RuleOptimizer(Optimizer):
         super().__init__(params, defaults | own)  # type: ignore[arg-type]
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group as in torch; ValueError in one sentence where a hyperparameter is off."""
-        for name in param_group.keys() - {"params", "param_names"} - self.defaults.keys():
-            if not any(name in rule.hyperparameters for rule in RULES.values()):
-                one_of("a param group's hyperparameter", name, self.defaults)
+        """Add a group as in torch; ValueError in one sentence where a hyperparameter is off. Keys
+        that nobody knows are kept, as in torch, but for those that look like a mistyped one."""
+        _refuse_misspelt(param_group.keys() - self.defaults.keys())
         # Unwrapped: torch's decorator would import its whole compiler (seconds) for nothing.
         inspect.unwrap(Optimizer.add_param_group)(self, param_group)
         try:
@@ -56,16 +58,17 @@ class RuleOptimizer(Optimizer):
 
     def _check(self, group: Group) -> None:
         check_group(group)
-        rule = get_rule(group["rule"])
-        for name in rule.hyperparameters:
-            if name not in group:
-                raise ValueError(f"rule '{rule.name}' needs the hyperparameter '{name}'")
+        get_rule(group["rule"]).check(group)
         for p in group["params"]:
             if torch.is_complex(p):
-                raise ValueError("complex parameters have no |θ|·tanh(u): use torch.optim for them")
+                raise ValueError("complex parameters have no |θ|·tanh(d): use torch.optim for them")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """Perform one step; returns the closure's loss where a closure is given.
+
+        ``found_inf`` and ``grad_scale``, where somebody has set them on the optimizer (as torch's
+        GradScaler does for its fused optimizers), mean what they mean there: with the one above 0
+        nothing is stepped, by the other the gradients are divided first.
 
         Args:
             closure: re-evaluates the model and returns the loss, as in torch.
@@ -78,34 +81,48 @@ class RuleOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         with torch.set_grad_enabled(self.defaults["differentiable"]):
-            for group in self.param_groups:
-                step(self.direction, group, self._items(group))
+            if self._unscaled():
+                for group in self.param_groups:
+                    items = self._items(group)
+                    if items:
+                        step(self.direction, plain(group), items)
         return loss
+
+    def _unscaled(self) -> bool:
+        """Undo a loss scale; False where the step is to be skipped."""
+        found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
+        if found_inf is not None and bool(found_inf):
+            return False
+        if scale is not None:
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.grad.div_(scale)
+        return True
 
     def _items(self, group: Group) -> list[Item]:
         """What there is to step in a group: the parameters that have a gradient."""
         items = []
-        rules = {start: rule_of({"zero_start": start}, group) for start in (False, True)}
+        spares, rule = spares_zeros(group), get_rule(group["rule"])
+        keeps = spares or bool(self.direction.buffers(group))  # else no state, as in torch
         for p in group["params"]:
             if p.grad is None:
                 continue
             if p.grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
-            state = self.state[p]
-            if "zero_start" not in state:
-                begin(self.direction, p, state, group)
-            items.append(Item(p, p.grad, state, rules[state["zero_start"]]))
+            state = self.state[p] if keeps else {}
+            begin(self.direction, p, state, group)
+            items.append(Item(p, p.grad, state, rule_of(p, state, group) if spares else rule))
         return items
 
     def rule_counts(self) -> dict[str, dict[str, int]]:
         """How many tensors and elements each rule updates, after ``zero_init`` has had its say, as
-        ``{"hybrid": {"tensors": 21, "elements": 77232}, "additive": {…}}``."""
+        ``{"multiplicative": {"tensors": 21, "elements": 77232}, "additive": {…}}``."""
         counts: dict[str, dict[str, int]] = {}
         for group in self.param_groups:
             for p in group["params"]:
-                state = self.state.get(p) or {}
-                seen = state if "zero_start" in state else {"zero_start": all_zero(p)}
-                entry = counts.setdefault(rule_of(seen, group).name, {"tensors": 0, "elements": 0})
+                rule = rule_of(p, dict(self.state.get(p) or {}), group)
+                entry = counts.setdefault(rule.name, {"tensors": 0, "elements": 0})
                 entry["tensors"] += 1
                 entry["elements"] += p.numel()
         return counts
@@ -115,39 +132,51 @@ class RuleOptimizer(Optimizer):
         too: what its groups do not say (the rule and its hyperparameters) stays as it is here."""
         groups = state_dict["param_groups"]
         if len(groups) == len(self.param_groups):
-            merged = [
-                self._fill(theirs, ours)
-                for theirs, ours in zip(groups, self.param_groups, strict=True)
-            ]
-            state_dict = {**state_dict, "param_groups": merged}
+            pairs = zip(groups, self.param_groups, strict=True)
+            state_dict = {**state_dict, "param_groups": [_fill(a, b) for a, b in pairs]}
         super().load_state_dict(state_dict)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """As in torch: step numbers of old state_dicts are plain numbers."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            on_device = group.get("capturable") or group.get("fused")
+            for p in group["params"]:
+                own = self.state.get(p) or {}
+                if "step" in own and not isinstance(own["step"], Tensor):
+                    device = p.device if on_device else "cpu"
+                    own["step"] = torch.tensor(float(own["step"]), device=device)
+
     def torch_state_dict(self) -> dict[str, Any]:
-        """The state_dict in the terms of the torch.optim optimizer of the same name, for going on
-        there; the way back is `load_state_dict`.
+        """The state_dict as that of the torch.optim optimizer of the same name, for going on there;
+        the way back is `load_state_dict`.
 
         Raises:
             ValueError: a group has another rule than the additive one, which torch does not know.
         """
         state_dict = self.state_dict()
-        torch_name = {ours: theirs for theirs, ours in self.direction.torch_names.items()}
-        own = {"rule", "zero_init", *(n for rule in RULES.values() for n in rule.hyperparameters)}
+        own = {"rule", "zero_init", *SHARED}
+        own |= {name for rule in RULES.values() for name in rule.hyperparameters}
         groups = []
         for group in state_dict["param_groups"]:
             if group["rule"] != "additive":
                 raise ValueError(f"torch.optim has only the additive rule, not '{group['rule']}'")
-            groups.append({torch_name.get(k, k): v for k, v in group.items() if k not in own})
+            groups.append({name: x for name, x in group.items() if name not in own})
         state = {
             index: {k: v for k, v in values.items() if k != "zero_start"}
             for index, values in state_dict["state"].items()
         }
         return {**state_dict, "state": state, "param_groups": groups}
 
-    def _fill(self, theirs: Group, ours: Group) -> Group:
-        if "rule" not in theirs:  # written by torch.optim, in torch's names
-            names = self.direction.torch_names
-            theirs = {names.get(k, k): v for k, v in theirs.items() if names.get(k, k) in ours} | {
-                "params": theirs["params"]
-            }
-        kept = {k: v for k, v in ours.items() if k not in ("params", "param_names")}
-        return kept | theirs
+
+def _fill(theirs: Group, ours: Group) -> Group:
+    """A loaded group, with what it does not say taken from the one that is here."""
+    return {k: v for k, v in ours.items() if k not in ("params", "param_names")} | theirs
+
+
+def _refuse_misspelt(unknown: Iterable[str]) -> None:
+    ours = ["rule", "zero_init", *SHARED]
+    for name in unknown:
+        close = difflib.get_close_matches(str(name), ours, n=1, cutoff=0.85)
+        if close:
+            raise ValueError(f"a param group has no key '{name}'. Did you mean '{close[0]}'?")

@@ -1,16 +1,22 @@
 """The settings of a rule in the param groups of an optimizer that is not gofau's."""
 
+from numbers import Real
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.optim import Optimizer
 
-from gofau.optim.checks import check_group, one_of
-from gofau.optim.rules import RULES, get_rule
+from gofau.optim.checks import check_group, one_of, plain
+from gofau.optim.optimizer import RuleOptimizer
+from gofau.optim.rules import RULES, Scalar, get_rule
+from gofau.optim.update import all_zero
 
 PREFIX = "gofau_"
-"""Before each of the rule's names in a foreign optimizer's groups, whose ``alpha`` may be RMSprop's
-smoothing constant. One flat key each, not a dict: then ``optimizer.defaults`` fills the groups
-that are added later, and whatever drives ``group["lr"]`` can drive ``group["gofau_eta_out"]``."""
+"""Before each of the rule's names in a foreign optimizer's groups, which may have a ``gamma`` of
+their own. One flat key each, not a dict: then ``optimizer.defaults`` fills the groups that are
+added later, and whatever drives ``group["lr"]`` can drive ``group["gofau_eta_out"]``."""
+ZERO_START = PREFIX + "zero_start"
 
 OWN = ("rule", "zero_init", "zero_start", "decoupled_weight_decay")
 Group = dict[str, Any]
@@ -19,8 +25,8 @@ Group = dict[str, Any]
 def settings(group: Group) -> Group:
     """What a group says of the rule, in the rule's own names.
 
-    >>> settings({"lr": 0.1, "alpha": 0.99, "gofau_alpha": 0.5})
-    {'alpha': 0.5}
+    >>> settings({"lr": 0.1, "gofau_gamma": 0.5})
+    {'gamma': 0.5}
     """
     start = len(PREFIX)
     return {name[start:]: value for name, value in group.items() if name.startswith(PREFIX)}
@@ -33,12 +39,101 @@ def check(group: Group) -> None:
     for name in own:
         one_of(f"a group's {PREFIX}… key", name, known)
     check_group(own)
-    if own["decoupled_weight_decay"] not in (None, True, False):
-        given = own["decoupled_weight_decay"]
-        raise ValueError(f"decoupled_weight_decay must be true, false or None, got {given!r}")
+    decoupled = own["decoupled_weight_decay"]
+    if decoupled not in (None, True, False):
+        raise ValueError(f"decoupled_weight_decay must be true, false or None, got {decoupled!r}")
+    if decoupled and not (_is_number(group.get("lr")) and _is_number(group.get("weight_decay"))):
+        raise ValueError("decoupled_weight_decay needs the numbers lr and weight_decay in a group")
     rule = get_rule(own["rule"])
-    for name in rule.hyperparameters:
-        if name not in own:
-            raise ValueError(f"rule '{rule.name}' needs the hyperparameter '{PREFIX}{name}'")
+    rule.check(own, PREFIX)
     if rule.name != "additive" and any(torch.is_complex(p) for p in group["params"]):
-        raise ValueError("complex parameters have no |θ|·tanh(u): give them the additive rule")
+        raise ValueError("complex parameters have no |θ|·tanh(d): give them the additive rule")
+
+
+def today(optimizer: Optimizer, group: Group) -> Group:
+    """What a step computes with: the settings as numbers or 0-d tensors, η as ``lr``, and λ as
+    ``weight_decay`` where the decay is decoupled."""
+    own = plain(settings(group))
+    own["lr"] = rate(group.get("lr"))
+    if own["decoupled_weight_decay"] is None:
+        own["decoupled_weight_decay"] = _is_decoupled(optimizer, group)
+    if own["decoupled_weight_decay"]:
+        lr, decay = group["lr"], group["weight_decay"]
+        # Where lr is 0, and η therefore 1, the optimizer has not decayed anything.
+        moves = (lr.detach().reshape(()) != 0).to(lr.dtype) if isinstance(lr, Tensor) else lr != 0
+        own |= plain({"weight_decay": decay * moves})
+    return own
+
+
+def rate(lr: Any) -> Scalar:
+    """η of a group, whose optimizer proposes η·d: its ``lr``, but 1 where that is 0 or no number,
+    so that d is then the proposal itself.
+
+    >>> rate(0.1), rate(0), rate(None), rate(torch.tensor([0.5]))
+    (0.1, 1.0, 1.0, tensor(0.5000))
+    """
+    if isinstance(lr, Tensor) and _is_number(lr):
+        lr = lr.detach().reshape(())
+        return torch.where(lr == 0, torch.ones_like(lr), lr)
+    return float(lr) if _is_number(lr) and lr != 0 else 1.0
+
+
+def _is_number(x: Any) -> bool:
+    return x.numel() == 1 and not x.is_complex() if isinstance(x, Tensor) else isinstance(x, Real)
+
+
+def _is_decoupled(optimizer: Optimizer, group: Group) -> bool:
+    """Whether torch's own optimizers, or gofau's, multiply θ by (1 − lr·λ) first. AdamW is a
+    flagged Adam."""
+    if isinstance(optimizer, (torch.optim.Muon, torch.optim.Adafactor)):
+        return True
+    flagged = (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam, RuleOptimizer)
+    return isinstance(optimizer, flagged) and bool(group.get("decoupled_weight_decay"))
+
+
+class ZeroStarts:
+    """Which parameters were all zero when a rule that cannot move zeros first came to them.
+
+    Known by parameter, so that groups may lose, gain, exchange and reorder theirs. Each group also
+    has them as a list in the order of its parameters, for that travels in the ``state_dict``. A
+    list that was not written here has been loaded, and is believed.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Tensor, bool] = {}  # like torch's state, it outlasts a removal
+        self._written: dict[int, list[bool | None]] = {}
+
+    def read(self, group: Group) -> bool:
+        """Take over the group's list; False where it is the one that was written here."""
+        flags = group.get(ZERO_START)
+        if flags is not None and flags is self._written.get(id(group)):
+            return False
+        for p, flag in zip(group["params"], flags or (), strict=False):
+            if flag is None:
+                self._known.pop(p, None)
+            else:
+                self._known[p] = bool(flag)
+        return True
+
+    def write(self, group: Group) -> None:
+        """Put today's list into the group: a new one where it differs, for a ``state_dict`` that
+        somebody keeps holds the old one."""
+        flags = [self._known.get(p) for p in group["params"]]
+        if flags != group.get(ZERO_START):
+            group[ZERO_START] = flags
+        self._written[id(group)] = group[ZERO_START]
+
+    def forget(self) -> None:
+        """After this every parameter is judged anew, unless its group's list says what it was."""
+        self._known.clear()
+        self._written.clear()
+
+    def known(self, p: Tensor) -> bool:
+        """Whether p is known to have been all zero."""
+        return self._known.get(p, False)
+
+    def judge(self, p: Tensor, theta: Tensor) -> bool:
+        """Whether p was all zero at its first step; now, with the weights θ, if this is that."""
+        if p not in self._known:
+            self._known[p] = all_zero(theta)
+        return self._known[p]

@@ -6,6 +6,7 @@ changes which operations there are is baked in: flags, and the values in `BAKED`
 
 import functools
 import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from gofau.optim.checks import FLAGS, RANGES
 from gofau.optim.directions import Group
 from gofau.optim.rules import Rule
 
-BAKED: Mapping[str, tuple[float, ...]] = {"weight_decay": (0,), "momentum": (0,), "alpha": (0, 1)}
+BAKED: Mapping[str, tuple[float, ...]] = {"weight_decay": (0,), "momentum": (0,), "gamma": (0, 1)}
 """Values at which a term of the step vanishes, so that it need not (and, as 0·inf is no zero, must
 not) be computed. Crossing one is another program; every other change of value is not."""
 
@@ -25,9 +26,13 @@ logger = logging.getLogger(__name__)
 
 
 @functools.cache
-def log_once(message: str) -> None:
-    """Tell in the log, not as a warning, that a step goes a slower way than it might."""
-    logger.info(message)
+def tell_once(message: str, loud: bool = False) -> None:
+    """Tell that a step goes a slower way than it might: in the log, or as a warning where the user
+    has asked for that way, or where a rule turned out to be none that can be recorded."""
+    if loud:
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+    else:
+        logger.info(message)
 
 
 class Unsupported(Exception):
@@ -83,17 +88,19 @@ class Program:
 
 def split(rule: Rule, group: Group) -> tuple[dict[str, Any], dict[str, Any]]:
     """The group's hyperparameters as (those a program has baked in, those it takes as inputs)."""
-    baked: dict[str, Any] = {"decoupled_weight_decay": group.get("decoupled_weight_decay", False)}
+    baked: dict[str, Any] = {}
     free: dict[str, Any] = {}
-    for name in (*RANGES, *FLAGS, *rule.hyperparameters):
+    for name in dict.fromkeys((*RANGES, *FLAGS, *rule.hyperparameters)):
         if name not in group:
             continue
         value = group[name]
-        if name == "betas":
+        if name == "lr" or isinstance(value, Tensor):
+            free[name] = value
+        elif name == "betas":
             free |= {f"betas.{i}": beta for i, beta in enumerate(value)}
-        elif isinstance(value, bool) or not isinstance(value, (int, float, Tensor)):
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
             baked[name] = value
-        elif not isinstance(value, Tensor) and value in BAKED.get(name, ()):
+        elif value in BAKED.get(name, ()):
             baked[name] = float(value)
         else:
             free[name] = value

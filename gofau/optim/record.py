@@ -6,10 +6,13 @@ stated once, and a registered rule is fast without knowing it.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode  # documented: "Extending PyTorch"
 
 from gofau.optim.directions import Direction
@@ -68,14 +71,43 @@ def _run(
     try:
         with torch.no_grad(), recorder:
             h = group | direction.coefficients(scalars["t"], group)
-            statement(direction, rule, tensors["p"], tensors["g"], state, h)
+            new = statement(direction, _watched(rule), tensors["p"], tensors["g"], state, h)
     except Unsupported:
         raise
     except Exception as e:  # whatever a registered rule does that only real tensors can do
         raise Unsupported(f"{type(e).__name__}: {e}") from e
     if any(state[name] is not tensors[name] for name in state):
         raise Unsupported("a buffer is replaced, not updated")
-    return recorder.finish(tensors)
+    return recorder.finish(tensors, new)
+
+
+def _watched(rule: Rule) -> Rule:
+    """The rule, kept from looking at anything of a tensor but its values."""
+
+    @wraps(rule.xi)
+    def xi(*args: Any, **kwargs: Any) -> Tensor:
+        with _ValuesOnly():
+            return rule.xi(*args, **kwargs)
+
+    return replace(rule, xi=xi)
+
+
+class _ValuesOnly(TorchFunctionMode):
+    """Refuses questions about a tensor's shape, layout or device, whose answers are not those that
+    another tensor would give. Its dtype is known: there is a record for each."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        what = getattr(getattr(func, "__self__", None), "__name__", "")  # of a property's getter
+        if name in _QUESTIONS or (name == "__get__" and what != "dtype"):
+            raise Unsupported(f"it asks for {what or name} of a tensor")
+        return func(*args, **(kwargs or {}))
+
+
+_QUESTIONS = (
+    "size dim numel nelement ndimension stride storage_offset data_ptr is_contiguous __len__"
+)
+_QUESTIONS = tuple(_QUESTIONS.split())
 
 
 class _Recorder(TorchDispatchMode):
@@ -160,8 +192,12 @@ class _Recorder(TorchDispatchMode):
             return x
         raise Unsupported(f"an argument {x!r}")
 
-    def finish(self, tensors: dict[str, Tensor]) -> Program:
+    def finish(self, tensors: dict[str, Tensor], new: Tensor) -> Program:
+        """The program, with the weights that the statement returned."""
         ends = {name: self.known[id(x)] for name, x in tensors.items()}
+        if ends["p"] != self.program.tensors["p"]:
+            raise Unsupported("the weights are modified")
+        ends["p"] = self.known[id(new)]
         start = self.program.tensors
         if ends["g"] != start["g"]:
             raise Unsupported("the gradient is modified")

@@ -10,7 +10,11 @@ from gofau.optim.directions import Direction, Group, State, active
 from gofau.optim.rules import RULES, Rule, Scalar, get_rule
 
 PLAIN = (Tensor, torch.nn.Parameter)
-"""What the fast paths take: subclasses (DTensor, FakeTensor) may mean something else by it all."""
+"""What the fast paths take: to subclasses (DTensor, FakeTensor) an operation may mean more."""
+
+SHORT = (torch.bfloat16, torch.float16)
+"""Floats that a step is computed in float32 for, and rounded to once, at its end: on every path,
+so that the result does not depend on which of them is taken."""
 
 
 class Item(NamedTuple):
@@ -22,54 +26,80 @@ class Item(NamedTuple):
     rule: Rule
 
 
-def update(direction: Direction, rule: Rule, p: Tensor, g: Tensor, state: State, h: Group) -> None:
-    """θ ← θ − ξ(θ, m·(η·s)), in place, and the state's buffers with it.
+def update(
+    direction: Direction, rule: Rule, p: Tensor, g: Tensor, state: State, h: Group
+) -> Tensor:
+    """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t); advances the state's buffers in place.
 
     The one statement of the step: the plain loop calls it, the other paths trace it.
 
     Args:
-        p: θ.
+        p: θ_{t−1}, left as it is.
         g: the gradient as autograd left it.
         state: the buffers of ``direction``.
         h: the param group with the direction's `coefficients`; numbers or 0-d tensors.
     """
-    if h.get("decoupled_weight_decay"):
-        p.mul_(1 - h["lr"] * h["weight_decay"])
-    u = propose(direction, p, g, state, h)
-    p.sub_(rule(p, u, h))
+    theta = decayed(p, h)
+    return theta - rule(theta, propose(direction, p, g, state, h), h)
 
 
-Statement = Callable[[Direction, Rule, Tensor, Tensor, State, Group], None]
-"""What a step does, in the form of `update`."""
+Statement = Callable[[Direction, Rule, Tensor, Tensor, State, Group], Tensor]
+"""What a step does, in the form of `update`: returns the new weights."""
+
+
+def decayed(p: Tensor, h: Group) -> Tensor:
+    """θ after decoupled weight decay, θ·(1 − η·λ), which is outside the rule; else θ."""
+    if h.get("decoupled_weight_decay") and active(h["weight_decay"]):
+        return p * (1 - h["lr"] * h["weight_decay"])
+    return p
 
 
 def propose(direction: Direction, p: Tensor, g: Tensor, state: State, h: Group) -> Tensor:
-    """u = m·(η·s), what the rule is given; advances the state's buffers. Arguments as in `update`,
-    p already decayed where the decay is decoupled."""
+    """d = m·l, what the rule is given; advances the state's buffers. Arguments as in `update`."""
     if h["maximize"]:
         g = -g
     if not h.get("decoupled_weight_decay") and active(h["weight_decay"]):
         g = g + h["weight_decay"] * p
-    m, s = direction(g, state, h)
-    return m * (h["lr"] * s)
+    m, size = direction(g, state, h)
+    return m if size is None else m * size
 
 
 def begin(direction: Direction, p: Tensor, state: State, group: Group) -> None:
-    """First step of a parameter. A state loaded from torch.optim keeps what it has."""
+    """Make what is missing of a parameter's state: all of it before the first step, nothing later.
+    A state loaded from torch.optim keeps what it has."""
+    if "step" in state and all(name in state for name in direction.buffers(group)):
+        return
     for name, value in direction.init(p, group).items():
         state.setdefault(name, value)
-    state["zero_start"] = all_zero(p)
 
 
 def all_zero(p: Tensor) -> bool:
-    """Whether a tensor is one that the multiplicative rules could never move."""
-    return p.numel() > 0 and not bool(p.detach().any())
+    """Whether a tensor is one that the multiplicative rules could never move. Of a tensor without
+    values (on the meta device, or fake) nobody can tell: then it is not."""
+    if p.numel() == 0 or p.device.type == "meta":
+        return False
+    try:
+        return not bool(p.detach().any())
+    except RuntimeError:  # a FakeTensor's
+        if type(p) in PLAIN:
+            raise
+        return False
 
 
-def rule_of(state: State, group: Group) -> Rule:
-    """The group's rule, or the additive one where ``zero_init`` says so."""
-    unmovable = state["zero_start"] and group["zero_init"] == "additive"
-    return RULES["additive"] if unmovable else get_rule(group["rule"])
+def spares_zeros(group: Group) -> bool:
+    """Whether tensors that are all zero at the start get the additive rule: ``zero_init`` says so,
+    and the group's rule could not move them."""
+    return group["zero_init"] == "additive" and not get_rule(group["rule"]).moves_zeros(group)
+
+
+def rule_of(p: Tensor, state: State, group: Group) -> Rule:
+    """The rule of a parameter: its group's, or the additive one where `spares_zeros` says so. What
+    it was at the start is kept in the state as ``zero_start``, where that matters."""
+    if not spares_zeros(group):
+        return get_rule(group["rule"])
+    if "zero_start" not in state:
+        state["zero_start"] = all_zero(p)
+    return RULES["additive"] if state["zero_start"] else get_rule(group["rule"])
 
 
 def step_number(state: State, group: Group) -> Scalar:

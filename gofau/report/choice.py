@@ -10,8 +10,8 @@ from gofau.report.render import Cell, Row, Table, number, percent
 from gofau.report.statistics import near_best, summary
 from gofau.report.types import Frame
 
-HYPERPARAMETERS = ("optimizer.lr", "rule.eta_in", "rule.eta_out", "rule.alpha")
-SYMBOLS = ("learning rate", "η_in", "η_out", "α")
+HYPERPARAMETERS = ("optimizer.lr", "rule.eta_in", "rule.eta_out", "rule.gamma")
+SYMBOLS = ("learning rate", "η_in", "η_out", "γ")
 
 
 def choices(runs: Frame) -> Iterator[dict[str, Any]]:

@@ -45,6 +45,8 @@ def collect(
 def _row(run: Run) -> dict[str, Any]:
     status = run.status()
     row = {"identity": run.identity, "state": status["state"]}
+    if run.config.get("search"):
+        row["trial"] = run.config["search"]["trial"]
     row |= _flat(science(run.config)) | status.get("result", {})
     row |= {f"divergence/{k}": v for k, v in status.get("divergence", {}).items()}
     row |= _size_of_steps(run.folder / "diagnostics.csv") if run.finished() else {}

@@ -24,7 +24,7 @@ OWN = {
     "adagrad": [{}, {"lr_decay": 0.1}, {"initial_accumulator_value": 0.1, "eps": 1e-6}],
     "rmsprop": [
         {},
-        {"rho": 0.9},
+        {"alpha": 0.9},
         {"momentum": 0.9},
         {"centered": True},
         {"momentum": 0.9, "centered": True, "eps": 1e-6},
@@ -36,26 +36,23 @@ CASES = [(base, own | common) for base in BASES for own in OWN[base] for common 
 LR = {"sgd": 0.05, "adagrad": 0.05, "rmsprop": 0.003, "adam": 0.01, "adamw": 0.01}
 
 
-def torch_arguments(options):
-    """The same options in torch's names."""
-    return {("alpha" if name == "rho" else name): value for name, value in options.items()}
-
-
 def pair(base, options, ours_params, torch_params, **rule):
     make, make_torch = BASES[base]
     return (
         make(ours_params, lr=LR[base], **options, **rule),
-        make_torch(torch_params, lr=LR[base], **torch_arguments(options), foreach=False),
+        make_torch(torch_params, lr=LR[base], **options, foreach=False),
     )
 
 
-def scalar_rule(name, theta, u, eta_in, eta_out, alpha):
+def scalar_rule(name, theta, d, eta, eta_in, eta_out, gamma):
     """The rules again, on Python floats, by the formulas of the papers alone."""
-    relative = abs(theta) * math.tanh(eta_in * u) * eta_out
+    eta_out = eta if eta_out is None else eta_out
+    bounded = eta_out * math.tanh(eta_in * d)
     sign = (theta > 0) - (theta < 0)
     return {
-        "additive": u,
-        "multiplicative": relative,
-        "hybrid": (1 - alpha) * u + alpha * relative,
-        "exponential": theta * (1 - math.exp(-u * sign)),
+        "additive": eta * d,
+        "multiplicative": abs(theta) * bounded,
+        "hybrid": gamma * abs(theta) * bounded + (1 - gamma) * eta * d,
+        "exponential": theta * (1 - math.exp(-eta * d * sign)),
+        "power": theta * (1 - 2 ** (-bounded * sign)),
     }[name]

@@ -104,13 +104,16 @@ def test_additive_is_torch_for_any_hyperparameters(base, lr, weight_decay, momen
     assert worst(a, b) <= TOLERANCE[torch.float64]
 
 
-@pytest.mark.parametrize("rule", ["additive", "multiplicative", "hybrid", "exponential"])
+RULES = ["additive", "multiplicative", "hybrid", "exponential", "power"]
+
+
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(
     ("base", "options"), [c for c in CASES if not c[1].get("maximize")], ids=str
 )
 def test_every_rule_is_torchs_own_step_pushed_through_it(base, options, rule):
-    """torch's optimizer walks along our trajectory; the step it would take is u."""
-    hyper = {"eta_in": 7.0, "eta_out": 0.2, "alpha": 0.3}
+    """torch's optimizer walks along our trajectory; the step it would take is η·d."""
+    hyper = {"eta_in": 0.7, "eta_out": None if rule == "power" else 0.2, "gamma": 0.3}
     a, b = leaves(weights(3, torch.float64)), leaves(weights(3, torch.float64))
     one, other = pair(base, options, a, b, rule=rule, **hyper)
     decay = LR[base] * options.get("weight_decay", 0.01) if base == "adamw" else 0.0
@@ -121,11 +124,25 @@ def test_every_rule_is_torchs_own_step_pushed_through_it(base, options, rule):
             optimizer.step()
         for p, q, start in zip(a, b, before, strict=True):
             theta = start * (1 - decay)
-            u = theta - q.detach()
+            d = (theta - q.detach()) / LR[base]
             flat = [
-                x - scalar_rule(rule, x, d, **hyper)
-                for x, d in zip(theta.flatten().tolist(), u.flatten().tolist(), strict=True)
+                x - scalar_rule(rule, x, y, LR[base], **hyper)
+                for x, y in zip(theta.flatten().tolist(), d.flatten().tolist(), strict=True)
             ]
             expected = torch.tensor(flat, dtype=torch.float64).view_as(p)
             torch.testing.assert_close(p.detach(), expected, rtol=1e-11, atol=1e-12)
             q.data.copy_(p.data)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_without_a_word_it_is_torchs_optimizer(base):
+    """No argument but ``params``, on both sides."""
+    a, b = leaves(weights(4, torch.float64)), leaves(weights(4, torch.float64))
+    make, make_torch = BASES[base]
+    one, other = make(a), make_torch(b)
+    train(one, a)
+    train(other, b)
+    assert worst(a, b) <= TOLERANCE[torch.float64]
+    assert {k: v.keys() for k, v in one.state_dict()["state"].items()} == {
+        k: v.keys() for k, v in other.state_dict()["state"].items()
+    }

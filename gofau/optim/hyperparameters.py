@@ -1,0 +1,72 @@
+"""What a hyperparameter of a rule is: said once, and taken from here by constructors, checks,
+configuration and documentation."""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from gofau.optim.checks import ANY, Interval, check_number
+
+REQUIRED: Any = inspect.Parameter.empty
+"""In place of a default: the user has to give a value."""
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One number that a rule is given.
+
+    Attributes:
+        name: its key in param groups and on the command line.
+        symbol: how the paper writes it.
+        default: its value where none is given, or `REQUIRED`.
+        interval: the numbers it may be.
+        meaning: a few words, for documentation and configuration.
+        follows: the key of the group whose value it takes where it is None; without that None is
+            refused.
+
+    >>> ETA_OUT.check(None)
+    >>> ETA_IN.check(-1.0)
+    Traceback (most recent call last):
+    ValueError: eta_in must be > 0 and finite, got -1.0
+    """
+
+    name: str
+    symbol: str
+    default: Any = REQUIRED
+    interval: Interval = ANY
+    meaning: str = ""
+    follows: str | None = None
+
+    def check(self, value: Any, key: str = "") -> None:
+        """A ValueError in one sentence where ``value`` cannot be; ``key`` is what it is called
+        there, the name unless told."""
+        if value is None and self.follows is not None:
+            return
+        # Texts and flags of a registered rule pass where it has not said what they may be.
+        if self.interval is not ANY or isinstance(value, (int, float)):
+            check_number(key or self.name, value, self.interval)
+
+    def value_in(self, group: dict[str, Any]) -> Any:
+        """Its value in a param group."""
+        value = group[self.name]
+        return group[self.follows] if value is None and self.follows is not None else value
+
+
+FINITE_POSITIVE = Interval(0, open_low=True, open_high=True)
+
+ETA_IN = Hyperparameter(
+    *("eta_in", "η_in", 1.0, FINITE_POSITIVE),
+    meaning="gain inside tanh: about 1 for adaptive optimizers, 10 to 1,000 for SGD",
+)
+ETA_OUT = Hyperparameter(
+    *("eta_out", "η_out", None, FINITE_POSITIVE),
+    meaning="largest relative change per step; null: the learning rate",
+    follows="lr",
+)
+GAMMA = Hyperparameter(
+    *("gamma", "γ", 0.5, Interval(0, 1)),
+    meaning="weight of the multiplicative part: 0 is additive, 1 is multiplicative",
+)
+
+SHARED = {h.name: h for h in (ETA_IN, ETA_OUT, GAMMA)}
+"""Those of the paper by name; a rule of one's own that has an argument of such a name gets it."""

@@ -1,0 +1,83 @@
+"""Hyperparameters drawn from ranges: the same number of points for every arm, of one sequence.
+
+An arm is an optimizer with a rule. Point k of the sequence is number k + 1 of Halton's in bases 2,
+3 and 5, whose coordinates are the learning rate, η_in and γ. So a sweep over
+``search.trial=0,1,2,…`` gives every arm the same shares of its ranges, whatever the number of
+trials; after 25 of them each fifth of every range has been tried about equally often.
+Source: J. H. Halton, *On the efficiency of certain quasi-random sequences of points in evaluating
+multi-dimensional integrals* (1960).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gofau.errors import UserError
+
+BASES = (2, 3, 5)
+Config = dict[str, Any]
+
+
+def point(trial: int) -> tuple[float, ...]:
+    """Point number ``trial`` (0, 1, …) of the sequence, in the open unit cube.
+
+    >>> point(0) == (1 / 2, 1 / 3, 1 / 5)
+    True
+    """
+    return tuple(_mirrored(trial + 1, base) for base in BASES)
+
+
+def _mirrored(number: int, base: int) -> float:
+    """The digits of a number, mirrored at the point: 6 = 110 in base 2 becomes 0.011."""
+    value, share = 0.0, 1.0
+    while number:
+        number, digit = divmod(number, base)
+        share /= base
+        value += digit * share
+    return value
+
+
+def draw(config: Config) -> None:
+    """Set the hyperparameters that the ``search`` section of a configuration has ranges for, to
+    three digits, in place. Those that the optimizer's rule does not have are left out.
+
+    Raises:
+        UserError: there is no range for the optimizer and rule, or one is none.
+    """
+    search = config["search"]
+    trial = search.get("trial")
+    if not isinstance(trial, int) or isinstance(trial, bool) or trial < 0:
+        raise UserError(f"search.trial must be a whole number ≥ 0, got {trial!r}")
+    optimizer, rule = config["optimizer"]["name"], config["rule"]["name"]
+    x, y, z = point(trial)
+    rates = _of(search["lr"], optimizer, "lr")
+    config["optimizer"]["lr"] = _logarithmic(x, _of(rates, rule, f"lr.{optimizer}"))
+    if "eta_in" in config["rule"]:
+        config["rule"]["eta_in"] = _logarithmic(y, _of(search["eta_in"], optimizer, "eta_in"))
+    if "gamma" in config["rule"]:
+        low, high = _range(search["gamma"])
+        config["rule"]["gamma"] = _round(low + z * (high - low))
+
+
+def _of(table: Mapping[str, Any], name: str, key: str) -> Any:
+    if name not in table:
+        known = ", ".join(table)
+        raise UserError(f"search.{key} has no range for {name} (it has: {known})")
+    return table[name]
+
+
+def _logarithmic(x: float, ends: Any) -> float:
+    low, high = _range(ends)
+    if low <= 0:
+        raise UserError(f"a range on a logarithmic scale must be above 0, got {ends}")
+    return _round(low * (high / low) ** x)
+
+
+def _range(ends: Any) -> tuple[float, float]:
+    numbers = isinstance(ends, list) and all(isinstance(x, (int, float)) for x in ends)
+    if not numbers or len(ends) != 2 or not ends[0] < ends[1]:
+        raise UserError(f"a range of search must be [low, high], got {ends!r}")
+    return float(ends[0]), float(ends[1])
+
+
+def _round(x: float) -> float:
+    return float(f"{x:.3g}")
