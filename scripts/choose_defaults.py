@@ -1,54 +1,90 @@
-"""The default hyperparameters of every optimizer and rule, from the sweeps that chose them.
+"""The default hyperparameters of every optimizer and rule, from the searches that chose them.
 
-``make defaults`` runs the sweeps ``experiment=defaults_<rule>`` and then this, which gathers their
-records in ``results/defaults/`` and writes what is best there into the configuration: the additive
-rule's learning rate into ``configs/optimizer/<optimizer>.yaml``, as the one that any rule without a
-choice of its own starts from, and each other rule's values into
-``configs/tuned/<optimizer>-<rule>.yaml``. ``--write`` does the second part alone, from the
-committed records.
+``make defaults`` runs this. On each task it tries 25 points per arm, which is
+``experiment=defaults_<task>`` over the ranges in configs/search/wide.yaml, runs the five best of each arm again with five fresh seeds, and
+gathers all records in ``results/defaults/``. Then it writes what is best there into the
+configuration: the additive rule's learning rate into ``configs/optimizer/<optimizer>.yaml``, as the
+one that any rule without a choice of its own starts from, and each other rule's values into
+``configs/tuned/<optimizer>-<rule>.yaml``. ``--write`` does the last part alone, from the committed
+records. Runs that are done are not repeated, so typing it again is the retry.
 """
 
 import argparse
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from gofau.report.cells import BASELINE, read
-from gofau.report.choice import choices
+from gofau.report.choice import arms, choices, finalists
 from gofau.report.frames import collect, save
 from gofau.sweeps import grid
 
 ROOT = Path(__file__).parent.parent
 CONFIGS, RECORDS = ROOT / "configs", ROOT / "results" / "defaults"
-RULES = ("additive", "multiplicative", "hybrid", "exponential")
-CHOSEN = "chosen on validation accuracy, out of {points}: results/defaults"
+TASKS = ("digits", "cifar10_jpeg")
+FRESH_SEEDS = "1,2,3,4,5"
+CHOSEN = "chosen on validation loss, out of {points} points: results/defaults"
 
 
-def gather(words: list[str]) -> None:
-    """The records of all the sweeps, in one folder of results."""
-    found = [collect(grid(CONFIGS, [f"experiment=defaults_{rule}", *words])) for rule in RULES]
+def sweep(words: list[str]) -> None:
+    """``python train.py -m WORDS``; what fails is named by it, and is missing in the records."""
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *words, "trainer.progress=none"]
+    subprocess.run(command, cwd=ROOT, check=False)
+
+
+def first_stage(task: str) -> list[str]:
+    return [f"experiment=defaults_{task}"]
+
+
+def second_stage(runs: pd.DataFrame, task: str) -> Iterator[list[str]]:
+    """The sweeps, one per arm, that run its best points again."""
+    for optimizer, rule, part in arms(runs):
+        trials = ",".join(map(str, finalists(part)))
+        if trials:
+            words = [f"optimizer={optimizer}", f"rule={rule}", f"search.trial={trials}"]
+            yield [*first_stage(task), *words, f"seed={FRESH_SEEDS}"]
+
+
+def records(sweeps: list[list[str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    found = [collect(grid(CONFIGS, words)) for words in sweeps]
     runs, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*found, strict=True))
+    return runs, curves
+
+
+def search(words: list[str], run: bool) -> None:
+    """Both stages on all tasks, and their records."""
+    first = [[*first_stage(task), *words] for task in TASKS]
+    for sweep_words in first if run else []:
+        sweep(sweep_words)
+    tried, _ = records(first)
+    second = [[*more, *words] for task in TASKS for more in second_stage(tried, task)]
+    for sweep_words in second if run else []:
+        sweep(sweep_words)
+    runs, curves = records([*first, *second])
     save(runs, curves, RECORDS)
-    print(f"{RECORDS}: {len(runs)} runs ({(runs['state'] == 'pending').sum()} missing)")
+    missing = int((~runs["state"].isin(["done", "diverged"])).sum())
+    print(f"{RECORDS}: {len(runs)} runs ({missing} missing)")
 
 
 def write(configs: Path) -> None:
     """The best values, as configuration; a choice whose records are incomplete is not made."""
     (configs / "tuned").mkdir(exist_ok=True)
     for found in choices(read(RECORDS)):
-        optimizer, rule, values = found["optimizer"], found["rule"], found["values"]
-        if not values:
-            print(f"{optimizer} {rule}: not all seeds are there, left as it is")
+        if not found.values:
+            print(f"{found.optimizer} {found.rule}: not all seeds are there, left as it is")
             continue
-        why = CHOSEN.format(points=found["points"])
-        if rule == BASELINE:
-            path = configs / "optimizer" / f"{optimizer}.yaml"
-            line = f"lr: {values['optimizer.lr']:g}   # {why}"
+        why = CHOSEN.format(points=found.points)
+        if found.rule == BASELINE:
+            path = configs / "optimizer" / f"{found.optimizer}.yaml"
+            line = f"lr: {found.values['optimizer.lr']:g}   # {why}"
             text = re.sub(r"^lr:.*$", line, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         else:
-            path = configs / "tuned" / f"{optimizer}-{rule}.yaml"
-            text = _tuned(values, why)
+            path = configs / "tuned" / f"{found.optimizer}-{found.rule}.yaml"
+            text = _tuned(found.values, why)
         path.write_text(text, encoding="utf-8")
 
 
@@ -62,13 +98,14 @@ def _tuned(values: dict[str, float], why: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The default hyperparameters, from the sweeps.")
-    parser.add_argument("--write", action="store_true", help="from the committed records")
+    parser = argparse.ArgumentParser(description="The default hyperparameters, from the searches.")
+    parser.add_argument("--write", action="store_true", help="from the committed records alone")
+    parser.add_argument("--collect", action="store_true", help="gather what is done, run nothing")
     parser.add_argument("--configs", type=Path, default=CONFIGS, help="where to write")
-    parser.add_argument("overrides", nargs="*", help="those that were given to the sweeps")
+    parser.add_argument("overrides", nargs="*", help="more words for the sweeps")
     options = parser.parse_args()
     if not options.write:
-        gather(options.overrides)
+        search(options.overrides, run=not options.collect)
     write(options.configs)
 
 

@@ -97,7 +97,7 @@ class SGD(Direction):
             return g, None
         b = state.get("momentum_buffer")
         if b is None:
-            b = state["momentum_buffer"] = g.detach().clone()
+            b = state["momentum_buffer"] = g.clone()  # torch detaches it, differentiable or not
         else:
             b.mul_(mu).add_((1 - group["dampening"]) * g)
         return (g + mu * b if group["nesterov"] else b), None
@@ -167,5 +167,7 @@ class Adam(Direction):
         first.add_((1 - beta1) * (g - first))
         v = state["exp_avg_sq"].mul_(beta2).add_((1 - beta2) * g * g)
         if group["amsgrad"]:
-            v = state["max_exp_avg_sq"].copy_(torch.maximum(state["max_exp_avg_sq"], v))
+            largest = state["max_exp_avg_sq"]
+            # Of a clone, because autograd may need what the maximum was taken of (differentiable).
+            v = largest.copy_(torch.maximum(largest.clone(), v))
         return first * group["unbias1"], 1 / (v.sqrt() * group["unbias2"] + group["eps"])

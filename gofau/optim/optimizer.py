@@ -58,6 +58,8 @@ class RuleOptimizer(Optimizer):
 
     def _check(self, group: Group) -> None:
         check_group(group)
+        for h in SHARED.values():  # also where this rule has no use for it: another may be next
+            h.check(group[h.name])
         get_rule(group["rule"]).check(group)
         for p in group["params"]:
             if torch.is_complex(p):

@@ -5,8 +5,9 @@
 ``fused=True``
     one compiled loop over all tensors, made when it is first needed: by the system's C compiler on
     the CPU (`native`), by torch.compile elsewhere (`inductor`). What that cannot take goes the
-    other ways, told once in the log: no compiler, parameters that are not dense, tensor
-    subclasses, rules with operations that have no form in C.
+    other ways: parameters that are not dense, tensor subclasses. Where it can take none at all (no
+    compiler, a rule that cannot be recorded or has no form in C), a warning says so, once.
+    ``GOFAU_NATIVE=0`` turns the C compiler off.
 ``foreach=False, fused=False``
     the plain loop, the reference.
 
