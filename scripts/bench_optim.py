@@ -3,7 +3,8 @@
 ``make bench`` writes ``results/bench_optim/bench.csv`` and ``bench.md``. Every round steps each
 optimizer once, in turn, so that a machine whose speed drifts drifts for all; a figure is the median
 over the rounds, and ratios are medians of the ratios within a round. On a machine with a GPU the
-same is done there, with the achieved share of the measured copy bandwidth.
+same is done there, with the achieved share of the measured copy bandwidth. What a step asks of
+torch is counted apart: its operations on lists of tensors, and the memory it takes for a while.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from torch.optim import Optimizer
 
 import gofau.optim
 from gofau.provenance import provenance
+from meter import Meter, sizes
 
 LR = 1e-3
 OWN = {
@@ -33,6 +35,8 @@ OWN = {
     "AdamW": {},
 }
 Make = Callable[[list[Tensor]], Optimizer]
+COMPILED = "gofau hybrid loop compiled"
+"""torch.compile of the step of the plain loop; not of the optimizer's own making."""
 
 
 def resnet18_shapes() -> list[tuple[int, ...]]:
@@ -68,6 +72,7 @@ def contenders(base: str) -> dict[str, Make]:
             made[f"gofau {rule}{path}"] = lambda p, rule=rule, flags=flags: ours(
                 p, lr=LR, rule=rule, **own, **flags
             )
+    made[COMPILED] = made["gofau hybrid loop"]
     made["torch default + attach hybrid"] = lambda p: attached(torchs(p, lr=LR, **own))
     return made
 
@@ -88,17 +93,20 @@ def parameters(shapes: list[tuple[int, ...]], device: str) -> list[Tensor]:
 
 
 def measure(makes: dict[str, Make], shapes: list, device: str, rounds: int) -> list[dict[str, Any]]:
-    """One row a contender: median ms of a step, ratios, bytes of state."""
+    """One row a contender: median ms of a step, ratios, what it asks of torch, bytes of state."""
     optimizers = {name: make(parameters(shapes, device)) for name, make in makes.items()}
-    for optimizer in optimizers.values():
+    steps = {name: optimizer.step for name, optimizer in optimizers.items()}
+    steps[COMPILED] = torch.compile(steps[COMPILED])
+    for step in steps.values():
         for _ in range(4):  # first steps make state, compile kernels, fill caches
-            optimizer.step()
+            step()
+    asked = {name: asks(optimizers[name], step) for name, step in steps.items() if name != COMPILED}
     times: dict[str, list[float]] = {name: [] for name in makes}
     gc.collect()
     gc.disable()
     for _ in range(rounds):
-        for name, optimizer in optimizers.items():
-            times[name].append(seconds(optimizer.step, device))
+        for name, step in steps.items():
+            times[name].append(seconds(step, device))
     gc.enable()
     rows = []
     for name, optimizer in optimizers.items():
@@ -107,8 +115,16 @@ def measure(makes: dict[str, Make], shapes: list, device: str, rounds: int) -> l
             if other in times:
                 pairs = zip(times[name], times[other], strict=True)
                 row[f"x {other}"] = statistics.median(a / b for a, b in pairs)
-        rows.append(row | {"state_bytes": state_bytes(optimizer)})
+        rows.append(row | asked.get(name, {}) | {"state_bytes": state_bytes(optimizer)})
     return rows
+
+
+def asks(optimizer: Optimizer, step: Callable[[], Any]) -> dict[str, Any]:
+    """Operations on lists of one step, and its largest temporary memory in parameter sizes."""
+    with Meter() as meter:
+        step()
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    return {"list_operations": meter.on_lists or None, "temporary": sizes(meter.peak, params)}
 
 
 def seconds(call: Callable[[], Any], device: str) -> float:
@@ -171,26 +187,36 @@ def markdown(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
     lines += [f"- {key}: {value}" for key, value in facts.items()]
     lines += ["", "Medians of interleaved rounds; a ratio is the median of the rounds' ratios."]
     lines += [
-        "`copy share`: bytes that a step must move at the least, per second, over the rate of"
+        "`copy share`: bytes that a step must move at the least, per second, over the rate of a",
+        "plain copy (GPU only). `lists`: operations on lists of tensors. `temporary`: memory that a",
+        "step takes for a while, in sizes of all parameters; neither is counted within compiled",
+        "code. gofau without a flag chooses its path by itself.",
+        "",
     ]
-    lines += ["a plain copy (GPU only). gofau without a flag chooses its path by itself.", ""]
     key = None
     for row in rows:
         if key != (row["device"], row["model"], row["base"]):
             key = (row["device"], row["model"], row["base"])
             lines += ["", f"## {row['base']}, {row['model']}, {row['device']}", ""]
-            lines += [
-                "| optimizer | ms | × torch default | × torch fused | copy share | state MB |"
-            ]
-            lines += ["|---|---:|---:|---:|---:|---:|"]
-        fused, share = row.get("x torch fused"), row.get("copy_share")
-        cells = [row["optimizer"], f"{row['ms']:.2f}", f"{row['x torch default']:.2f}"]
-        cells += [
-            "—" if fused is None else f"{fused:.2f}",
-            "—" if share is None else f"{share:.0%}",
-        ]
-        lines.append(f"| {' | '.join(cells)} | {row['state_bytes'] / 1e6:.1f} |")
+            lines += [f"| {' | '.join(COLUMNS)} |", "|---" + "|---:" * (len(COLUMNS) - 1) + "|"]
+        cells = (
+            "—" if row.get(name) is None else form(row[name]) for name, form in COLUMNS.values()
+        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "optimizer": ("optimizer", str),
+    "ms": ("ms", "{:.2f}".format),
+    "× torch default": ("x torch default", "{:.2f}".format),
+    "× torch fused": ("x torch fused", "{:.2f}".format),
+    "lists": ("list_operations", str),
+    "temporary": ("temporary", "{:.1f}".format),
+    "copy share": ("copy_share", "{:.0%}".format),
+    "state MB": ("state_bytes", lambda bytes: f"{bytes / 1e6:.1f}"),
+}
+"""Of the page: by heading, the key in a row, and how it is written."""
 
 
 def main() -> None:

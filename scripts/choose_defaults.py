@@ -1,12 +1,13 @@
 """The default hyperparameters of every optimizer and rule, from the searches that chose them.
 
 ``make defaults`` runs this. On each task it tries 25 points per arm, which is
-``experiment=defaults_<task>`` over the ranges in configs/search/wide.yaml, runs the five best of each arm again with five fresh seeds, and
-gathers all records in ``results/defaults/``. Then it writes what is best there into the
-configuration: the additive rule's learning rate into ``configs/optimizer/<optimizer>.yaml``, as the
-one that any rule without a choice of its own starts from, and each other rule's values into
-``configs/tuned/<optimizer>-<rule>.yaml``. ``--write`` does the last part alone, from the committed
-records. Runs that are done are not repeated, so typing it again is the retry.
+``experiment=defaults_<task>`` over the ranges in configs/search/wide.yaml, runs the five best of
+each arm again with five fresh seeds, and gathers all records in ``results/defaults/``. Then it
+writes what is best there into the configuration: the additive rule's learning rate into
+``configs/optimizer/<optimizer>.yaml``, as the one that any rule without a choice of its own starts
+from, and each other rule's values into ``configs/tuned/<optimizer>-<rule>.yaml``. ``--write`` does
+the last part alone, from the committed records. Runs that are done are not repeated, so typing it
+again is the retry.
 """
 
 import argparse
@@ -18,9 +19,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from gofau.report.cells import BASELINE, read
+from gofau.report.cells import BASELINE, FINISHED, read
 from gofau.report.choice import arms, choices, finalists
 from gofau.report.frames import collect, save
+from gofau.report.types import Frame
 from gofau.sweeps import grid
 
 ROOT = Path(__file__).parent.parent
@@ -40,7 +42,7 @@ def first_stage(task: str) -> list[str]:
     return [f"experiment=defaults_{task}"]
 
 
-def second_stage(runs: pd.DataFrame, task: str) -> Iterator[list[str]]:
+def second_stage(runs: Frame, task: str) -> Iterator[list[str]]:
     """The sweeps, one per arm, that run its best points again."""
     for optimizer, rule, part in arms(runs):
         trials = ",".join(map(str, finalists(part)))
@@ -49,7 +51,8 @@ def second_stage(runs: pd.DataFrame, task: str) -> Iterator[list[str]]:
             yield [*first_stage(task), *words, f"seed={FRESH_SEEDS}"]
 
 
-def records(sweeps: list[list[str]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def records(sweeps: list[list[str]]) -> tuple[Frame, Frame]:
+    """The runs and the epochs of some sweeps."""
     found = [collect(grid(CONFIGS, words)) for words in sweeps]
     runs, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*found, strict=True))
     return runs, curves
@@ -66,7 +69,7 @@ def search(words: list[str], run: bool) -> None:
         sweep(sweep_words)
     runs, curves = records([*first, *second])
     save(runs, curves, RECORDS)
-    missing = int((~runs["state"].isin(["done", "diverged"])).sum())
+    missing = len(runs) - int(runs["state"].isin(FINISHED).sum())
     print(f"{RECORDS}: {len(runs)} runs ({missing} missing)")
 
 

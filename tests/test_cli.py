@@ -11,7 +11,7 @@ from gofau.runs import folder_name
 from tests.cli import ROOT
 
 BASES = ["sgd", "adagrad", "rmsprop", "adam", "adamw"]
-RULES = ["additive", "multiplicative", "hybrid", "exponential"]
+RULES = ["additive", "multiplicative", "hybrid", "exponential", "power"]
 QUICK = ["debug=fast", "model=mlp", "model.hidden=[16]"]
 
 
@@ -46,6 +46,19 @@ def test_diagnostics_are_written_where_asked_for(train):
     train(*words[:2], "rerun=true")  # no part of the run's identity: the same folder
     assert train.runs() == [folder]
     assert not (folder / "diagnostics.csv").exists()
+
+
+def test_a_run_that_only_chooses_leaves_the_test_set_alone(train, monkeypatch):
+    def never(*_):
+        raise AssertionError("the test set is read")
+
+    monkeypatch.setattr("gofau.session._test", never)
+    assert train(*QUICK, "trainer.test=false")[0] == 0
+    result = train.status(train.runs()[0])["result"]
+    assert 0 <= result["val/acc"] <= 1
+    assert not [key for key in result if key.startswith("test/")]
+    with pytest.raises(AssertionError, match="is read"):
+        train(*QUICK)
 
 
 def test_the_same_command_again_returns_what_is_there(train):
@@ -152,9 +165,11 @@ BAD = [
     ("optimizer.lr=nan", "optimizer.lr must be a finite number, got nan", ""),
     ("optimizer.momentum=-1", "optimizer.momentum must be ≥ 0", ""),
     ("optimizer.nesterov=1", "optimizer.nesterov must be true or false", ""),
-    ("rule.alpha=1.5", "rule.alpha must be in [0, 1], got 1.5", ""),
-    ("rule.eta_out=0", "rule.eta_out must be > 0, got 0", ""),
+    ("rule.gamma=1.5", "rule.gamma must be in [0, 1], got 1.5", ""),
+    ("rule.eta_out=0", "rule.eta_out must be > 0 and finite, got 0", ""),
     ("rule.eta_in=-1", "rule.eta_in must be > 0", ""),
+    ("rule.eta_in=null", "rule.eta_in must be a number, got None", ""),
+    ("rule.alpha=0.5", "no key 'alpha'", ""),
     ("rule.zero_init=frozen", "rule.zero_init must be one of", "Did you mean 'freeze'?"),
     ("rule.name=additiv", "rule.name must be one of", "Did you mean 'additive'?"),
     ("trainer.batch_size=0", "trainer.batch_size must be a whole number ≥ 1, got 0", ""),
@@ -166,6 +181,8 @@ BAD = [
     ("trainer.progress=line", "trainer.progress must be one of", "Did you mean 'lines'?"),
     ("trainer.device=gpu", "torch cannot use 'gpu'", ""),
     ("trainer.threads=0", "trainer.threads must be a whole number ≥ 1", ""),
+    ("trainer.test=no test", "trainer.test must be true or false", ""),
+    ("search=narrow", "there is no such search", "wide"),
     ("seed=-1", "seed must be a whole number ≥ 0", ""),
     ("seed=0,1", "requires --multirun|--multirun", ""),
     ("dataset.val_fraction=1", "dataset.val_fraction must be a number in [0, 1)", ""),
@@ -206,6 +223,9 @@ def test_bad_input_is_one_sentence_and_exit_code_2(train, word, message, hint):
         (["optimizer.nesterov=true", "optimizer.momentum=0"], "nesterov needs a momentum above 0"),
         (["+optimizer.power=2"], "has no hyperparameter 'power'"),
         (["+model.depth=2"], "refuses its keys"),
+        (["search=wide", "search.trial=-1"], "search.trial must be a whole number ≥ 0, got -1"),
+        (["search=wide", "search.gamma=[1,0]"], "a range of search must be [low, high]"),
+        (["search=wide", "~search.lr.sgd"], "search.lr has no range for sgd"),
         (["scheduler=cosine", "scheduler.warmup_epochs=99"], "scheduler.warmup_epochs must be"),
         (["scheduler=step", "scheduler.milestones=[0.5,2]"], "scheduler.milestones must be"),
         (["dataset.train_size=999999"], "999999"),
@@ -222,10 +242,10 @@ def test_bad_combinations(train, words, message):
 
 
 def test_in_a_sweep_the_other_runs_are_done_first(train):
-    code, _, err = train("-m", *QUICK, "rule.alpha=7,0.5")
+    code, _, err = train("-m", *QUICK, "rule.gamma=7,0.5")
     assert code == 2
     assert err.splitlines()[-2] == "1 run(s) of this sweep failed:"
-    assert err.splitlines()[-1].endswith("rule.alpha=7: rule.alpha must be in [0, 1], got 7.")
+    assert err.splitlines()[-1].endswith("rule.gamma=7: rule.gamma must be in [0, 1], got 7.")
     assert [train.status(folder)["state"] for folder in train.runs()] == ["done"]
 
 
@@ -266,8 +286,8 @@ def test_the_script_itself_in_a_process_of_its_own(tmp_path):
     assert "optimizer: adagrad, adam, adamw, rmsprop, sgd" in type_("--help").stdout
     done = type_(*QUICK)
     assert (done.returncode, done.stderr) == (0, "")
-    bad = type_("rule.alpha=2")
-    assert (bad.returncode, bad.stderr) == (2, "error: rule.alpha must be in [0, 1], got 2.\n")
+    bad = type_("rule.gamma=2")
+    assert (bad.returncode, bad.stderr) == (2, "error: rule.gamma must be in [0, 1], got 2.\n")
 
 
 def test_train_py_is_short():

@@ -1,5 +1,6 @@
 """Every yaml composes, and every combination of groups that makes sense can be built and steps."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,9 @@ def fake_data(monkeypatch):
 
 def test_the_groups_are_the_documented_ones():
     documented = {"dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler", "tuned"}
-    documented |= {"trainer", "logger", "paths", "toy", "experiment", "debug"}
-    assert set(GROUPS) == documented
+    documented |= {"trainer", "logger", "paths", "toy", "experiment", "debug", "search"}
+    chosen = {"tuned"}  # is there where a search has chosen something
+    assert set(GROUPS) | chosen == documented
     assert all(GROUPS.values())
 
 
@@ -67,6 +69,17 @@ def test_every_yaml_composes_and_settles(config, group, name):
     settled = config(*words)
     if group in SECTIONS and group != "trainer":
         assert settled[group]["name"] == name
+
+
+def test_what_a_run_is_where_nothing_is_said(config):
+    settled = config()
+    names = {section: settled[section]["name"] for section in ("dataset", "model", "rule")}
+    assert names == {"dataset": "digits", "model": "small_cnn", "rule": "hybrid"}
+    assert settled["scheduler"]["name"] == "cosine"
+    assert settled["trainer"]["epochs"] == 8
+    assert settled["trainer"]["test"] is True
+    assert settled["rule"]["eta_out"] is None  # η_out follows the learning rate
+    assert not settled.get("search")
 
 
 def test_every_check_belongs_to_a_key_that_exists(config):
@@ -130,13 +143,19 @@ def test_the_identity_is_of_the_science_alone(config):
         )
     ]
     assert len({identity(c) for c in same}) == 1
-    words = ["seed=1", "optimizer.lr=0.2", "rule.alpha=0.25", "rule=additive", "optimizer=adam"]
-    words += ["model=mlp", "init=orthogonal", "scheduler=cosine", "trainer.epochs=3"]
+    words = ["seed=1", "optimizer.lr=0.2", "rule.gamma=0.25", "rule=additive", "optimizer=adam"]
+    words += ["model=mlp", "init=orthogonal", "scheduler=constant", "trainer.epochs=3"]
     words += ["dataset.val_fraction=0.2", "dataset=cifar10", "dataset.augment.crop=1"]
-    words += ["trainer.precision=bf16"]
+    words += ["trainer.precision=bf16", "trainer.test=false", "rule.eta_out=0.1", "rule=power"]
     different = [identity(same[0])]
     different += [identity(config("trainer.precision=fp32", word)) for word in words]
     assert len(set(different)) == len(different)
+
+
+def test_a_record_of_the_old_formulas_is_none_of_these(config, monkeypatch):
+    now = identity(config())
+    monkeypatch.setattr("gofau.runs.identity.SCIENCE", 1)
+    assert identity(config()) != now
 
 
 def test_the_same_archive_is_the_same_data_wherever_it_lies(config, tmp_path):
@@ -200,7 +219,29 @@ def test_a_twin_is_small_and_has_seeds_enough(config, name):
     assert settled["dataset"]["name"] == "digits"
     assert settled["trainer"]["epochs"] <= 15
     whole = compose("train", [f"experiment={name}"], return_hydra_config=True)
-    assert len(str(whole.hydra.sweeper.params["seed"]).split(",")) >= 3
+    assert len(str(whole.hydra.sweeper.params["seed"]).split(",")) >= 5
+
+
+def _grid(name):
+    """The sweep of an experiment: its axes, each with its values."""
+    whole = compose("train", [f"experiment={name}"], return_hydra_config=True)
+    return {axis: str(words).split(",") for axis, words in whole.hydra.sweeper.params.items()}
+
+
+@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if not n.startswith("defaults_")])
+def test_a_readme_says_how_many_runs_an_experiment_has(config, name):
+    text = (ROOT / "experiments" / name / "README.md").read_text(encoding="utf-8")
+    runs = math.prod(map(len, _grid(name).values()))
+    epochs = config(f"experiment={name}")["trainer"]["epochs"]
+    assert f"= {runs:,} runs of {epochs} epochs" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_what_is_compared_is_computed_with_the_same_number_of_threads(config, name):
+    """It changes the last bits of a sum, and with them a result; so one run of a sweep that is
+    typed again by itself gives what it gave in the sweep."""
+    assert config(f"experiment={name}")["trainer"]["threads"] == 1
+    assert "trainer.threads" not in _grid(name)
 
 
 @pytest.mark.parametrize("name", ["local", "basic", "joblib", "slurm", "submitit_slurm"])

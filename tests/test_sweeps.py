@@ -24,7 +24,7 @@ def test_the_grid_is_what_the_multirun_ran(train):
 
 def test_an_experiment_brings_its_own_grid_and_typed_words_replace_it():
     name = "experiment=smoke_fig3_cifar100_curves"
-    assert len(list(grid(CONFIGS, [name]))) == 5 * 4 * 5
+    assert len(list(grid(CONFIGS, [name]))) == 5 * 5 * 5
     cells = list(grid(CONFIGS, [name, "seed=7", "rule=hybrid,additive"]))
     assert len(cells) == 5 * 2
     assert {config["seed"] for _, config in cells} == {7}
@@ -32,10 +32,11 @@ def test_an_experiment_brings_its_own_grid_and_typed_words_replace_it():
 
 
 def test_what_an_experiment_fixes_in_its_grid_is_fixed():
-    words = ["optimizer=adam", "optimizer.lr=0.1", "rule.eta_out=0.3", "seed=0"]
-    cells = list(grid(CONFIGS, ["experiment=defaults_hybrid", *words]))
-    assert [c["rule"]["alpha"] for _, c in cells] == [0.5, 0.9]
-    assert {(c["rule"]["name"], c["rule"]["eta_in"]) for _, c in cells} == {("hybrid", 10)}
+    words = ["optimizer=adam", "rule=hybrid,power", "rule.eta_out=0.3", "seed=0"]
+    cells = list(grid(CONFIGS, ["experiment=smoke_tab3_cifar10_lr", "init=default", *words]))
+    assert [c["optimizer"]["lr"] for _, c in cells][:5] == [0.0001, 0.001, 0.01, 0.1, 1]
+    assert [c["rule"]["name"] for _, c in cells] == ["hybrid", "power"] * 5
+    assert {(c["rule"]["eta_out"], c["model"]["name"]) for _, c in cells} == {(0.3, "mlp")}
 
 
 def test_a_grid_of_one():

@@ -13,9 +13,10 @@ from gofau.toy import PROBLEMS, descend, score
 NAMES = list(PROBLEMS)
 RULES = {
     "additive": {},
-    "multiplicative": {"eta_in": 10.0, "eta_out": 0.1},
-    "hybrid": {"eta_in": 10.0, "eta_out": 0.1, "alpha": 0.5},
+    "multiplicative": {"eta_in": 10.0},
+    "hybrid": {"eta_in": 10.0, "gamma": 0.5},
     "exponential": {},
+    "power": {"eta_in": 10.0},
 }
 ARMS = [{"rule": rule, **values} for rule, values in RULES.items()]
 BASES = {"SGD": {"lr": 1e-3, "momentum": 0.0}, "Adam": {"lr": 1e-2}}
@@ -146,7 +147,7 @@ def test_rules_that_scale_keep_signs_and_zeros(x, y, name):
         make = partial(optim.Adam, lr=0.05, fused=False)
         ends = last(PROBLEMS[name], make, ARMS, points, 30, every=30)
         for arm, end in zip(ARMS, ends, strict=True):
-            if arm["rule"] in ("multiplicative", "exponential"):
+            if arm["rule"] in ("multiplicative", "exponential", "power"):
                 assert torch.equal(end.sign(), points.sign())
 
 

@@ -4,33 +4,27 @@ Each takes torch's own arguments first, in torch's order, with torch's defaults 
 changes until a rule is asked for. These, keyword only, are added to all five:
 
 ``rule`` ("additive")
-    "additive", "multiplicative", "hybrid", "exponential", "power", or one of your own
-    (`register_rule`).
+    "additive", "multiplicative", "hybrid", "exponential", "power", or a registered one of your own.
 ``eta_in``, ``eta_out``, ``gamma``
-    η_in, η_out and γ of the rules that have them: `gofau.optim.hyperparameters` says their defaults
-    and ranges. ``eta_out=None`` means η_out = η, so that one number and every scheduler of the
-    learning rate drives every rule alike; a number makes η_out a constant of its own.
+    η_in, η_out and γ of the rules that have them (`gofau.optim.hyperparameters`). ``eta_out=None``
+    means η_out = η, so that one number and every scheduler of it drives every rule alike.
 ``zero_init`` ("additive")
     what tensors get that are all zero at the start, where the rule could never move them: the
     additive rule, or "freeze", the literal reading.
 ``rule_options``
     hyperparameters that a registered rule alone has.
 
-All of it lives in ``param_groups``: schedulers drive ``lr`` (η), and η_in, η_out and γ can be
-driven or set for each group in the same way. A hyperparameter out of its range is a ValueError in
-one sentence. Sparse gradients are a RuntimeError, complex parameters a ValueError.
-
-Beyond torch's: parameters and buffers in bfloat16 or float16 are stepped in float32 and rounded
-once, on every path, as torch does in its fused optimizers alone; SGD and Adagrad have
-``capturable``, RMSprop has ``fused``. `gofau.optim.paths` tells how a step is carried out with
-``foreach``, ``fused`` or neither; the result is the same to rounding.
+All of it lives in ``param_groups``, to be set per group or driven by a schedule. A hyperparameter
+out of its range, or a complex parameter, is a ValueError in one sentence, a sparse gradient a
+RuntimeError. Beyond torch's: bfloat16 and float16 are stepped in float32 and rounded once on every
+path, as torch does in its fused optimizers alone; SGD and Adagrad have ``capturable``, RMSprop has
+``fused``. `gofau.optim.paths` tells how a step is carried out; the result is the same to rounding.
 
     >>> import torch, gofau.optim
     >>> model = torch.nn.Linear(4, 2)
     >>> optimizer = gofau.optim.Adam(model.parameters(), lr=1e-3, rule="hybrid", gamma=0.3)
     >>> model(torch.ones(3, 4)).square().mean().backward()
     >>> optimizer.step()
-
 Sources: arXiv 2307.07189 for the framework and its rules, arXiv 2006.14560 for the exponential one.
 """
 
@@ -94,7 +88,7 @@ class Adagrad(RuleOptimizer):
 
     Args:
         params, lr, weight_decay, foreach and what follows: as in `SGD`.
-        lr_decay: ≥ 0, shrinks the step size as 1 / (1 + (t − 1)·lr_decay).
+        lr_decay: ≥ 0, shrinks the steps as 1 / (1 + (t − 1)·lr_decay).
         initial_accumulator_value: ≥ 0, what Σg² starts from.
         eps: ε ≥ 0.
     """
@@ -123,16 +117,12 @@ class Adagrad(RuleOptimizer):
         **rule_options: Any,
     ) -> None:
         super().__init__(params, _hyperparameters(locals()), rule_options)
-        self._begin()  # as in torch: the state is there before the first step
-
-    def _begin(self) -> None:
-        for group in self.param_groups:
+        for group in self.param_groups:  # as in torch: its state is there before the first step
             for p in group["params"]:
                 begin(self.direction, p, self.state[p], group)
 
     def share_memory(self) -> None:
         """Move the state into shared memory, as in torch: for processes that step together."""
-        self._begin()
         for state in self.state.values():
             state["sum"].share_memory_()
 
@@ -182,8 +172,7 @@ class Adam(RuleOptimizer):
     Args:
         params, lr, weight_decay, foreach and what follows: as in `SGD`.
         betas: (β1, β2), each in [0, 1), the decays of the two moments.
-        eps: ε ≥ 0.
-        amsgrad: use the running maximum of v̂.
+        eps, amsgrad: ε ≥ 0; use the running maximum of v̂.
         decoupled_weight_decay: multiply θ by (1 − η·λ) before the step, outside the rule: `AdamW`.
     """
 
@@ -220,7 +209,7 @@ class AdamW(RuleOptimizer):
 
     Args:
         weight_decay: λ ≥ 0; 0.01 unless told, as in torch.
-        params, lr, betas, eps, amsgrad and what follows: as in `Adam`.
+        params and all else: as in `Adam`.
     """
 
     direction = directions.Adam()

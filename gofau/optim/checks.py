@@ -81,7 +81,7 @@ def check_number(name: str, value: Any, interval: Interval) -> None:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"{name} must be a number, got {value!r}")
-    if value not in interval:
+    if float(value) not in interval:
         raise ValueError(f"{name} must be {interval}, got {value!r}")
 
 

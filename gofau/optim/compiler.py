@@ -95,7 +95,7 @@ def _command(name: str) -> str | None:
         words = [name] if shutil.which(name) else shlex.split(name)
         program = shutil.which(words[0]) if words else None
         return shlex.join([os.path.abspath(program), *words[1:]]) if program else None
-    except (ValueError, OSError):  # a quote that is not closed; a working folder that is gone
+    except ValueError:  # a quote that is not closed
         return None
 
 

@@ -38,6 +38,7 @@ from torch.optim import Optimizer
 from gofau.optim.checks import plain
 from gofau.optim.hooks import Attached, attached
 from gofau.optim.optimizer import RuleOptimizer
+from gofau.optim.recorded import compute_dtype
 from gofau.optim.rules import Rule
 from gofau.optim.update import propose, rule_of, step_number
 
@@ -115,10 +116,13 @@ class Observation:
 
     def see(self, p: Tensor, d: Tensor, rule: Rule, settings: dict[str, Any]) -> None:
         """Note what depends on the direction d, which nobody keeps."""
+        seen = self._seen.get(p)
+        if seen is None:  # it had no gradient when the closure was done, and was moved all the same
+            return
         if "eta_in" in rule.hyperparameters:
             beyond = (settings["eta_in"] * d).abs() > math.atanh(SATURATED)
-            self._seen[p].saturated = beyond.sum()
-        self._seen[p].stuck = not rule.moves_zeros(settings)
+            seen.saturated = beyond.sum()
+        seen.stuck = not rule.moves_zeros(settings)
 
     @torch.no_grad()
     def end(self) -> None:
@@ -167,7 +171,7 @@ def observe(
     Example:
         >>> import gofau.optim
         >>> weight = torch.tensor([1.0, -1.0, 0.0, 2.0], requires_grad=True)
-        >>> optimizer = gofau.optim.SGD([weight], lr=0.1, rule="multiplicative", eta_in=10)
+        >>> optimizer = gofau.optim.SGD([weight], lr=0.1, rule="multiplicative")
         >>> weight.grad = torch.tensor([5.0, 0.1, 1.0, -5.0])
         >>> with observe(optimizer, per_layer=False) as step:
         ...     optimizer.step()
@@ -206,7 +210,11 @@ def _proposal(
     group = plain(group)
     rule = rule_of(p, state, group)
     h = group | optimizer.direction.coefficients(step_number(state, group), group)
-    return propose(optimizer.direction, p, g, state, h), rule
+    wide = compute_dtype(p.dtype)
+    for name in optimizer.direction.buffers(group):
+        if isinstance(state.get(name), Tensor):
+            state[name] = state[name].to(wide)
+    return propose(optimizer.direction, p.to(wide), g.to(wide), state, h), rule
 
 
 def _figures(seen: _Seen, after: Tensor) -> Tensor:

@@ -1,27 +1,30 @@
-"""The foreach path: every operation of a recorded step on all tensors at once.
+"""The foreach path: every operation of a step on all tensors at once.
 
-Where torch has the operation for lists, that is one call, and on an accelerator one launch; where
-it has none, one call per tensor. Temporaries are as large as the parameters, several times over;
-each is dropped after its last use.
+A recorded step becomes a `Plan` of few operations, and a `schedule` that needs little memory; both
+are made once. Then each operation is one call for all tensors of a bucket, and on an accelerator
+about one launch. Temporaries are as large as the parameters, once or twice over (the tests count
+them), but no larger than `PIECE` elements each: more than that goes piece by piece.
 """
 
-from collections import Counter
+import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from gofau.optim import multi
+from gofau.optim.coefficients import evaluate
 from gofau.optim.directions import Direction, Group
-from gofau.optim.program import Operation, Program, Unsupported, Value, split, tell_once
+from gofau.optim.plan import Plan
+from gofau.optim.program import BAKED, Operation, Program, Unsupported, split, tell_once
 from gofau.optim.record import record
 from gofau.optim.recorded import compute_dtype, is_the_loops, key_of
+from gofau.optim.schedule import Step, schedule
 from gofau.optim.update import PLAIN, SHORT, Item, exact, update
 
-_NAMES = "neg abs sqrt rsqrt reciprocal exp expm1 log log1p tanh sigmoid sign"
-_NAMES += " mul add sub div maximum minimum add_ copy_"
-_FOREACH = {name: getattr(torch, f"_foreach_{name}") for name in _NAMES.split()}
-_COMMUTE = ("mul", "add", "maximum", "minimum")
-_WITH_TENSOR = ("mul", "add", "div")  # that take one 0-d tensor for all
+PIECE = 1 << 26
+"""Elements that are stepped together; of short floats, which are widened first, a quarter."""
 
 
 class Bucket(NamedTuple):
@@ -51,8 +54,42 @@ def step(direction: Direction, group: Group, items: list[Item]) -> list[Item]:
 
 def run(bucket: Bucket) -> None:
     """One step of a bucket."""
-    known = scalars(bucket.program, _values(bucket))
-    execute(bucket.program, bucket.lists(), {value: _plain(x) for value, x in known.items()})
+    for piece in _pieces(bucket):
+        execute(piece, values(piece))
+
+
+def execute(bucket: Bucket, values: dict[str, Any]) -> None:
+    """One step with the hyperparameters and the step number that ``values`` says."""
+    like = bucket.items[0].p
+    numbers = (n for n, x in bucket.free.items() if n in BAKED and not isinstance(x, Tensor))
+    operations, steps = planned(bucket.program, like.dtype in SHORT, frozenset(numbers))
+    inputs = {value: values[name] for name, value in bucket.program.scalars.items()}
+    found = evaluate(operations, inputs)
+    known = {value: _plain(x, like) for value, x in found.items()}
+    multi.carry_out(steps, bucket.lists(), known)
+
+
+@functools.cache
+def planned(
+    program: Program, short: bool, numbers: frozenset[str]
+) -> tuple[list[Operation], list[Step]]:
+    """What is to be computed once a step, and what on lists."""
+    plan = Plan(program, short, numbers)
+    return plan.coefficients.operations, schedule(plan)
+
+
+def _pieces(bucket: Bucket) -> Iterator[Bucket]:
+    """A bucket in parts of at most `PIECE` elements, or of one tensor."""
+    most = PIECE // 4 if bucket.items[0].p.dtype in SHORT else PIECE
+    piece: list[Item] = []
+    size = 0
+    for item in bucket.items:
+        size += item.p.numel()
+        if piece and size > most:
+            yield bucket._replace(items=piece)
+            piece, size = [], item.p.numel()
+        piece.append(item)
+    yield bucket._replace(items=piece)
 
 
 def buckets_of(
@@ -109,88 +146,36 @@ def advance(items: list[Item]) -> list[Tensor]:
     """Count one step for each; the counters, none where the direction has none."""
     counters = [item.state["step"] for item in items if "step" in item.state]
     if counters:
-        _FOREACH["add_"](counters, 1)
+        multi.count_up(counters)
     return counters
 
 
-def _values(bucket: Bucket) -> dict[str, Any]:
-    """The program's 0-d inputs; t as one number for all if that can be had without waiting for a
-    device, else as a vector."""
+def values(bucket: Bucket) -> dict[str, Any]:
+    """The program's 0-d inputs: numbers if they can be had without waiting for a device, t as one
+    for all if it is, else as a vector."""
+    free = {name: _number(x) for name, x in bucket.free.items()}
     counters = advance(bucket.items)
     if not counters:
-        return bucket.free | {"t": 0.0}
-    if all(count.device.type == "cpu" for count in counters):
+        return free | {"t": 0.0}
+    if all(count.is_cpu for count in counters):
         numbers = [count.item() for count in counters]
         if min(numbers) == max(numbers):
-            return bucket.free | {"t": numbers[0]}
-    return bucket.free | {"t": exact(torch.stack(counters))}
+            return free | {"t": numbers[0]}
+    t = exact(torch.stack(counters))
+    devices = [x.device for x in free.values() if isinstance(x, Tensor)]
+    return free | {"t": t.to(devices[0]) if devices else t}
 
 
-def scalars(program: Program, values: dict[str, Any]) -> dict[Value, Tensor]:
-    """Every 0-d value of the program, as 0-d tensors, or vectors with an element per item."""
-    known = {
-        value: x if isinstance(x := values[name], Tensor) else torch.tensor(x, dtype=torch.float64)
-        for name, value in program.scalars.items()
-    }
-    for op in program.operations:
-        if program.is_scalar(op.out):
-            args = [known[a] if isinstance(a, Value) else a for a in op.args]
-            known[op.out] = op.function(*args, **op.options)
-    return known
+def _number(x: Any) -> Any:
+    return x if isinstance(x, Tensor) and not x.is_cpu else float(x)
 
 
-def _plain(x: Tensor) -> Any:
-    """As operations on lists take it: a number, numbers, or, on a device, the same as tensors."""
-    if x.device.type == "cpu":
+def _plain(x: Any, like: Tensor) -> Any:
+    """A 0-d value as operations on lists take it: a number, numbers, or, on a device, the same as
+    tensors."""
+    if not isinstance(x, Tensor):
+        return x
+    if x.is_cpu:
         return x.tolist()
+    x = x.to(like.device, x.dtype if x.dtype == torch.bool else compute_dtype(like.dtype))
     return list(x.unbind()) if x.dim() else x
-
-
-def execute(program: Program, lists: dict[str, list[Tensor]], scalars: dict[Value, Any]) -> None:
-    """Run the program's operations on lists of tensors, and store what it leaves.
-
-    Args:
-        program: a recorded step.
-        lists: for each of the program's tensors, one for each parameter; short floats are computed
-            in float32.
-        scalars: a number or a 0-d tensor for all, or a list of such, one for each.
-    """
-    wide = {
-        name: [x.float() if x.dtype in SHORT else x for x in some] for name, some in lists.items()
-    }
-    known = scalars | {value: wide[name] for name, value in program.tensors.items()}
-    body = [op for op in program.operations if not program.is_scalar(op.out)]
-    uses = Counter(a for op in body for a in op.args if isinstance(a, Value))
-    uses.update(program.stores.values())
-    for op in body:
-        known[op.out] = _apply(program, op, known, len(lists["p"]))
-        for a in op.args:
-            if isinstance(a, Value) and not program.is_scalar(a):
-                uses[a] -= 1
-                if not uses[a]:
-                    del known[a]
-    for name, value in program.stores.items():
-        _FOREACH["copy_"](lists[name], known[value])
-
-
-def _apply(program: Program, op: Operation, known: dict[Value, Any], count: int) -> list[Tensor]:
-    args = [known[a] if isinstance(a, Value) else a for a in op.args]
-    whole = [isinstance(a, Value) and not program.is_scalar(a) for a in op.args]
-    base = op.name.split(".")[0]
-    if base == "where" and isinstance(args[0], bool) and all(whole[1:]):
-        return args[1] if args[0] else args[2]
-    if base in _FOREACH and not op.options:
-        if base in _COMMUTE and whole == [False, True]:
-            args, whole = args[::-1], whole[::-1]
-        tensors = isinstance(args[-1], Tensor) and base not in _WITH_TENSOR
-        tensors |= not whole[-1] and isinstance(args[-1], list) and isinstance(args[-1][0], Tensor)
-        if whole[0] and not tensors:
-            return list(_FOREACH[base](*args))
-    rows = [[a[i] if isinstance(a, list) else a for a in args] for i in range(count)]
-    return [op.function(*map(_accepted, row, op.tensors), **op.options) for row in rows]
-
-
-def _accepted(x: Any, only_tensor: bool) -> Any:
-    """A number as a 0-d tensor where the operator takes nothing else; it does not promote."""
-    number = isinstance(x, (bool, int, float))
-    return torch.tensor(x) if number and only_tensor else x

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gofau.optim.optimizer import RuleOptimizer
-from gofau.optim.prefix import PREFIX, ZERO_START, ZeroStarts, check, today
-from gofau.optim.push import direction, push
+from gofau.optim.prefix import PREFIX, ZeroStarts, check, keep_settings, refuse_own_rule, today
+from gofau.optim.push import copied, direction, push
 from gofau.optim.rules import Rule, get_rule
 from gofau.optim.update import Item, spares_zeros
 
@@ -84,7 +83,8 @@ class Attached:
                     undo.callback(holder.pop, name, None)
             self._hooks.append(optimizer.register_step_pre_hook(self._before))
             self._hooks.append(optimizer.register_step_post_hook(self._after))
-            self._hooks.append(optimizer.register_load_state_dict_pre_hook(_keep_settings))
+            self._hooks.append(optimizer.register_state_dict_pre_hook(self._saving))
+            self._hooks.append(optimizer.register_load_state_dict_pre_hook(keep_settings))
             self._hooks.append(optimizer.register_load_state_dict_post_hook(self._loaded))
             _step_hooks(optimizer)[1].move_to_end(self._hooks[1].id, last=False)
             _handles[optimizer] = self
@@ -124,14 +124,14 @@ class Attached:
             return
         else:
             self._step = sys._getframe(1)
-            if self._comes_too_early(optimizer):
+            if self._waits(optimizer):
                 return
         self._keep(optimizer, _has_closure(args, kwargs))
 
-    def _comes_too_early(self, optimizer: Optimizer) -> bool:
-        """Whether hooks that may change weights are still to come, registered since the last step.
-        Then the weights are kept after the last of these. The order itself is mended after the
-        step: torch is going through it now."""
+    def _waits(self, optimizer: Optimizer) -> bool:
+        """Where hooks that may change weights are still to come, registered since the last step,
+        have the weights kept after the last of them. The order itself is mended after the step:
+        torch is going through it now."""
         hooks = _step_hooks(optimizer)[0]
         key = next(reversed(hooks))
         if key == self._hooks[0].id:
@@ -158,7 +158,8 @@ class Attached:
         refuse_own_rule(optimizer)
         self._entries = []
         for group in optimizer.param_groups:
-            own = self._prepare(optimizer, group)
+            self._take_over(optimizer, group)
+            own = today(optimizer, group)
             rule, spares = get_rule(own["rule"]), spares_zeros(own)
             for p in group["params"] if rule.name != "additive" else ():
                 moves = p.requires_grad if late else p.grad is not None
@@ -167,25 +168,17 @@ class Attached:
         present = {p for group in optimizer.param_groups for p in group["params"]}
         self._buffers = {p: x for p, x in self._buffers.items() if p in present}
         for e in self._entries:
-            self._buffer(e.p).copy_(e.p)
+            self._buffers[e.p] = copied(e.p, self._buffers.get(e.p))
 
-    def _prepare(self, optimizer: Optimizer, group: Group) -> Group:
-        """The group's settings of today; checks those of a group that is new, or was loaded."""
-        if self._starts.read(group):
+    def _take_over(self, optimizer: Optimizer, group: Group) -> None:
+        """Check and complete a group that is new, or was loaded."""
+        if not self._starts.wrote(group):
+            self._starts.read(group)
             for name, value in optimizer.defaults.items():
-                if name.startswith(PREFIX):  # a wrapper that shares the groups may not know of them
+                if name.startswith(PREFIX):  # a wrapper that shares the groups does not know of it
                     group.setdefault(name, value)
             check(group)
             self._starts.write(group)
-        own = today(optimizer, group)
-        get_rule(own["rule"]).check_present(own, PREFIX)
-        return own
-
-    def _buffer(self, p: Tensor) -> Tensor:
-        known = self._buffers.get(p)
-        if known is None or not _alike(known, p):  # a model may be moved or cast between steps
-            known = self._buffers[p] = torch.empty_like(p, requires_grad=False)
-        return known
 
     @torch.no_grad()
     def _apply_all(self, optimizer: Optimizer) -> None:
@@ -210,7 +203,7 @@ class Attached:
         found_inf = getattr(optimizer, "found_inf", None)
         if found_inf is not None:
             for e in entries:
-                skipped = found_inf.to(e.p.device) > 0
+                skipped = found_inf.reshape(()).to(e.p.device) > 0
                 e.p.copy_(torch.where(skipped, self._buffers[e.p], e.p))
 
     def _end(self, optimizer: Optimizer) -> None:
@@ -222,8 +215,15 @@ class Attached:
         if watcher is not None:
             watcher.end()
 
+    def _saving(self, optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:
+            if self._starts.wrote(group):
+                self._starts.write(group)
+
     def _loaded(self, optimizer: Optimizer) -> None:
         self._starts.forget()
+        for group in optimizer.param_groups:
+            self._take_over(optimizer, group)
 
 
 def _step_hooks(optimizer: Optimizer) -> tuple[OrderedDict[int, Any], OrderedDict[int, Any]]:
@@ -233,35 +233,9 @@ def _step_hooks(optimizer: Optimizer) -> tuple[OrderedDict[int, Any], OrderedDic
     return optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks  # type: ignore
 
 
-def refuse_own_rule(optimizer: Optimizer) -> None:
-    """A ValueError where one of gofau's optimizers has a rule of its own: two would be applied."""
-    if isinstance(optimizer, RuleOptimizer):
-        own = sorted({str(group["rule"]) for group in optimizer.param_groups} - {"additive"})
-        if own:
-            name = type(optimizer).__name__
-            raise ValueError(f"{name} has a rule of its own, '{own[0]}': set rule=… there")
-
-
-def _alike(a: Tensor, b: Tensor) -> bool:
-    same = a.shape == b.shape and a.dtype == b.dtype and a.device == b.device
-    return same and a.stride() == b.stride()
-
-
 def _has_closure(args: Any, kwargs: dict[str, Any]) -> bool:
     """Whether the gradients are made inside the step, by a closure."""
     return any(callable(a) for a in args[1:]) or callable(kwargs.get("closure"))
-
-
-def _keep_settings(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any] | None:
-    """A state_dict from before the attachment says nothing of the rule: then it stays as it is."""
-    groups = state_dict["param_groups"]
-    if len(groups) != len(optimizer.param_groups):
-        return None  # torch's own error says it
-    filled = []
-    for theirs, ours in zip(groups, optimizer.param_groups, strict=True):
-        kept = {k: v for k, v in ours.items() if k.startswith(PREFIX) and k != ZERO_START}
-        filled.append(kept | theirs)
-    return {**state_dict, "param_groups": filled}
 
 
 def _is_running(frame: FrameType) -> bool:

@@ -111,22 +111,29 @@ def kernel_for(
     baked, free = split(rule, group)
     try:
         key = (*key_of(direction, rule, compute_dtype(dtype), baked, free, statement), dtype)
-        if key not in _kernels:
-            _kernels[key] = None
-            kernel = Kernel(direction, rule, dtype, baked, free, statement)
-
-            def fast(sample: Item) -> None:
-                tensors = [sample.p, sample.g, *(sample.state[n] for n in direction.buffers(group))]
-                kernel([(sample, tensors)], free)
-
-            if rule.is_own or is_the_loops(direction, group, item, statement, fast):
-                _kernels[key] = kernel
-        return _kernels[key]
+        if key in _kernels:
+            return _kernels[key]
+    except Unsupported as e:
+        return _without(direction, group, item, e)
+    try:
+        kernel = Kernel(direction, rule, dtype, baked, free, statement)
     except (Unsupported, compiler.CannotCompile) as e:
-        name = f"{type(direction).__name__} with rule '{rule.name}' in {dtype}"
-        loud = group.get("fused") is True
-        tell_once(f"no fused step for {name}, another path takes it: {e}", loud)
+        _kernels[key] = _without(direction, group, item, e)
         return None
+
+    def fast(sample: Item) -> None:
+        tensors = [sample.p, sample.g, *(sample.state[n] for n in direction.buffers(group))]
+        kernel([(sample, tensors)], free)
+
+    sound = rule.is_own or is_the_loops(direction, group, item, statement, fast)
+    _kernels[key] = kernel if sound else None
+    return _kernels[key]
+
+
+def _without(direction: Direction, group: Group, item: Item, why: Exception) -> None:
+    name = f"{type(direction).__name__} with rule '{item.rule.name}' in {item.p.dtype}"
+    message = f"no fused step for {name}, another path takes it: {why}"
+    tell_once(message, loud=group.get("fused") is True)
 
 
 def _operands(item: Item, buffers: tuple[str, ...]) -> list[Tensor] | None:

@@ -38,12 +38,12 @@ def check(group: Group) -> None:
     known = [*OWN, *(name for rule in RULES.values() for name in rule.hyperparameters)]
     for name in own:
         one_of(f"a group's {PREFIX}… key", name, known)
-    check_group(own)
     decoupled = own["decoupled_weight_decay"]
-    if decoupled not in (None, True, False):
+    if decoupled is not None and not isinstance(decoupled, bool):
         raise ValueError(f"decoupled_weight_decay must be true, false or None, got {decoupled!r}")
     if decoupled and not (_is_number(group.get("lr")) and _is_number(group.get("weight_decay"))):
         raise ValueError("decoupled_weight_decay needs the numbers lr and weight_decay in a group")
+    check_group(own)
     rule = get_rule(own["rule"])
     rule.check(own, PREFIX)
     if rule.name != "additive" and any(torch.is_complex(p) for p in group["params"]):
@@ -54,6 +54,9 @@ def today(optimizer: Optimizer, group: Group) -> Group:
     """What a step computes with: the settings as numbers or 0-d tensors, η as ``lr``, and λ as
     ``weight_decay`` where the decay is decoupled."""
     own = plain(settings(group))
+    rule = get_rule(own["rule"])
+    if not own.keys() >= rule.hyperparameters.keys():  # somebody has changed the rule
+        rule.check(own, PREFIX)
     own["lr"] = rate(group.get("lr"))
     if own["decoupled_weight_decay"] is None:
         own["decoupled_weight_decay"] = _is_decoupled(optimizer, group)
@@ -91,6 +94,27 @@ def _is_decoupled(optimizer: Optimizer, group: Group) -> bool:
     return isinstance(optimizer, flagged) and bool(group.get("decoupled_weight_decay"))
 
 
+def refuse_own_rule(optimizer: Optimizer) -> None:
+    """A ValueError where one of gofau's optimizers has a rule of its own: two would be applied."""
+    if isinstance(optimizer, RuleOptimizer):
+        own = sorted({str(group["rule"]) for group in optimizer.param_groups} - {"additive"})
+        if own:
+            name = type(optimizer).__name__
+            raise ValueError(f"{name} has a rule of its own, '{own[0]}': it cannot have two")
+
+
+def keep_settings(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any] | None:
+    """A state_dict from before the attachment says nothing of the rule: then it stays as it is."""
+    groups = state_dict["param_groups"]
+    if len(groups) != len(optimizer.param_groups):
+        return None  # torch's own error says it
+    filled = []
+    for theirs, ours in zip(groups, optimizer.param_groups, strict=True):
+        kept = {k: v for k, v in ours.items() if k.startswith(PREFIX) and k != ZERO_START}
+        filled.append(kept | theirs)
+    return {**state_dict, "param_groups": filled}
+
+
 class ZeroStarts:
     """Which parameters were all zero when a rule that cannot move zeros first came to them.
 
@@ -103,17 +127,17 @@ class ZeroStarts:
         self._known: dict[Tensor, bool] = {}  # like torch's state, it outlasts a removal
         self._written: dict[int, list[bool | None]] = {}
 
-    def read(self, group: Group) -> bool:
-        """Take over the group's list; False where it is the one that was written here."""
+    def wrote(self, group: Group) -> bool:
+        """Whether the group's list was written here."""
         flags = group.get(ZERO_START)
-        if flags is not None and flags is self._written.get(id(group)):
-            return False
+        return flags is not None and flags is self._written.get(id(group))
+
+    def read(self, group: Group) -> None:
+        """Take over the list of a group that is new, or was loaded."""
+        flags = group.get(ZERO_START)
         for p, flag in zip(group["params"], flags or (), strict=False):
-            if flag is None:
-                self._known.pop(p, None)
-            else:
+            if flag is not None:
                 self._known[p] = bool(flag)
-        return True
 
     def write(self, group: Group) -> None:
         """Put today's list into the group: a new one where it differs, for a ``state_dict`` that

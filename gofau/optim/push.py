@@ -77,6 +77,18 @@ def direction(theta: Tensor, p: Tensor, settings: dict[str, Any]) -> Tensor:
     return (decayed(theta, settings) - p) / settings["lr"]
 
 
+def copied(p: Tensor, buffer: Tensor | None) -> Tensor:
+    """A copy of p, in ``buffer`` where that fits: a model may be moved or cast between steps."""
+    if buffer is None or not _alike(buffer, p):
+        buffer = torch.empty_like(p, requires_grad=False)
+    return buffer.copy_(p)
+
+
+def _alike(a: Tensor, b: Tensor) -> bool:
+    same = a.shape == b.shape and a.dtype == b.dtype and a.device == b.device
+    return same and a.stride() == b.stride()
+
+
 def _pieces(theta: Tensor, p: Tensor) -> list[tuple[Tensor, Tensor]]:
     size = PIECE * torch.get_num_threads()
     cut = type(p) in PLAIN and p.device.type == "cpu" and p.numel() > size

@@ -162,6 +162,8 @@ class _Recorder(TorchDispatchMode):
             self.known[id(out)] = values[1 if name == "copy_" else 0]
             self.alive.append(out)
             return
+        if func._schema.returns[0].alias_info is not None and not func._schema.is_mutable:
+            raise Unsupported(f"a view, {name}")
         if func._schema.is_mutable:
             name = name.removesuffix("_")
             func = getattr(getattr(torch.ops.aten, name), func._overloadname)

@@ -25,7 +25,7 @@ def read(folder: Path) -> Frame:
         the columns of runs.csv, and
 
         - one label for each of `AXES`: a section's name, followed by those of its numbers that vary
-          here where its name does not, such as ``kaiming_normal ×5`` or ``hybrid alpha=0.2`` (a
+          here where its name does not, such as ``kaiming_normal ×5`` or ``hybrid gamma=0.2`` (a
           rule's: where the optimizer does not either, as each has defaults of its own); ``lr`` is
           the learning rate, which has an axis of its own, or `DEFAULT` where nothing has two;
         - ``outcome``: accuracy on the test set at the last epoch, a fraction; chance level for a
@@ -118,6 +118,28 @@ def describe(runs: Frame) -> str:
         notes += [f"{', '.join(f'{n:g}' for n in epochs)} epochs"] if epochs else []
         found.append(f"{name} ({'; '.join(notes)})" if notes else str(name))
     return ", ".join(found)
+
+
+MADE_WITH = {
+    "provenance.device": "device",
+    "provenance.cpu": "processor",
+    "compute.threads": "threads",
+    "compute.precision": "precision",
+}
+"""What a run's result depends on besides what it measures, by its column in runs.csv."""
+
+
+def unlike(runs: Frame) -> str:
+    """A sentence where these runs were not all made on one kind of machine, with one number of
+    threads and in one precision, such as ``Not all runs were made alike (threads: 1, 2).``; else
+    nothing. A run whose record does not say it is left out of this."""
+    found = []
+    for column, word in MADE_WITH.items():
+        values = in_order(runs[column]) if column in runs else []
+        if len(values) > 1:
+            texts = (f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+            found.append(f"{word}: {', '.join(texts)}")
+    return f"Not all runs were made alike ({'; '.join(found)})." if found else ""
 
 
 def differences(runs: Frame, rule: str, baseline: str = BASELINE, value: str = "outcome") -> Frame:

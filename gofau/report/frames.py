@@ -24,7 +24,8 @@ def collect(
         runs: one row a run: identity, state (``pending`` where there is no record: missing runs are
             shown, not dropped), the scientific configuration flattened to dotted columns, the
             result, ``update_rms`` (the mean over the steps that diagnostics.csv has of the root
-            mean square of Δθ over all weights; only where one has them), the provenance.
+            mean square of Δθ over all weights; only where one has them), how it was computed
+            (``compute.threads``, ``compute.precision`` …), the provenance.
         curves: one row an epoch of a run: identity and the columns of metrics.csv.
     """
     rows, curves = [], []
@@ -51,6 +52,7 @@ def _row(run: Run) -> dict[str, Any]:
     row |= {f"divergence/{k}": v for k, v in status.get("divergence", {}).items()}
     row |= _size_of_steps(run.folder / "diagnostics.csv") if run.finished() else {}
     row |= {key: status.get(key) for key in ("parameters", "classes", "started", "updated")}
+    row |= _flat(status.get("compute", {}), "compute.")
     row |= _flat(status.get("provenance", {}), "provenance.")
     # Where the files of whoever ran it lie is nobody's business, and changes no number.
     words = str(row.get("provenance.command", "")).split()

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from gofau.report.acceleration import acceleration
-from gofau.report.cells import read
+from gofau.report.cells import read, unlike
 from gofau.report.choice import choice
 from gofau.report.claims import write_claims
 from gofau.report.control import control
@@ -40,10 +40,11 @@ FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
 
 
 def tables_of(folder: Path) -> list[Table]:
-    """The tables of one experiment, as its declaration names them, each with its data named."""
+    """The tables of one experiment, as its declaration names them. The note of each names the
+    data, and says so where the runs were not all made alike."""
     runs = read(folder)
     made = [TABLES[kind](runs, folder) for kind in report_of(folder.name).tables]
-    data = f"Trained: {what(runs)}."
+    data = " ".join(filter(None, [f"Trained: {what(runs)}.", unlike(runs)]))
     return [replace(table, note=f"{data} {table.note}".strip()) for table in made]
 
 

@@ -12,9 +12,11 @@ RULE_COLOURS = {
     "multiplicative": "#D55E00",
     "hybrid": "#0072B2",
     "exponential": "#009E73",
+    "power": "#CC79A7",
 }
-OTHERS = ("#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
-RULE_DASHES = {"additive": "-", "multiplicative": "--", "hybrid": "-", "exponential": ":"}
+OTHERS = ("#E69F00", "#56B4E9", "#F0E442")
+RULE_DASHES = {"multiplicative": "--", "exponential": ":", "power": "-."}
+"""Solid where none is named."""
 
 mpl.use("Agg")
 mpl.rcParams.update(

@@ -76,6 +76,11 @@ def _join(dx: Tensor, dy: Tensor) -> Tensor:
     return torch.stack((dx, dy)).movedim(0, -1)
 
 
+def _from(points: Tensor, place: Point) -> tuple[Tensor, Tensor]:
+    x, y = points.unbind(-1)
+    return x - place[0], y - place[1]
+
+
 class Bowl(Problem):
     """f = (x − 1)² + (y − 1)². Ours: the convex bowl, with its minimum where Rosenbrock's is and
     off the axes, because zero is a special place for rules that scale the weights."""
@@ -116,6 +121,25 @@ class Illconditioned(Problem):
     def gradient(self, points: Tensor) -> Tensor:
         x, y = points.unbind(-1)
         return _join(x - 1, (y - 1).mul_(100))
+
+
+class Tilted(Problem):
+    """f = ¼(u − v)² + 12.5·(u + v)², u = x − 1.3, v = y − 1.7. Ours: a quadratic of condition
+    number 50 with diagonal axes, so that an optimizer with a step size for each coordinate does not
+    see through it. Its minimum is no power of two: a weight that was scaled down to 2⁻⁵³ of itself,
+    the most that one step can do, and up again, comes to lie on one of those by chance."""
+
+    minima = ((1.3, 1.7),)
+    box = ((-3.0, 3.0), (-3.0, 3.0))
+
+    def value(self, points: Tensor) -> Tensor:
+        u, v = _from(points, self.minima[0])
+        return 0.25 * (u - v).square() + 12.5 * (u + v).square()
+
+    def gradient(self, points: Tensor) -> Tensor:
+        u, v = _from(points, self.minima[0])
+        across, along = 0.5 * (u - v), 25 * (u + v)
+        return _join(along + across, along - across)
 
 
 class Rosenbrock(Problem):
@@ -211,6 +235,6 @@ class Saddle(Problem):
         return _join(2 * x, y * (y.square() - 1))
 
 
-_ALL = (Bowl, Sphere, Illconditioned, Rosenbrock, Beale, Himmelblau, Rastrigin, Saddle)
+_ALL = (*(Bowl, Sphere, Illconditioned, Tilted, Rosenbrock, Beale, Himmelblau, Rastrigin, Saddle),)
 PROBLEMS: Mapping[str, Problem] = {problem.name: problem for problem in (make() for make in _ALL)}
 """Every problem by its name."""

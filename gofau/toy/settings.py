@@ -22,20 +22,39 @@ from gofau.toy.problems import PROBLEMS, Problem
 OPTIMIZERS: Mapping[str, type[RuleOptimizer]] = {
     kind.__name__.lower(): kind for kind in (SGD, Adagrad, RMSprop, Adam, AdamW)
 }
-TASKS = ("scores", "starts", "paths")
+OVER_A_GRID, OVER_DRAWS = ("scores", "starts", "paths"), ("tuned", "random")
+"""Tasks: learning rates of a grid over many starts, or drawn configurations from few."""
 
-CHECKS: Mapping[str, Check] = {
+
+def _rises(values: Any) -> bool:
+    return list_of(whole(1)).accepts(values) and values and values == sorted(set(values))
+
+
+COMMON: Mapping[str, Check] = {
     "name": Check(
         "a name for a folder", lambda v: isinstance(v, str) and v.replace("_", "").isalnum()
     ),
-    "task": one_of(*TASKS),
+    "task": one_of(*OVER_A_GRID, *OVER_DRAWS),
     "cases": list_of(Check("problem/optimizer", lambda v: str(v).count("/") == 1)),
     "steps": whole(1),
+    "dtype": one_of("float32", "float64"),
+    "results_dir": TEXT,
+}
+GRID: Mapping[str, Check] = {
     "every": whole(1),
     "tolerance": POSITIVE,
     "lrs": list_of(POSITIVE),
-    "dtype": one_of("float32", "float64"),
-    "results_dir": TEXT,
+    "rules": Check("rules with their hyperparameters", lambda v: isinstance(v, dict)),
+}
+SECTION = Check("a section", lambda v: isinstance(v, dict))
+DRAWS: Mapping[str, Check] = {
+    "draws": SECTION,
+    "draws.sequence": one_of("sobol", "random"),
+    "draws.seed": whole(0),
+    "draws.repeats": whole(1),
+    "draws.looks": Check("a list of rising whole numbers ≥ 1", _rises),
+    "draws.ranges": SECTION,
+    "draws.arms": SECTION,
 }
 
 
@@ -71,15 +90,27 @@ def check(toy: Config) -> None:
     Raises:
         UserError: a key is missing, unknown or out of range.
     """
-    for key, allowed in CHECKS.items():
-        if key not in toy:
-            raise UserError(f"toy.{key} is needed: give toy.{key}=…")
-        if not allowed.accepts(toy[key]):
-            hint = nearest(toy[key], allowed.words.split(" of ")[-1].split(", "))
-            raise UserError(f"toy.{key} must be {allowed.words}, got {toy[key]!r}.{hint}")
-    for key in ("cases", "rules"):
-        if not toy[key]:
+    _check(toy, COMMON)
+    _check(toy, GRID if toy["task"] in OVER_A_GRID else DRAWS)
+    for key in ("cases", "rules", "draws.arms"):
+        if _look_up(toy, key) in ([], {}):
             raise UserError(f"toy.{key} is empty: there is nothing to do")
+
+
+def _check(toy: Config, checks: Mapping[str, Check]) -> None:
+    for key, allowed in checks.items():
+        value = _look_up(toy, key)
+        if value is None:
+            raise UserError(f"toy.{key} is needed: give toy.{key}=…")
+        if not allowed.accepts(value):
+            hint = nearest(value, allowed.words.split(" of ")[-1].split(", "))
+            raise UserError(f"toy.{key} must be {allowed.words}, got {value!r}.{hint}")
+
+
+def _look_up(section: Any, key: str) -> Any:
+    for part in key.split("."):
+        section = section.get(part) if isinstance(section, dict) else None
+    return section
 
 
 def cases(toy: Config) -> list[Case]:
@@ -90,9 +121,7 @@ def cases(toy: Config) -> list[Case]:
         UserError: there is no such problem or optimizer, or the optimizer refuses a value.
     """
     found = []
-    for problem, name in (case.split("/") for case in toy["cases"]):
-        _known("problem", problem, PROBLEMS)
-        _known("optimizer", name, OPTIMIZERS)
+    for problem, name in named(toy):
         kind = OPTIMIZERS[name]
         default = inspect.signature(kind).parameters["lr"].default
         grid = sorted({*map(float, toy["lrs"]), default})
@@ -101,13 +130,36 @@ def cases(toy: Config) -> list[Case]:
         arms: list[Arm] = [{"rule": rule, "lr": lr, **rules[rule]} for rule, lr in pairs]
         # One compiled loop a step: the arrays are small enough for Python to be what costs.
         make = partial(kind, fused=True, **(toy["optimizers"].get(name) or {}))
-        try:
-            make([{"params": [torch.zeros(1)], **arm} for arm in arms])
-        except (ValueError, TypeError) as e:
-            raise UserError(f"toy: {name}: {e}") from e
+        attempt(name, make, arms)
         names, lrs = [rule for rule, _ in pairs], [lr for _, lr in pairs]
         found.append(Case(problem, name, names, lrs, default, make, arms))
     return found
+
+
+def named(toy: Config) -> list[tuple[str, str]]:
+    """Problem and optimizer of each case.
+
+    Raises:
+        UserError: there is no such problem or optimizer.
+    """
+    found = []
+    for problem, name in (case.split("/") for case in toy["cases"]):
+        _known("problem", problem, PROBLEMS)
+        _known("optimizer", name, OPTIMIZERS)
+        found.append((problem, name))
+    return found
+
+
+def attempt(name: str, make: Callable[..., Any], arms: list[Arm]) -> None:
+    """Make the optimizer of that name once, to see whether it takes these arms.
+
+    Raises:
+        UserError: it does not.
+    """
+    try:
+        make([{"params": [torch.zeros(1)], **arm} for arm in arms])
+    except (ValueError, TypeError) as e:
+        raise UserError(f"toy: {name}: {e}") from e
 
 
 def _known(what: str, name: str, table: Mapping[str, Any]) -> None:

@@ -5,10 +5,28 @@ import gzip
 import io
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task found.
+
+    Attributes:
+        cells: the rows of ``cells.csv``, without provenance.
+        files: the rows of the other files, by name.
+        value: one number of the whole.
+        words: what that number is.
+    """
+
+    cells: list[dict[str, Any]]
+    files: dict[str, list[Row]]
+    value: float
+    words: str
 
 
 def write(path: Path, rows: Iterable[Row], digits: int = 4) -> None:

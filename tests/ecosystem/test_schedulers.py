@@ -82,13 +82,13 @@ def test_it_drives_ours_as_it_drives_torchs(base, name):
 
 
 def test_a_scheduler_of_ones_own_can_drive_the_blend():
-    """η_in, η_out and α live in the groups as lr does."""
+    """η_in, η_out and γ live in the groups as lr does."""
     p = torch.ones(3, requires_grad=True)
-    optimizer = gofau.optim.SGD([p], lr=1.0, momentum=0, rule="hybrid", alpha=0.0)
+    optimizer = gofau.optim.SGD([p], lr=1.0, momentum=0, rule="hybrid", gamma=0.0)
     before = copy.deepcopy(optimizer.state_dict())
     for t in range(5):
-        optimizer.param_groups[0]["alpha"] = t / 4
+        optimizer.param_groups[0]["gamma"] = t / 4
         p.grad = torch.full((3,), 0.01)
         optimizer.step()
-    assert optimizer.state_dict()["param_groups"][0]["alpha"] == 1.0
-    assert before["param_groups"][0]["alpha"] == 0.0
+    assert optimizer.state_dict()["param_groups"][0]["gamma"] == 1.0
+    assert before["param_groups"][0]["gamma"] == 0.0

@@ -7,13 +7,13 @@ from gofau.optim import rules
 
 
 def through_kernel(monkeypatch, function, x):
-    """``function(x)``, elementwise, as the fused step computes it: of zero weights, θ − (−f(u)) is
-    f(u) bit for bit, and with η = 1 and no momentum u is the gradient."""
-    monkeypatch.setattr(rules, "RULES", dict(rules.RULES))
-    rules.RULES["probe"] = rules.Rule("probe", lambda theta, u: -function(u), {})
+    """``function(x)``, elementwise, as the fused step computes it: of zero weights, θ − (−f(d)) is
+    f(d) bit for bit, and without momentum d is the gradient."""
+    rule = rules.Rule("probe", lambda theta, d, eta: -function(d), {})
+    monkeypatch.setitem(rules.RULES, "probe", rule)
     p = torch.zeros_like(x).requires_grad_()
     p.grad = x.clone()
-    optimizer = optim.SGD([p], 1.0, 0, rule="probe", zero_init="freeze", fused=True)
+    optimizer = optim.SGD([p], rule="probe", zero_init="freeze", fused=True)
     optimizer.step()
     return p.detach()
 

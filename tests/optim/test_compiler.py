@@ -335,6 +335,12 @@ def test_a_relative_home_is_none(name, homeless, home, monkeypatch):
     assert not (home / "here").exists()
 
 
+def test_a_relative_cache_home_is_passed_over_as_its_specification_says(monkeypatch):
+    monkeypatch.setenv("HOME", "/somebody")
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    assert str(kernel_cache.cache_folder()) == "/somebody/.cache/gofau/kernels"
+
+
 @needs_compiler
 def test_without_any_safe_folder_nothing_is_compiled(homeless, home, monkeypatch):
     unsafe = home / "unsafe"
@@ -507,14 +513,28 @@ def test_cc_may_have_arguments_and_blanks_in_its_path(home, monkeypatch, use):
         assert answer(f"{CODE} // {cc}") == 42
 
 
-def test_a_cc_relative_to_a_folder_that_is_gone_is_none(home, monkeypatch, use):
+@needs_compiler
+@pytest.mark.skipif(sys.platform == "darwin", reason="its names are text")
+def test_names_that_are_no_text(home, monkeypatch, use):
+    real = compiler.find()
+    assert real is not None
+    link = os.path.join(os.fsencode(home), b"\xff-cc")
+    os.symlink(os.fsencode(shlex.split(real)[0]), link)
+    use(os.fsdecode(link))
+    monkeypatch.setenv("XDG_CACHE_HOME", os.fsdecode(os.fsencode(home) + b"/\xff-cache"))
+    assert answer() == 42
+    assert len(list(kernel_cache.cache_folder().iterdir())) == 1
+
+
+@needs_compiler
+def test_a_working_folder_that_is_gone_is_not_needed(home, monkeypatch, use):
     folder = home / "gone"
     folder.mkdir()
     monkeypatch.chdir(folder)
     folder.rmdir()
+    assert answer() == 42
     use("./cc")
     assert compiler.find() is None
-    monkeypatch.undo()
 
 
 WRITE = """#!/bin/sh
@@ -605,7 +625,8 @@ def test_ctrl_c_stops_the_compiler_and_is_passed_on(home, use, monkeypatch):
 
 
 @needs_compiler
-def test_what_a_compiler_leaves_in_its_temporary_folder_is_removed(home, use):
+def test_what_a_compiler_leaves_in_its_temporary_folder_is_removed(home, use, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(home / "temporary"))
     use(script='#!/bin/sh\n[ "$1" = --version ] || echo left > "$TMPDIR/cc1234.s"\nexit 1\n')
     with pytest.raises(compiler.CannotCompile):
         compiler.load(CODE)

@@ -11,8 +11,9 @@ from gofau.optim import attach, attached, monitor, observe
 from tests.optim.reference import BASES
 
 METRICS = ["saturation", "frozen", "sign_flips", "update_ratio", "update_rms"]
-TANH = ["multiplicative", "hybrid"]
-HYPER: dict[str, Any] = {"eta_in": 30.0, "eta_out": 0.4, "alpha": 0.3}
+RULES = ["additive", "multiplicative", "hybrid", "exponential", "power"]
+TANH = ["multiplicative", "hybrid", "power"]
+HYPER: dict[str, Any] = {"eta_in": 3.0, "eta_out": 0.4, "gamma": 0.3}
 
 
 def leaves():
@@ -31,13 +32,13 @@ def set_gradients(params, t):
         p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(10 * t + i)) * 0.3
 
 
-def counted(before, after, u, tanh, cannot_leave_zero):
+def counted(before, after, direction, tanh, cannot_leave_zero):
     """The figures of one tensor; ``tanh`` and ``cannot_leave_zero`` say what its rule is."""
-    x, y, d = (t.flatten().double().tolist() for t in (before, after, u))
+    x, y, d = (t.flatten().double().tolist() for t in (before, after, direction))
     change = sum((b - a) ** 2 for a, b in zip(x, y, strict=True))
     size = sum(a * a for a in x)
     return {
-        "saturation": sum(abs(math.tanh(30.0 * v)) > 0.99 for v in d) / len(d)
+        "saturation": sum(abs(math.tanh(HYPER["eta_in"] * v)) > 0.99 for v in d) / len(d)
         if tanh
         else math.nan,
         "frozen": sum(a == 0 for a in x) / len(x) if cannot_leave_zero else 0.0,
@@ -47,8 +48,8 @@ def counted(before, after, u, tanh, cannot_leave_zero):
     }
 
 
-def u_of(base, options, params, states):
-    """The step that torch's own optimizer takes from here: a twin that walks along."""
+def d_of(base, options, params, states):
+    """The direction of the step that torch's own optimizer takes from here: a twin walks along."""
     twins = [p.detach().double().requires_grad_() for p in params]
     for q, p in zip(twins, params, strict=True):
         q.grad = p.grad.double()
@@ -59,31 +60,32 @@ def u_of(base, options, params, states):
     twin.step()
     states.append(twin.state_dict())
     decay = 0.1 * twin.param_groups[0]["weight_decay"] if base == "adamw" else 0.0
-    return [s * (1 - decay) - q.detach() for s, q in zip(starts, twins, strict=True)]
+    steps = [s * (1 - decay) - q.detach() for s, q in zip(starts, twins, strict=True)]
+    return [step / 0.1 for step in steps]
 
 
 @pytest.mark.parametrize("foreign", [False, True], ids=["native", "attached"])
-@pytest.mark.parametrize("rule", ["additive", "multiplicative", "hybrid", "exponential"])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("base", BASES)
 def test_the_figures_are_those_counted_by_hand(base, rule, foreign):
     options = {"weight_decay": 0.1} | ({"momentum": 0.9} if base == "sgd" else {})
     params = leaves()
-    optimizer = BASES[base][foreign](params, lr=0.1, **options, **({} if foreign else HYPER))
+    own = {} if foreign else HYPER | {"rule": rule}
+    optimizer = BASES[base][foreign](params, lr=0.1, **options, **own)
     if foreign:
         attach(optimizer, rule=rule, **HYPER)
-    else:
-        optimizer.param_groups[0]["rule"] = rule
     states = []
     for t in range(3):
         set_gradients(params, t)
-        before, u = [p.detach().clone() for p in params], u_of(base, options, params, states)
+        before, d = [p.detach().clone() for p in params], d_of(base, options, params, states)
         with observe(optimizer) as step:
             optimizer.step()
         got = step.result()
         for i, p in enumerate(params):
-            ruled = i != 1  # the tensor that started at zero has the additive rule
-            still = ruled and rule in ("multiplicative", "exponential")
-            wanted = counted(before[i], p.detach(), u[i], ruled and rule in TANH, still)
+            # The tensor that started at zero has the additive rule, where its own cannot move it.
+            ruled = i != 1 or rule == "hybrid"
+            still = ruled and rule in ("multiplicative", "exponential", "power")
+            wanted = counted(before[i], p.detach(), d[i], ruled and rule in TANH, still)
             named = {m: got[f"{m}/0.{i}"] for m in METRICS}
             assert named == pytest.approx(wanted, rel=1e-5, abs=1e-7, nan_ok=True), (t, i)
 
@@ -113,15 +115,16 @@ def test_sign_flips_and_frozen_shares():
     with observe(optimizer) as step:
         optimizer.step()
     assert step.result()["sign_flips/all"] == 0.5  # from or to zero is none
-    for rule, alpha, share in (
+    for rule, gamma, share in (
         ("exponential", 0.5, 0.25),
         ("multiplicative", 0.5, 0.25),
+        ("power", 0.5, 0.25),
         ("hybrid", 1.0, 0.25),
         ("hybrid", 0.5, 0.0),
         ("additive", 0.5, 0.0),
     ):
         q = torch.tensor([1.0, -1.0, 0.0, 2.0], requires_grad=True)
-        optimizer = optim.SGD([q], lr=1e-3, rule=rule, alpha=alpha)
+        optimizer = optim.SGD([q], lr=1e-3, rule=rule, gamma=gamma)
         q.grad = torch.ones(4)
         with observe(optimizer) as step:
             optimizer.step()
@@ -200,11 +203,10 @@ def test_no_step_no_figures():
 @pytest.mark.parametrize("foreign", [False, True])
 def test_a_step_with_a_closure(foreign, keyword):
     p = torch.tensor([1.0, -2.0], requires_grad=True)
-    optimizer = BASES["sgd"][foreign]([p], lr=1.0)
+    rule: dict[str, Any] = {"rule": "multiplicative", "eta_in": 10.0}
+    optimizer = BASES["sgd"][foreign]([p], lr=1.0, **({} if foreign else rule))
     if foreign:
-        attach(optimizer, rule="multiplicative", eta_in=10.0)
-    else:
-        optimizer.param_groups[0]["rule"] = "multiplicative"
+        attach(optimizer, **rule)
 
     def closure():
         optimizer.zero_grad()
@@ -270,6 +272,16 @@ def test_an_aborted_step_is_not_measured():
         p.grad = torch.ones(1)
         optimizer.step()
     assert step.result()["update_ratio/all"] == 0.25
+
+
+def test_the_direction_of_half_precision_is_that_of_the_step_in_float32():
+    p = torch.tensor([1.0], dtype=torch.bfloat16, requires_grad=True)
+    optimizer = optim.SGD([p], lr=0.1, weight_decay=0.007, rule="multiplicative")
+    p.grad = torch.tensor([2.640625], dtype=torch.bfloat16)
+    with observe(optimizer) as step:
+        optimizer.step()
+    # d = 2.640625 + 0.007 > atanh 0.99 = 2.6467; in bfloat16 it would be 2.640625 again.
+    assert step.result()["saturation/all"] == 1.0
 
 
 def test_half_precision_is_measured_in_float32():

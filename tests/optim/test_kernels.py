@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import stat
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import gofau.optim as optim
 from gofau.optim import compiler, foreach, inductor
 from gofau.optim.csource import source
 from gofau.optim.optimizer import RuleOptimizer
-from gofau.optim.program import Unsupported, split
+from gofau.optim.program import Unsupported, split, tell_once
 from gofau.optim.record import record
 from gofau.optim.rules import RULES
 from tests.optim.kernels import every_exponent, through_kernel
@@ -47,13 +48,12 @@ def test_operations_mean_in_c_what_they_mean_in_torch(function, monkeypatch):
 
 
 @needs_compiler
-def test_bfloat16_is_rounded_as_torch_rounds_it(monkeypatch):
+def test_bfloat16_is_rounded_as_torch_rounds_it(own_rules):
     x = every_exponent(40, torch.Generator().manual_seed(0))
     p = torch.zeros(x.numel(), dtype=torch.bfloat16, requires_grad=True)
-    monkeypatch.setattr("gofau.optim.rules.RULES", dict(RULES))
-    optim.register_rule("third")(lambda theta, u: u / -3)
+    optim.register_rule("third")(lambda theta, d, eta: d / -3)
     p.grad = x.bfloat16()
-    optim.SGD([p], 1.0, 0, rule="third", zero_init="freeze", fused=True).step()
+    optim.SGD([p], rule="third", zero_init="freeze", fused=True).step()
     expected = (p.grad.float() / 3).bfloat16()
     assert torch.equal(p[~p.isnan()], expected[~expected.isnan()])
     assert torch.equal(p.isnan(), expected.isnan())
@@ -118,7 +118,7 @@ def stepped(make, run, steps):
         for i, p in enumerate(params):
             p.grad = None if t == 2 and i else torch.full_like(p, (-1.0) ** (t + i)) * p.detach()
         group = optimizer.param_groups[0]
-        group["lr"], group["alpha"], group["eta_in"] = 0.1 / (t + 1), 0.5 / (t + 1), 10.0 + t
+        group["lr"], group["gamma"], group["eta_in"] = 0.1 / (t + 1), 0.5 / (t + 1), 10.0 + t
         if run is None:
             optimizer.step()
         else:
@@ -130,10 +130,13 @@ def stepped(make, run, steps):
     return params
 
 
-def test_the_accelerators_step_without_the_compiler_is_the_loops(monkeypatch):
-    monkeypatch.setattr(inductor, "_compiled", lambda program: None)
-    plain = stepped(lambda p: optim.Adam(p, foreach=False), None, 5)
-    other = stepped(optim.Adam, inductor.run, 5)
+def hybrid(params, **options):
+    return optim.Adam(params, rule="hybrid", **options)
+
+
+def assert_the_loops(run, steps):
+    plain = stepped(lambda p: hybrid(p, foreach=False), None, steps)
+    other = stepped(hybrid, run, steps)
     for p, q in zip(plain, other, strict=True):
         torch.testing.assert_close(q, p, rtol=1e-6, atol=1e-7)
 
@@ -142,27 +145,124 @@ def test_a_step_that_cannot_be_compiled_is_taken_by_foreach(monkeypatch):
     def fail(*arguments):
         raise RuntimeError("no Triton today")
 
-    monkeypatch.setattr(inductor, "_compiled", lambda program: fail)
+    tell_once.cache_clear()
+    monkeypatch.setattr(inductor, "_compiled", lambda program, shapes: fail)
     monkeypatch.setattr(inductor, "_failed", set())
-    plain = stepped(lambda p: optim.Adam(p, foreach=False), None, 3)
-    other = stepped(optim.Adam, inductor.run, 3)
-    for p, q in zip(plain, other, strict=True):
-        torch.testing.assert_close(q, p, rtol=1e-6, atol=1e-7)
+    with pytest.warns(RuntimeWarning, match="foreach takes the step: RuntimeError: no Triton tod"):
+        assert_the_loops(inductor.run, 3)
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """What dynamo makes of the compiled steps, without a compiler behind it: the graphs it has
+    traced, and what it did not. A call that it leaves to Python is an error."""
+    from torch._dynamo.utils import counters
+
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", partial(real, backend=backend, fullgraph=True))
+    monkeypatch.setattr(inductor, "_failed", set())
+    inductor._compiled.cache_clear()
+    counters.clear()
+    yield graphs
+    assert not inductor._failed
+    assert not counters["unimplemented"]
+    assert not counters["graph_break"]
+    inductor._compiled.cache_clear()
+
+
+def test_the_accelerators_step_is_traced_once_for_all_values_and_is_the_loops(traced):
+    assert_the_loops(inductor.run, 6)
+    assert len(traced) == 2  # with both parameters, and with one
+
+
+def once(make, size=3):
+    """One compiled step of a parameter of ones along gradients of ones."""
+    p = torch.ones(size, requires_grad=True)
+    p.grad = torch.ones(size)
+    optimizer = make([p])
+    group = optimizer.param_groups[0]
+    ((bucket,), _) = foreach.buckets_of(optimizer.direction, group, optimizer._items(group))
+    with torch.no_grad():
+        inductor.run(bucket)
+    return p.detach()
+
+
+@pytest.mark.parametrize("base", ["Adam", "AdamW", "Adagrad", "RMSprop"])
+def test_no_value_of_another_optimizer_is_baked_in(base, traced):
+    """The step of ones is η/(1 + ε), times what RMSprop and AdamW make of it."""
+    for eps in (1e-8, 1.0, 3.0):
+        got = once(partial(getattr(optim, base), lr=0.1, eps=eps))
+        p = torch.ones(3, requires_grad=True)
+        p.grad = torch.ones(3)
+        getattr(torch.optim, base)([p], lr=0.1, eps=eps).step()
+        torch.testing.assert_close(got, p.detach())
+    assert len(traced) == 1
+
+
+@pytest.mark.slow
+def test_every_program_is_traced_however_many_there_are(traced):
+    """More than dynamo's limit for one code object, which is 8."""
+    for base in ("SGD", "Adagrad", "RMSprop", "Adam"):
+        for flags in ({"rule": "power"}, {"rule": "hybrid"}, {"maximize": True}):
+            once(partial(getattr(optim, base), lr=0.1, **flags))
+    assert len(traced) == 12
+
+
+def test_every_shape_is_traced_however_many_there_are(traced):
+    for size in range(3, 15):
+        once(partial(optim.SGD, lr=0.1), size)
+    assert len(traced) == 12
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_a_compiled_step_of_short_floats_is_rounded_once(dtype, traced):
+    ends = []
+    for compiled in (False, True):
+        generator = torch.Generator().manual_seed(0)
+        p = torch.randn(500, generator=generator).to(dtype).requires_grad_()
+        p.grad = torch.randn(500, generator=generator).to(dtype)
+        optimizer = optim.Adam([p], lr=0.1, rule="hybrid", foreach=False)
+        if compiled:
+            group = optimizer.param_groups[0]
+            items = optimizer._items(group)
+            with torch.no_grad():
+                inductor.run(foreach.buckets_of(optimizer.direction, group, items)[0][0])
+        else:
+            optimizer.step()
+        ends.append(p.detach())
+    torch.testing.assert_close(ends[1], ends[0], rtol=torch.finfo(dtype).eps, atol=0)
 
 
 @needs_compiler
 @pytest.mark.slow
-def test_the_accelerators_step_compiles_once_and_is_the_loops():
+def test_the_accelerators_step_compiles_once_and_is_the_loops(monkeypatch):
     """On the CPU, where torch.compile makes C++ of it: all that needs no accelerator."""
     from torch._dynamo.utils import counters
 
     counters.clear()
-    plain = stepped(lambda p: optim.Adam(p, foreach=False), None, 6)
-    other = stepped(optim.Adam, inductor.run, 6)
-    for p, q in zip(plain, other, strict=True):
-        torch.testing.assert_close(q, p, rtol=1e-6, atol=1e-7)
+    monkeypatch.setattr(inductor, "_failed", set())
+    inductor._compiled.cache_clear()
+    assert_the_loops(inductor.run, 6)
     assert not inductor._failed
     assert counters["stats"]["unique_graphs"] == 2  # with both parameters, and with one
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_two_compiled_adams_have_each_their_own_eps(monkeypatch):
+    """In one process; with the second's baked in from the first it steps to 0.9."""
+    monkeypatch.setattr(inductor, "_failed", set())
+    inductor._compiled.cache_clear()
+    ends = [once(partial(optim.Adam, lr=0.1, eps=eps)) for eps in (1e-8, 1.0)]
+    torch.testing.assert_close(ends[0], torch.full((3,), 0.9))
+    torch.testing.assert_close(ends[1], torch.full((3,), 0.95))
+    assert not inductor._failed
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -172,7 +272,7 @@ def test_fused_on_cuda_is_the_loop_there():
     variants = [{"foreach": False}, {"foreach": True}, {"fused": True}]
     for flags in variants:
         params = [torch.linspace(-1, 1, n, device="cuda").requires_grad_() for n in (7, 4096)]
-        optimizer = optim.Adam(params, lr=0.01, **flags)
+        optimizer = optim.Adam(params, lr=0.01, rule="hybrid", **flags)
         for t in range(4):
             for p in params:
                 p.grad = torch.full_like(p, (-1.0) ** t) * p.detach()
@@ -186,9 +286,9 @@ def test_fused_on_cuda_is_the_loop_there():
 def test_a_kernel_is_told_apart_by_what_it_bakes_in():
     keys = set()
     variants: list[dict[str, Any]]
-    variants = [{}, {"weight_decay": 0.1}, {"alpha": 1.0}, {"maximize": True}]
+    variants = [{}, {"weight_decay": 0.1}, {"gamma": 1.0}, {"maximize": True}]
     for options in variants:
-        group = optim.SGD([torch.ones(1)], **options).param_groups[0]
+        group = optim.SGD([torch.ones(1)], rule="hybrid", **options).param_groups[0]
         baked, free = split(RULES["hybrid"], group)
         keys.add((*map(repr, baked.items()), *free))
     assert len(keys) == 4

@@ -25,7 +25,7 @@ def run(accuracy: Accuracy, **what: Any) -> dict[str, Any]:
         **{f"{s}.name": what[s] for s in ("model", "init", "optimizer", "rule")},
         "init.scale": what["scale"],
         "optimizer.lr": what["lr"],
-        "rule.alpha": 0.5 if what["rule"] == "hybrid" else None,
+        "rule.gamma": 0.5 if what["rule"] == "hybrid" else None,
         "seed": what["seed"],
     }
     if missing:

@@ -42,9 +42,9 @@ def test_labels_name_what_varies_within_a_name():
     assert in_order(frame["init"]) == ["default ×1", "default ×5", "normal ×1", "normal ×5"]
     assert varying(frame) == ["init", "optimizer"]
     frame = runs(lambda w: 0.5, rule=("hybrid", "additive"))
-    frame.loc[frame["rule.name"] == "hybrid", "rule.alpha"] = [0.2, 0.5, 0.8] * 2
+    frame.loc[frame["rule.name"] == "hybrid", "rule.gamma"] = [0.2, 0.5, 0.8] * 2
     assert rules(prepare(frame)) == [
-        "additive", "hybrid alpha=0.2", "hybrid alpha=0.5", "hybrid alpha=0.8",
+        "additive", "hybrid gamma=0.2", "hybrid gamma=0.5", "hybrid gamma=0.8",
     ]  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_a_learning_rate_of_each_optimizers_own_is_no_axis():
     frame["optimizer.lr"] = [0.1 if name == "sgd" else 0.001 for name in frame["optimizer.name"]]
     assert varying(prepare(frame)) == ["optimizer"]
     frame.loc[frame["rule.name"] == "hybrid", "optimizer.lr"] *= 3
-    frame.loc[frame["rule.name"] == "hybrid", "rule.alpha"] = frame["optimizer.lr"]
+    frame.loc[frame["rule.name"] == "hybrid", "rule.gamma"] = frame["optimizer.lr"]
     assert varying(prepare(frame)) == ["optimizer"]
     assert rules(prepare(frame)) == ["additive", "hybrid"]
     assert differences(prepare(frame), "hybrid").shape == (2, 3), "each at its own default"

@@ -28,7 +28,11 @@ def cells(tmp_path):
     ]
     for i, (_, cell) in enumerate(grid[:-1]):
         run = Run(cell)
-        run.start(parameters=10, provenance={"commit": "abc", "versions": {"torch": "2"}})
+        run.start(
+            parameters=10,
+            compute={"threads": 2},
+            provenance={"commit": "abc", "versions": {"torch": "2"}},
+        )
         for epoch in range(1, 4):
             row = {"epoch": epoch, "train/loss": 1 / (epoch + i), "val/acc": 1 - 0.5 / (epoch + i)}
             run.append(row)
@@ -52,6 +56,7 @@ def test_one_row_a_run_and_one_an_epoch_with_nothing_dropped(cells):
     assert runs.loc[4, "test/acc"] == pytest.approx(0.904)
     assert runs.loc[0, "optimizer.lr"] == 0.1
     assert runs.loc[0, "provenance.versions.torch"] == "2"
+    assert runs.loc[0, "compute.threads"] == 2
     assert len(curves) == 10 * 3
     assert curves["val/acc"].dtype == float
 
@@ -94,7 +99,7 @@ def test_an_experiment_of_which_nothing_ran_is_all_pending(tmp_path):
 
 
 def test_every_rule_has_a_colour():
-    assert len(set(RULE_COLOURS.values())) == 4
+    assert len(set(RULE_COLOURS.values())) == len(RULE_COLOURS) == 5
     assert rule_colour("my_own") == rule_colour("my_own")
 
 
@@ -102,10 +107,12 @@ def test_the_commands(train, monkeypatch, capsys):
     train("-m", "experiment=smoke_fig3_cifar100_curves", "debug=fast", "optimizer=sgd", "seed=0,1")
     (train.folder / "configs").symlink_to(ROOT / "configs")
     main(["collect", "smoke_fig3_cifar100_curves", "debug=fast", "optimizer=sgd", "seed=0,1"])
-    assert "8 runs (8 done)" in capsys.readouterr().out
+    assert "10 runs (10 done)" in capsys.readouterr().out
     main(["figures"])
     assert "curves.svg" in capsys.readouterr().out
     frame = pd.read_csv("results/smoke_fig3_cifar100_curves/runs.csv")
+    assert frame["compute.threads"].tolist() == [1] * 10
+    assert set(frame["compute.precision"]) == set(frame["trainer.precision"])
     assert sorted(set(frame["rule.name"])) == sorted(RULE_COLOURS)
 
 

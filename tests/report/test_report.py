@@ -82,8 +82,7 @@ def test_declarations_name_what_there_is():
     experiments = {p.stem for p in (ROOT / "configs" / "experiment").glob("*.yaml")}
     ran = set(REPORTS) - {"defaults"}
     assert ran | {f"smoke_{name}" for name in ran} <= experiments
-    rules = ("additive", "multiplicative", "hybrid", "exponential")
-    assert {f"defaults_{rule}" for rule in rules} <= experiments
+    assert {"defaults_digits", "defaults_cifar10_jpeg"} <= experiments
     reduced = {n.removeprefix("reduced_") for n in experiments if n.startswith("reduced_")}
     assert reduced <= ran
 
@@ -96,6 +95,16 @@ def test_what_is_missing_is_said(results):
     assert any("**missing**" in line and "tab5_tiny_imagenet" in line for line in lines)
     half = [line for line in lines if "smoke_tab4_cifar100" in line]
     assert all("undecided" in line and "incomplete" in line for line in half)
+
+
+def test_runs_that_were_not_made_alike_are_told_under_the_table(tmp_path):
+    frame = runs(better)
+    write(tmp_path / "one", frame.assign(**{"compute.threads": 1, "compute.precision": "fp32"}))
+    threads = [1.0 if seed else 2.0 for seed in frame["seed"]]
+    write(tmp_path / "two", frame.assign(**{"compute.threads": threads}))
+    notes = {path.name: tables_of(path)[0].note for path in (tmp_path / "one", tmp_path / "two")}
+    assert "alike" not in notes["one"]
+    assert "Not all runs were made alike (threads: 2, 1)." in notes["two"]
 
 
 def test_a_report_of_nothing(tmp_path):

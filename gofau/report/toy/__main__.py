@@ -10,7 +10,7 @@ RESULTS = Path("results")
 
 
 def main(names: list[str]) -> None:
-    from gofau.report.toy import paths, starts, table
+    from gofau.report.toy import drawn, paths, starts, table, tuned
 
     folders = [RESULTS / name for name in names] or sorted(
         path.parent for path in RESULTS.glob("*/cells.csv")
@@ -19,12 +19,17 @@ def main(names: list[str]) -> None:
         if not (folder / "cells.csv").exists():
             first = f"python -m gofau.toy experiment={folder.name}"
             raise UserError(f"{folder} holds no cells.csv: type {first} first")
-        drawn = table.draw(folder)
+        if (folder / "bests.csv.gz").exists():
+            made = tuned.draw(folder)
+        elif (folder / "quantiles.csv.gz").exists():
+            made = drawn.draw(folder)
+        else:
+            made = table.draw(folder)
         if (folder / "paths.csv.gz").exists():
-            drawn += paths.draw(folder)
+            made += paths.draw(folder)
         if any(folder.glob("starts_*.csv.gz")):
-            drawn += starts.draw(folder)
-        for path in drawn:
+            made += starts.draw(folder)
+        for path in made:
             print(path)
 
 

@@ -1,23 +1,23 @@
-"""What the figures and the table share: the cells of a results folder, and how things are named."""
+"""What the figures and tables share: the cells of a results folder, and how things are named."""
 
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-SETTINGS = {
-    "best": "each rule at the learning rate with its best mean score",
-    "default": "every rule at the optimizer's default learning rate",
-}
+from gofau.report.style import RULE_DASHES, rule_colour
+
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
+OPTIMIZERS |= {"adagrad": "Adagrad"}
 
 Box = tuple[float, float, float, float]
 """Low and high x0, low and high x1."""
 
 
 def load(folder: Path) -> pd.DataFrame:
-    """The rows of ``cells.csv``: one a problem, optimizer, rule and learning rate."""
+    """The rows of ``cells.csv``: one for each thing that is compared."""
     return pd.read_csv(folder / "cells.csv")
 
 
@@ -33,8 +33,12 @@ def different(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
     return list(dict.fromkeys(zip(*(frame[column].tolist() for column in columns), strict=True)))
 
 
+def optimizer_name(optimizer: str) -> str:
+    return OPTIMIZERS.get(optimizer, optimizer)
+
+
 def title(problem: str, optimizer: str) -> str:
-    return f"{problem} with {OPTIMIZERS.get(optimizer, optimizer)}"
+    return f"{problem} with {optimizer_name(optimizer)}"
 
 
 def minima(cells: pd.DataFrame, problem: str) -> list[tuple[float, float]]:
@@ -51,5 +55,11 @@ def plane(ax: Axes, box: Box, places: list[tuple[float, float]]) -> None:
     ax.grid(False)
     for line in (ax.axhline, ax.axvline):
         line(0, color="0.25", lw=0.7, ls=(0, (4, 3)), zorder=2)
-    x0, x1 = zip(*places, strict=True)
-    ax.plot(x0, x1, "*", ms=11, mfc="#F0E442", mec="black", mew=0.8, ls="", zorder=6)
+    inside = [(x, y) for x, y in places if box[0] <= x <= box[1] and box[2] <= y <= box[3]]
+    for x0, x1 in inside:
+        ax.plot(x0, x1, "*", ms=11, mfc="#F0E442", mec="black", mew=0.8, ls="", zorder=6)
+
+
+def rule_line(rule: str, **more: Any) -> Line2D:
+    """A legend's piece of a rule's line."""
+    return Line2D([], [], ls=RULE_DASHES.get(rule, "-"), color=rule_colour(rule), **more)

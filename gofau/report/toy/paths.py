@@ -7,53 +7,54 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from gofau.report.style import RULE_DASHES, rule_colour, save_figure
-from gofau.report.toy.cells import SETTINGS, Box, different, load, minima, plane, title, where
+from gofau.report.toy.cells import Box, different, load, minima, plane, rule_line, title, where
 
-FLOOR = 1e-6  # below, single precision has nothing more to say
-MARKS = "osD^v"
+FLOOR = 1e-12  # below, rounding has its say even in double precision
+GLYPHS = {"o": "○", "s": "□", "D": "◇", "^": "△", "v": "▽"}
+MARKS = "".join(GLYPHS)
+WORDS = "Each rule from each start at the learning rate that suits it best there; ✕: a path's end"
 
 
 def draw(folder: Path) -> list[Path]:
-    """Draw ``paths_best`` and ``paths_default``: a column for each problem with its optimizer, a
-    row of contours and a row for each start."""
+    """Draw ``paths``: a column for each problem with its optimizer, a row of contours and a row for
+    each start."""
     paths = pd.read_csv(folder / "paths.csv.gz")
-    surface, cells = pd.read_csv(folder / "surface.csv.gz"), load(folder)
-    drawn: list[Path] = []
-    for setting, words in SETTINGS.items():
-        figure = _figure(where(paths, setting=setting), surface, cells)
-        figure.suptitle(f"{words[0].upper()}{words[1:]}; ✕ is where a path ends", fontsize=9)
-        figure.tight_layout()  # the constrained one is not the same to the last digit each time
-        drawn += save_figure(figure, folder / f"paths_{setting}")
-        plt.close(figure)
+    figure = _figure(paths, pd.read_csv(folder / "surface.csv.gz"), load(folder))
+    drawn = save_figure(figure, folder / "paths")
+    plt.close(figure)
     return drawn
 
 
 def _figure(paths: pd.DataFrame, surface: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     columns = different(paths, "problem", "optimizer")
-    rows = 1 + len(different(paths, "start"))
+    rows = 1 + max(len(different(where(paths, problem=p), "region")) for p, _ in columns)
     figure, axes = plt.subplots(
         rows,
         len(columns),
-        figsize=(4.6 * len(columns), 2.3 + 1.9 * rows),
+        figsize=(4.8 * len(columns), 2.9 + 2.1 * rows),
         height_ratios=[4.0] + [1.7] * (rows - 1),
         squeeze=False,
     )
     for (problem, optimizer), (top, *below) in zip(columns, axes.T, strict=True):
         part = where(paths, problem=problem, optimizer=optimizer)
         plane(top, _contours(top, where(surface, problem=problem)), minima(cells, problem))
-        top.set_title(title(problem, optimizer), pad=38)
+        top.set_title(title(problem, optimizer))
         top.set_xlabel("x0")
-        _legend(top, part)
-        for start, rule in different(part, "start", "rule"):
-            _path(top, where(part, start=start, rule=rule), rule, MARKS[start % len(MARKS)])
-        for start, ax in enumerate(below):
-            _distances(ax, where(part, start=start), MARKS[start % len(MARKS)])
+        for i, (region,) in enumerate(different(part, "region")):
+            mark, mine = MARKS[i % len(MARKS)], where(part, region=region)
+            for (rule,) in different(mine, "rule"):
+                _path(top, where(mine, rule=rule), rule, mark)
+            _distances(below[i], mine, region, mark)
         below[-1].set_xlabel("step (logarithmic from 10 on)")
     for ax, label in zip(axes[:, 0], ["x1"] + ["distance"] * (rows - 1), strict=True):
         ax.set_ylabel(label)
+    rules = [rule for (rule,) in different(paths, "rule")]
+    figure.suptitle(WORDS, fontsize=9)
+    figure.legend([rule_line(rule, lw=1.6) for rule in rules], rules, ncols=len(rules),
+                  loc="upper center", bbox_to_anchor=(0.5, 0.975), frameon=False)  # fmt: skip
+    figure.tight_layout(rect=(0, 0, 1, 0.985))  # the constrained one differs in a last digit
     return figure
 
 
@@ -72,11 +73,13 @@ def _path(ax: Axes, path: pd.DataFrame, rule: str, mark: str) -> None:
     colour, dashes = rule_colour(rule), RULE_DASHES.get(rule, "-")
     ax.plot(x0, x1, dashes, color=colour, lw=1.6, zorder=4)
     ax.plot(x0[-1:], x1[-1:], "x", color=colour, ms=7, mew=2, zorder=7)
-    ax.plot(x0[:1], x1[:1], mark, mfc="white", mec="black", ms=7, zorder=5)
+    ax.plot(x0[:1], x1[:1], mark, mfc="white", mec="black", ms=7, zorder=8)
 
 
-def _distances(ax: Axes, part: pd.DataFrame, mark: str) -> None:
-    for (rule,) in different(part, "rule"):
+def _distances(ax: Axes, part: pd.DataFrame, region: str, mark: str) -> None:
+    """One start's, with the rate of each rule above, since it is the start's own."""
+    pairs = different(part, "rule", "lr")
+    for rule, _ in pairs:
         path = where(part, rule=rule)
         distance = np.maximum(path["distance"].to_numpy(dtype=float), FLOOR)
         dashes, colour = RULE_DASHES.get(rule, "-"), rule_colour(rule)
@@ -84,19 +87,13 @@ def _distances(ax: Axes, part: pd.DataFrame, mark: str) -> None:
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, high / 100), high)  # so that little progress looks like little
+    last = int(part["step"].to_numpy().max())
     ax.set_xscale("symlog", linthresh=10)
-    ax.set_xticks([0, 5, 10, 100, 1000], ["0", "5", "10", "100", "1000"])
-    ax.set_xlim(0, part["step"].to_numpy().max())
-    x0, x1 = part["x0"].iloc[0], part["x1"].iloc[0]
-    ax.set_title(f"     from ({x0:g}, {x1:g})", fontsize=9, loc="left")
-    ax.plot(0.02, 1.09, mark, mfc="white", mec="black", ms=6, transform=ax.transAxes, clip_on=False)
-
-
-def _legend(ax: Axes, part: pd.DataFrame) -> None:
-    """Above the contours, since the learning rates are the column's own."""
-    rules = different(part, "rule", "lr")
-    lines = [Line2D([], [], ls=RULE_DASHES.get(rule, "-"), color=rule_colour(rule), lw=1.6)
-             for rule, _ in rules]  # fmt: skip
-    names = [f"{rule}, lr {lr:g}" for rule, lr in rules]
-    ax.legend(lines, names, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=8,
-              frameon=False)  # fmt: skip
+    ticks = [t for t in (0, 5, 10, 100, 1000) if t <= last]
+    ax.set_xticks(ticks, [str(t) for t in ticks])
+    ax.set_xlim(0, last)
+    ax.set_title(f"{GLYPHS[mark]} from {region}, learning rates:", fontsize=9, loc="left", pad=18)
+    place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 0.96), "fontsize": 8}
+    style = {"columnspacing": 1.2, "handlelength": 1.8, "handletextpad": 0.5, "frameon": False}
+    ax.legend([rule_line(rule, lw=1.5) for rule, _ in pairs], [f"{lr:g}" for _, lr in pairs],
+              ncols=len(pairs), **place, **style)  # fmt: skip

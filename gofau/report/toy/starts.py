@@ -13,25 +13,33 @@ from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
 from gofau.report.style import save_figure
-from gofau.report.toy.cells import SETTINGS, different, load, minima, plane, title, where
+from gofau.report.toy.cells import different, load, minima, plane, title, where
 
 COLOURS, LOST = "cividis", "#D55E00"
 SIDE = 34  # points along a side of a surface: enough for its shape
+WORDS = {
+    "all": "Score over all starting points, each rule at the learning rate that suits these best",
+    "same signs": "Score over the starting points with the signs of a minimum, each rule at the "
+    "learning rate that suits these best",
+}
 LABEL = "score: distance to the nearest global minimum, mean over the steps (low is good)"
 
 
 def draw(folder: Path) -> list[Path]:
-    """Draw ``starts_<problem>_best`` and ``…_default``: a column for each rule, and for each
-    optimizer a row of heat maps and a row of surfaces, all on one logarithmic colour scale."""
-    cells = load(folder)
+    """Draw ``starts_<problem>_<region>`` for each region of starts that rates were chosen for: a
+    column for each rule, and for each optimizer a row of heat maps and a row of surfaces, all on
+    one logarithmic colour scale."""
+    cells = where(load(folder), best=True)
     drawn: list[Path] = []
     for path in sorted(folder.glob("starts_*.csv.gz")):
         starts = pd.read_csv(path)
-        for setting, words in SETTINGS.items():
-            chosen = where(cells, **{setting: True})
-            figure = _figure(where(starts, setting=setting), chosen)
-            figure.suptitle(f"Score over the starting points, {words}", fontsize=10, y=1)
-            drawn += save_figure(figure, folder / f"{path.name.split('.')[0]}_{setting}")
+        for (region,) in different(starts, "region"):
+            figure = _figure(where(starts, region=region), where(cells, region=region))
+            figure.suptitle(
+                WORDS[region], fontsize=10, y=1 - 0.1 / figure.get_figheight(), va="top"
+            )
+            stem = f"{path.name.split('.')[0]}_{region.replace(' ', '_')}"
+            drawn += save_figure(figure, folder / stem)
             plt.close(figure)
     return drawn
 
@@ -42,10 +50,10 @@ def _figure(starts: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     rows, rules = different(starts, "problem", "optimizer"), different(starts, "rule")
     scores = starts["score"].to_numpy(dtype=float)
     norm = LogNorm(max(float(np.quantile(scores, 0.01)), 1e-3), float(scores.max()))
-    width, height = 2.5 * len(rules) + 0.3, 5.2 * len(rows) + 1.05
+    width, height = 2.5 * len(rules) + 0.3, 5.2 * len(rows) + 1.2
     figure = plt.figure(figsize=(width, height))
     for row, (problem, optimizer) in enumerate(rows):
-        top = height - 0.3 - 5.2 * row
+        top = height - 0.45 - 5.2 * row
         figure.text(0.5, top / height, title(problem, optimizer), fontsize=10, ha="center",
                     fontweight="bold", va="top")  # fmt: skip
         places = minima(cells, problem)

@@ -1,0 +1,669 @@
+"""Random steps of every optimizer, and an independent reference that says what may come out.
+
+The reference is written from the formulas alone, in numpy, upon `Span`: a value with the interval
+that rounding may put it in. It is computed in long double (80 bits where the processor has them),
+from the weights and buffers that the path under test held before the step, so that nothing adds up.
+What is ill-conditioned (v − mean² in a centered RMSprop, g + λ·θ, exp of a large number) gets a
+wide interval by itself, and what overflows in the path's dtype is infinite here too; so no
+tolerance is set by hand but the roundings of one operation.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import gofau.optim as optim
+
+BASES = {"sgd": optim.SGD, "adagrad": optim.Adagrad, "rmsprop": optim.RMSprop}
+BASES |= {"adam": optim.Adam, "adamw": optim.AdamW}
+RULES = ("additive", "multiplicative", "hybrid", "exponential", "power")
+DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+PATHS = {
+    "loop": {"foreach": False, "fused": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+}
+
+Wide = np.longdouble
+
+
+class Format(NamedTuple):
+    """A floating-point format: half an ulp of 1, its smallest and its largest number."""
+
+    half: float
+    tiny: float
+    most: float
+
+
+DOUBLE = Format(2.0**-53, 5e-324, 1.7976931348623157e308)
+SINGLE = Format(2.0**-24, 2.0**-149, 3.4028234663852886e38)
+
+OPERATION = {True: 2, False: 4}
+"""Half ulps that one operation may be off, by whether it is literal (see `Mode`). Correctly rounded
+it is one; another order of the same operations makes it somewhat more."""
+FUNCTION = 6
+"""The same of torch's and the C library's tanh and expm1,"""
+FAST_FUNCTION = 1e-6 / SINGLE.half
+"""and of those of a compiled step in float32: see `gofau.optim.tanh` and its test."""
+
+
+class Mode(NamedTuple):
+    """How a path computes, as far as a reference has to know it.
+
+    Attributes:
+        format: what it computes in.
+        function: half ulps that tanh and expm1 may be off.
+        literal: it carries out the formulas' operations in their order. If not, what overflows in
+            between need not, and the interval holds both outcomes; and an infinity may be NaN
+            (torch.lerp, which starts from the nearer end, makes 0·∞ of one).
+    """
+
+    format: Format
+    function: float
+    literal: bool
+
+
+class Span:
+    """What a value may be: ``low`` ≤ x ≤ ``high``, or NaN where ``nan`` says so; ``mid`` is the
+    value in exact arithmetic. NaN for certain is where ``low`` and ``high`` are NaN.
+
+    ``peak`` is the largest that a product of some of a value's factors may be. Multiplied in
+    another order, a partial product may overflow if that does, and is off by as much as the
+    smallest number times that if it underflows. ``small`` is where an underflow may count for more
+    than a rounding.
+    """
+
+    def __init__(
+        self, low: Any, mid: Any, high: Any, nan: Any, small: Any, mode: Mode, peak: Any = None
+    ) -> None:
+        self.low, self.mid, self.high, self.nan, self.small = low, mid, high, nan, small
+        self.mode = mode
+        self.peak = np.fmax(1, np.fmax(np.abs(low), np.abs(high))) if peak is None else peak
+
+    @classmethod
+    def exactly(cls, x: Any, mode: Mode) -> "Span":
+        x = np.atleast_1d(np.asarray(x, dtype=Wide))
+        return cls(x, x, x, np.isnan(x), False, mode)
+
+    def rounded(self, sure: Any, half_ulps: float = 0) -> "Span":
+        """After one operation in the format; ``sure`` is where it is NaN for certain."""
+        form, literal, peak = self.mode.format, self.mode.literal, self.peak
+        half_ulps = half_ulps or OPERATION[literal]
+        tiny = form.tiny if literal else form.tiny * half_ulps * peak
+        small = self.small | ((self.mid != 0) & (np.abs(self.mid) * form.half < tiny))
+        over = None if literal else (peak > form.most) & (self.low != self.high)
+        ends = []
+        for side, x in ((-1, self.low), (1, self.high)):
+            slack = np.abs(x) * (form.half * half_ulps) + tiny
+            x = np.where((x == 0) | np.isinf(x), x, x + side * slack)
+            outside = np.abs(x) > form.most
+            outward = x * side > 0
+            inner = np.copysign(np.inf if literal else form.most, x)
+            x = np.where(outside, np.where(outward, side * np.inf, inner), x)
+            if over is not None:
+                x = np.where(over & outward, side * np.inf, x)
+            ends.append(np.where(sure, np.nan, x))
+        nan = self.nan | sure if over is None else self.nan | sure | (peak > form.most)
+        return Span(ends[0], self.mid, ends[1], nan, small, self.mode, peak)
+
+    def to(self, mode: Mode) -> "Span":
+        if self.mode.format.half >= mode.format.half:
+            return self
+        moved = Span(self.low, self.mid, self.high, self.nan, self.small, mode, self.peak)
+        return moved.rounded(np.isnan(self.low))
+
+    def _with(self, other: Any) -> tuple["Span", "Span"]:
+        other = other if isinstance(other, Span) else Span.exactly(other, self.mode)
+        return self.to(other.mode), other.to(self.mode)
+
+    def __add__(self, other: Any) -> "Span":
+        a, b = self._with(other)
+        low, high, mid = a.low + b.low, a.high + b.high, a.mid + b.mid
+        clash = [(x.high == np.inf) & (y.low == -np.inf) for x, y in ((a, b), (b, a))]
+        sure = np.isnan(a.low) | np.isnan(b.low)
+        if a.mode.literal:
+            sure |= _infinite(a) & _infinite(b) & (a.low == -b.low)
+        low = np.where(np.isnan(low), -np.inf, low)
+        high = np.where(np.isnan(high), np.inf, high)
+        nan = a.nan | b.nan | clash[0] | clash[1]
+        peak = np.fmax(a.peak, b.peak)
+        return Span(low, mid, high, nan, a.small | b.small, a.mode, peak).rounded(sure)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> "Span":
+        return Span(-self.high, -self.mid, -self.low, self.nan, self.small, self.mode, self.peak)
+
+    def __sub__(self, other: Any) -> "Span":
+        return self + (-other)
+
+    def __rsub__(self, other: Any) -> "Span":
+        return -self + other
+
+    def __mul__(self, other: Any) -> "Span":
+        a, b = self._with(other)
+        low, high = _ends([x * y for x in (a.low, a.high) for y in (b.low, b.high)])
+        sure = np.isnan(a.low) | np.isnan(b.low)
+        sure |= _nothing(a) & _infinite(b) | _nothing(b) & _infinite(a)
+        nan = a.nan | b.nan | _meet(a, b) | _meet(b, a)
+        rest = (nan, a.small | b.small, a.mode, a.peak * b.peak)
+        return Span(low, a.mid * b.mid, high, *rest).rounded(sure)
+
+    __rmul__ = __mul__
+
+    def reciprocal(self) -> "Span":
+        """1/x of a value that is not negative, nor −0."""
+        low, high = 1 / np.maximum(self.high, 0), 1 / np.maximum(self.low, 0)
+        result = Span(low, 1 / self.mid, high, self.nan, self.small, self.mode)
+        return result.rounded(np.isnan(self.low))
+
+    def __truediv__(self, other: "Span") -> "Span":
+        """By a value that is not negative, nor −0."""
+        a, b = self._with(other)
+        least, most = np.maximum(b.low, 0), np.maximum(b.high, 0)
+        low, high = _ends([x / y for x in (a.low, a.high) for y in (least, most)])
+        sure = np.isnan(a.low) | np.isnan(b.low)
+        sure |= _nothing(a) & _nothing(b) | _infinite(a) & _infinite(b)
+        zeros = (a.low <= 0) & (a.high >= 0) & (least == 0)
+        nan = a.nan | b.nan | zeros | (np.isinf(a.low) | np.isinf(a.high)) & np.isinf(most)
+        rest = (nan, a.small | b.small, a.mode, a.peak * np.fmax(1, 1 / least))
+        return Span(low, a.mid / b.mid, high, *rest).rounded(sure)
+
+    def sqrt(self) -> "Span":
+        low, high = np.sqrt(np.maximum(self.low, 0)), np.sqrt(np.maximum(self.high, 0))
+        sure = np.isnan(self.low) | (self.high < 0)
+        nan = self.nan | (self.low < 0)
+        return Span(low, np.sqrt(self.mid), high, nan, self.small, self.mode).rounded(sure)
+
+    def grows(self, function: Callable[[Any], Any], half_ulps: float = 0) -> "Span":
+        """A function that never decreases."""
+        x = (function(self.low), function(self.mid), function(self.high))
+        result = Span(*x, self.nan, self.small, self.mode)
+        return result.rounded(np.isnan(self.low), half_ulps) if half_ulps else result
+
+    def abs(self) -> "Span":
+        low, high = np.abs(self.low), np.abs(self.high)
+        inside = (self.low < 0) & (self.high > 0)
+        least = np.where(inside, 0, np.minimum(low, high))
+        ends = (least, np.abs(self.mid), np.maximum(low, high))
+        return Span(*ends, self.nan, self.small, self.mode)
+
+    def maximum(self, other: "Span") -> "Span":
+        pairs = [(getattr(self, n), getattr(other, n)) for n in ("low", "mid", "high")]
+        either = (self.nan | other.nan, self.small | other.small)
+        return Span(*(np.maximum(*pair) for pair in pairs), *either, self.mode)
+
+    def where(self, mask: Any, other: "Span") -> "Span":
+        """This one where ``mask`` is, the other elsewhere."""
+        names = ("low", "mid", "high", "nan", "small")
+        pairs = [(getattr(self, n), getattr(other, n)) for n in names]
+        return Span(*(np.where(mask, *pair) for pair in pairs), self.mode)
+
+
+def _ends(x: list[Any]) -> tuple[Any, Any]:
+    """Least and largest of four numbers; those that are NaN stand for 0·∞, and so for 0 and NaN."""
+    low = np.fmin(np.fmin(x[0], x[1]), np.fmin(x[2], x[3]))
+    high = np.fmax(np.fmax(x[0], x[1]), np.fmax(x[2], x[3]))
+    return np.where(np.isnan(low), 0, low), np.where(np.isnan(high), 0, high)
+
+
+def _infinite(x: Span) -> Any:
+    return np.isinf(x.low) & (x.low == x.high)
+
+
+def _nothing(x: Span) -> Any:
+    return (x.low == 0) & (x.high == 0)
+
+
+def _meet(a: Span, b: Span) -> Any:
+    """Whether 0·∞ can be: a may be zero, b infinite."""
+    return (a.low <= 0) & (a.high >= 0) & (np.isinf(b.low) | np.isinf(b.high))
+
+
+# The formulas, in their order; h holds the hyperparameters as Spans in double precision, and flags.
+
+Buffers = dict[str, Span]
+
+
+def direction(base: str, h: dict, g: Span, s: Buffers, t: Any) -> tuple[Span, Buffers]:
+    """d = m·l of step t, and the buffers after it."""
+    if base == "sgd":
+        if not h["momentum"]:
+            return g, {}
+        b = h["momentum"] * s["momentum_buffer"] + (1 - h["dampening"]) * g
+        b = g.where(t == 1, b)
+        return (g + h["momentum"] * b if h["nesterov"] else b), {"momentum_buffer": b}
+    if base == "adagrad":
+        total = s["sum"] + g * g
+        slow = 1 + Span.exactly(t - 1, h["lr"].mode) * h["lr_decay"]
+        return g * (slow * (total.sqrt() + h["eps"])).reciprocal(), {"sum": total}
+    if base == "rmsprop":
+        return _rmsprop(h, g, s)
+    beta1, beta2 = h["betas"]
+    # β·m + (1 − β)·g, as torch writes it
+    first = s["exp_avg"] + (1 - beta1) * (g - s["exp_avg"])
+    v = beta2 * s["exp_avg_sq"] + (1 - beta2) * g * g
+    new = {"exp_avg": first, "exp_avg_sq": v}
+    if h["amsgrad"]:
+        v = new["max_exp_avg_sq"] = s["max_exp_avg_sq"].maximum(v)
+    unbias1, unbias2 = ((1 - _power(b, t)).reciprocal() for b in (beta1, beta2))
+    return (first * unbias1) * (v.sqrt() * unbias2.sqrt() + h["eps"]).reciprocal(), new
+
+
+def _power(b: Span, t: Any) -> Span:
+    return b.grows(lambda x: x**t, FUNCTION)
+
+
+def _rmsprop(h: dict, g: Span, s: Buffers) -> tuple[Span, Buffers]:
+    v = new_v = h["alpha"] * s["square_avg"] + (1 - h["alpha"]) * g * g
+    new = {"square_avg": new_v}
+    if h["centered"]:
+        mean = new["grad_avg"] = s["grad_avg"] + (1 - h["alpha"]) * (g - s["grad_avg"])
+        v = v - mean * mean
+    size = v.sqrt() + h["eps"]
+    if not h["momentum"]:
+        return g * size.reciprocal(), new
+    b = new["momentum_buffer"] = h["momentum"] * s["momentum_buffer"] + g / size
+    return b, new
+
+
+def change(rule: str, h: dict, theta: Span, d: Span, mode: Mode) -> Span:
+    """ξ(θ, d)."""
+    eta = h["lr"]
+    eta_out = eta if h["eta_out"] is None else h["eta_out"]
+    if rule == "additive":
+        return eta * d
+    if rule == "exponential":
+        return _shrink(theta, -eta * d * theta.grows(np.sign), mode)
+    bounded = (h["eta_in"] * d).grows(np.tanh, mode.function)
+    if rule == "power":
+        exponent = (Span.exactly(-math.log(2), eta.mode) * eta_out) * bounded
+        return _shrink(theta, exponent * theta.grows(np.sign), mode)
+    relative = eta_out * (theta.abs() * bounded)
+    gamma = h["gamma"] if rule == "hybrid" else 1.0
+    if isinstance(gamma, float):
+        return relative if gamma else eta * d
+    return gamma * relative + (1 - gamma) * (eta * d)
+
+
+def _shrink(theta: Span, x: Span, mode: Mode) -> Span:
+    """θ·(1 − eˣ), where eˣ is no less than half an ulp of 1: a weight never becomes zero."""
+    least = Wide(mode.format.half) - 1
+    shrunk = x.grows(np.expm1, mode.function).grows(lambda e: np.maximum(e, least))
+    return -theta * shrunk
+
+
+def reference(
+    base: str, rule: str, h: dict, theta: Span, g: Span, s: Buffers, t: Any
+) -> tuple[Span, Span, Buffers]:
+    """θ after step t, the θ that the rule sees, and the buffers after the step."""
+    mode = theta.mode
+    g = -g if h["maximize"] else g
+    if h["weight_decay"] and h["decoupled"]:
+        theta = theta * (1 - h["lr"] * h["weight_decay"])
+    elif h["weight_decay"]:
+        g = g + h["weight_decay"] * theta
+    d, buffers = direction(base, h, g, s, t)
+    return theta - change(rule, h, theta, d, mode), theta, buffers
+
+
+# Cases.
+
+Tuples = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """What decides which operations a step has: everything but numbers and shapes."""
+
+    base: str
+    rule: str
+    dtype: torch.dtype
+    fixed: Tuples
+    spares: bool
+    """Whether there may be tensors that are all zero and that the additive rule steps instead."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Some tensors and some steps; ``print`` it and `run` it again."""
+
+    program: Program
+    numbers: Tuples
+    shapes: tuple[tuple[tuple[int, ...], str, str], ...]
+    """Shape, layout and kind of numbers of each tensor."""
+    gradients: tuple[tuple[str, ...], ...]
+    """For each step the kind of numbers of each gradient; "none" for a missing one."""
+    seed: int
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the optimizer is made with."""
+        rule = {"rule": self.program.rule}
+        return dict(self.program.fixed) | dict(self.numbers) | rule
+
+
+# Of each hyperparameter: usual values, extreme ones.
+NUMBERS: dict[str, tuple[tuple, tuple]] = {
+    "lr": ((1e-3, 0.1, 0.01, 0.5), (0.0, 1e-30, 1e30, 10.0, 1e-7, 3.0)),
+    "eta_in": ((1.0, 10.0, 0.3), (1e-30, 1e30, 1e5, 1e-5)),
+    "eta_out": ((0.1, 1e-3, 0.9), (1.0, 30.0, 1e-30, 1e30, 200.0)),
+    "gamma": ((0.5, 0.9, 0.01), (1e-30, 1 - 2.0**-40)),
+    "weight_decay": ((0.1, 1e-4), (10.0, 1e-30, 1e30, 1.0)),
+    "momentum": ((0.9, 0.5), (1.0, 1e-30, 3.0, 0.9999)),
+    "dampening": ((0.0, 0.5), (1.0, -1.0, 30.0)),
+    "lr_decay": ((0.0, 0.1), (1e-30, 1e30)),
+    "initial_accumulator_value": ((0.0, 0.1), (100.0, 1e-5)),
+    "eps": ((1e-8, 1e-4), (0.0, 1e-30, 1e-45, 1.0, 1e30)),
+    "alpha": ((0.99, 0.9), (0.0, 1.0, 0.999999, 1.5)),
+    "betas": (
+        ((0.9, 0.999), (0.8, 0.95)),
+        ((0.0, 0.999), (0.9, 0.0), (0.0, 0.0), (0.999999, 0.9999999), (0.5, 0.25)),
+    ),
+}
+OWN = {
+    "sgd": ("momentum", "dampening"),
+    "adagrad": ("lr_decay", "initial_accumulator_value", "eps"),
+    "rmsprop": ("alpha", "eps", "momentum"),
+    "adam": ("betas", "eps"),
+    "adamw": ("betas", "eps"),
+}
+SWITCHES = {"sgd": ("nesterov",), "rmsprop": ("centered",), "adagrad": ()}
+SWITCHES |= {"adam": ("amsgrad", "decoupled_weight_decay"), "adamw": ("amsgrad",)}
+SHAPES = ((), (1,), (7,), (40,), (0,), (3, 0), (5, 7), (6, 8), (4, 3, 2, 2), (2, 3, 2, 2, 2))
+KINDS = ("normal", "normal", "large and small", "any", "special", "tiny")
+TAME = ("normal", "normal", "large and small")
+
+
+def draw_program(
+    rng: np.random.Generator,
+    dtype: torch.dtype | None = None,
+    base: str | None = None,
+    rule: str | None = None,
+) -> Program:
+    """Any program of what is given."""
+    base, rule = base or str(rng.choice(list(BASES))), rule or str(rng.choice(RULES))
+    dtype = dtype or DTYPES[rng.integers(4)]
+    fixed: dict[str, Any] = {name: bool(rng.random() < 0.4) for name in SWITCHES[base]}
+    fixed["maximize"] = bool(rng.random() < 0.25)
+    if rng.random() < 0.5:
+        fixed["weight_decay"] = 0.0
+    if "momentum" in OWN[base] and not fixed.get("nesterov") and rng.random() < 0.4:
+        fixed["momentum"] = 0.0
+    if fixed.get("nesterov"):
+        fixed["dampening"] = 0.0
+    if rng.random() < 0.5:
+        fixed["eta_out"] = None
+    if rule == "hybrid" and rng.random() < 0.3:
+        fixed["gamma"] = float(rng.integers(2))
+    fixed["zero_init"] = "additive" if rng.random() < 0.8 else "freeze"
+    return Program(base, rule, dtype, tuple(fixed.items()), bool(rng.random() < 0.3))
+
+
+def draw(rng: np.random.Generator, program: Program) -> Case:
+    """A case of that program: two thirds with usual hyperparameters, a third with ordinary numbers
+    as well."""
+    tame = rng.random()
+    numbers = {}
+    for name in ("lr", "eta_in", "eta_out", "gamma", "weight_decay", *OWN[program.base]):
+        if name not in dict(program.fixed):
+            usual, extreme = NUMBERS[name]
+            pool = usual if tame < 0.67 or rng.random() < 0.5 else (*usual, *extreme)
+            numbers[name] = pool[rng.integers(len(pool))]
+    kinds = TAME if tame < 0.33 else KINDS
+    count, steps = int(rng.integers(1, 5)), int(rng.integers(2, 4))
+    shapes = tuple(_draw_tensor(rng, kinds) for _ in range(count))
+    gradients = tuple(
+        tuple(str(rng.choice((*kinds, "zeros", "none", *kinds))) for _ in range(count))
+        for _ in range(steps)
+    )
+    return Case(program, tuple(numbers.items()), shapes, gradients, int(rng.integers(2**31)))
+
+
+def _draw_tensor(
+    rng: np.random.Generator, kinds: tuple[str, ...]
+) -> tuple[tuple[int, ...], str, str]:
+    shape = SHAPES[rng.integers(len(SHAPES))]
+    layouts = {1: ["plain", "holes"], 2: ["plain", "transposed", "holes"]}
+    layout = str(rng.choice(layouts.get(len(shape), ["plain"])))
+    if len(shape) in (4, 5):
+        layout = str(rng.choice(["plain", "channels last"]))
+    return shape, layout, str(rng.choice((*kinds, *kinds, "zeros")))
+
+
+def values(rng: np.random.Generator, kind: str, shape: tuple[int, ...], dtype: torch.dtype) -> Any:
+    """Numbers of a kind, in double precision; some are zero."""
+    info = torch.finfo(dtype)
+    x = rng.standard_normal(shape)
+    if kind == "large and small":
+        x = x * 10.0 ** rng.uniform(-3, 3, shape)
+    elif kind == "any":
+        low, high = math.log2(info.tiny), math.log2(info.max)
+        x = np.sign(x) * 2.0 ** rng.uniform(low, high, shape)
+    elif kind == "tiny":
+        subnormal = rng.integers(1, 1000, shape) * info.smallest_normal * info.eps
+        x = np.sign(x) * np.where(rng.random(shape) < 0.5, subnormal, info.tiny * (1 + x * x))
+    elif kind == "special":
+        known = [0.0, -0.0, math.inf, -math.inf, math.nan, 1.0, info.max, -info.max, info.tiny]
+        x = rng.choice(known, shape)
+    return np.where((rng.random(shape) < 0.05) | (kind == "zeros"), 0.0, x)
+
+
+def tensor(x: Any, layout: str, dtype: torch.dtype) -> Tensor:
+    """A tensor of these values that lies in memory as ``layout`` says."""
+    made = torch.from_numpy(np.array(x)).to(dtype)
+    if layout == "transposed":
+        return made.T.contiguous().T
+    if layout == "holes":
+        return made.repeat_interleave(2, dim=-1)[..., ::2]
+    if layout == "channels last":
+        kind = torch.channels_last if made.dim() == 4 else torch.channels_last_3d
+        return made.contiguous(memory_format=kind)
+    return made
+
+
+# One case along one path.
+
+
+@dataclass
+class Outcome:
+    """What was found.
+
+    Attributes:
+        failures: one line each.
+        errors: of weights and of buffers, |new − exact| in eps of the dtype, relative to the
+            largest of what was, what is and the change; where that is well-conditioned.
+        used: the largest part of the allowed error that was taken.
+        ill: how many elements are ill-conditioned, where only the allowed interval counts.
+    """
+
+    failures: list[str] = field(default_factory=list)
+    errors: dict[str, list[Any]] = field(default_factory=lambda: {"weights": [], "buffers": []})
+    used: float = 0.0
+    ill: int = 0
+
+
+def mode_of(path: str, dtype: torch.dtype) -> Mode:
+    form = DOUBLE if dtype == torch.float64 else SINGLE
+    fast = path == "fused" and form is SINGLE
+    return Mode(form, FAST_FUNCTION if fast else FUNCTION, path != "foreach")
+
+
+def parameters(case: Case, rng: np.random.Generator) -> list[Tensor]:
+    made = []
+    for shape, layout, kind in case.shapes:
+        x = np.asarray(values(rng, kind, shape, case.program.dtype))
+        if x.size and not case.program.spares and not x.any() and not _freezes(case):
+            x = x + 1.0
+        made.append(tensor(x, layout, case.program.dtype).requires_grad_())
+    return made
+
+
+def _freezes(case: Case) -> bool:
+    """Whether all-zero tensors are left to the rule."""
+    return case.options["zero_init"] == "freeze" or moves_zeros(case)
+
+
+def moves_zeros(case: Case) -> bool:
+    rule = case.program.rule
+    return rule == "additive" or (rule == "hybrid" and case.options["gamma"] != 1)
+
+
+def run(case: Case, path: str) -> Outcome:
+    """Step the case along the path and hold every step to the reference."""
+    rng = np.random.default_rng(case.seed)
+    params = parameters(case, rng)
+    optimizer = BASES[case.program.base](params, **case.options, **PATHS[path])
+    taken = [0] * len(params)
+    zero_start: dict[int, bool] = {}
+    outcome = Outcome()
+    for kinds in case.gradients:
+        for i, (p, kind) in enumerate(zip(params, kinds, strict=True)):
+            g = tensor(values(rng, kind, tuple(p.shape), p.dtype), "plain", p.dtype)
+            turned = p.dim() == 2 and rng.random() < 0.3
+            p.grad = None if kind == "none" else g.T.contiguous().T if turned else g
+            if p.grad is not None:
+                taken[i] += 1
+                zero_start.setdefault(i, p.numel() > 0 and not bool(p.detach().any()))
+        before = [_held(optimizer, p) for p in params]
+        with np.errstate(all="ignore"):
+            optimizer.step()
+            for spared in (False, True):
+                some = [
+                    i
+                    for i, p in enumerate(params)
+                    if p.grad is not None and (zero_start[i] and not _freezes(case)) == spared
+                ]
+                if some:
+                    rows = [(before[i], params[i], taken[i]) for i in some]
+                    rule = "additive" if spared else case.program.rule
+                    _compare(case, path, rule, optimizer, rows, outcome)
+        for i, p in enumerate(params):
+            if p.grad is None and not _same(before[i]["p"], _flat(p)):
+                outcome.failures.append(f"tensor {i} has no gradient and moved")
+    return outcome
+
+
+def _flat(x: Tensor) -> Any:
+    return x.detach().double().reshape(-1).numpy().astype(Wide)
+
+
+def _same(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b, equal_nan=True)
+
+
+def _held(optimizer: Any, p: Tensor) -> dict[str, Any]:
+    """What a step of p starts from."""
+    state = optimizer.state.get(p, {})
+    names = ("momentum_buffer", "sum", "square_avg", "grad_avg", "exp_avg", "exp_avg_sq")
+    held = {n: state.get(n) for n in (*names, "max_exp_avg_sq")}
+    zeros = np.zeros(p.numel(), Wide)
+    return {"p": _flat(p)} | {n: zeros if x is None else _flat(x) for n, x in held.items()}
+
+
+def _hyperparameters(case: Case, mode: Mode) -> dict[str, Any]:
+    """As the reference takes them."""
+    defaults = {"momentum": 0.0, "maximize": False, "eta_out": None, "gamma": 0.5}
+    h: dict[str, Any] = {}
+    scalar = mode._replace(format=DOUBLE)
+    for name, x in (defaults | case.options).items():
+        at_end = name in ("momentum", "weight_decay", "gamma") and x in (0.0, 1.0)
+        if name == "betas":
+            h[name] = tuple(Span.exactly(b, scalar) for b in x)
+        elif isinstance(x, float) and not (at_end and (x == 0 or name == "gamma")):
+            h[name] = Span.exactly(x, scalar)
+        else:
+            h[name] = x
+    decoupled = case.options.get("decoupled_weight_decay") or case.program.base == "adamw"
+    return h | {"decoupled": decoupled}
+
+
+def _compare(
+    case: Case,
+    path: str,
+    rule: str,
+    optimizer: Any,
+    rows: list[tuple[dict[str, Any], Tensor, int]],
+    outcome: Outcome,
+) -> None:
+    """Hold one step of some tensors to the reference."""
+    mode = mode_of(path, case.program.dtype)
+
+    def all_of(some: Iterator[Any]) -> Any:
+        return np.concatenate(list(some))
+
+    old = {n: all_of(held[n] for held, _, _ in rows) for n in rows[0][0]}
+    g = all_of(_flat(p.grad) for _, p, _ in rows if p.grad is not None)
+    t = all_of(np.full(p.numel(), t, Wide) for _, p, t in rows)
+    spans = {n: Span.exactly(x, mode) for n, x in old.items()}
+    h = _hyperparameters(case, mode)
+    theta, start, buffers = reference(
+        case.program.base, rule, h, spans["p"], Span.exactly(g, mode), spans, t
+    )
+    new = {"p": all_of(_flat(p) for _, p, _ in rows)}
+    for name in buffers:
+        new[name] = all_of(_flat(optimizer.state[p][name]) for _, p, _ in rows)
+    if rule in ("exponential", "power"):
+        _no_zeros(case, start, new["p"], outcome)
+    _judge(case, "weights", theta, old["p"], new["p"], outcome, lambda i: _told(i, old, g, t))
+    for name, span in buffers.items():
+        _judge(case, name, span, old[name], new[name], outcome, lambda i: _told(i, old, g, t))
+
+
+def _told(i: int, old: dict[str, Any], g: Any, t: Any) -> str:
+    held = ", ".join(f"{n} {x[i]}" for n, x in old.items() if x[i] != 0 or n == "p")
+    return f"step {t[i]:g}, g {g[i]}, {held}"
+
+
+def _no_zeros(case: Case, start: Span, new: Any, outcome: Outcome) -> None:
+    """These rules keep the sign of every weight, unless the dtype has nothing so small."""
+    info = torch.finfo(case.program.dtype)
+    known = np.isfinite(new) & (start.low * start.high > 0)
+    large = np.abs(start.mid) * SINGLE.half > info.tiny
+    bad = known & ((new * start.mid < 0) | (large & (new == 0)))
+    if bad.any():
+        i = int(np.argmax(bad))
+        outcome.failures.append(f"a weight of {start.mid[i]} became {new[i]}")
+
+
+def _judge(
+    case: Case,
+    name: str,
+    span: Span,
+    old: Any,
+    new: Any,
+    outcome: Outcome,
+    told: Callable[[int], str],
+) -> None:
+    dtype = case.program.dtype
+    low, high = _stored(span.low, dtype), _stored(span.high, dtype)
+    nan = span.nan if span.mode.literal else span.nan | np.isinf(low) | np.isinf(high)
+    fine = ((low <= new) & (new <= high)) | (np.isnan(new) & nan)
+    for i in np.flatnonzero(~fine)[:3]:
+        may = f"{span.low[i]} to {span.high[i]}{' or nan' if span.nan[i] else ''}"
+        outcome.failures.append(f"{name} {new[i]}, may be {may}; {told(i)}")
+    info = torch.finfo(dtype)
+    known = np.isfinite(new) & np.isfinite(span.low) & np.isfinite(span.high)
+    known &= (span.low <= span.mid) & (span.mid <= span.high)  # else it left the range on its way
+    size = np.maximum(np.maximum(np.abs(old), np.abs(span.mid)), np.abs(span.mid - old))
+    size = np.maximum(size, info.tiny)
+    well = known & ~span.small & (span.high - span.low <= 64 * 2 * span.mode.format.half * size)
+    outcome.ill += int((known & ~well).sum())
+    error = np.abs(new - span.mid)
+    where = "weights" if name == "weights" else "buffers"
+    outcome.errors[where].append((error / (info.eps * size))[well].astype(float))
+    side = np.where(new > span.mid, high - span.mid, span.mid - low)
+    off = well & (error > 0) & (dtype in (torch.float32, torch.float64))
+    outcome.used = max(outcome.used, float((error[off] / side[off]).max(initial=0)))
+
+
+def _stored(x: Any, dtype: torch.dtype) -> Any:
+    """Rounded as a short float is when it is stored; others are not rounded again."""
+    if dtype not in (torch.bfloat16, torch.float16):
+        return x
+    return _flat(torch.from_numpy(x.astype(np.float64)).to(dtype))
