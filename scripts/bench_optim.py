@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from meter import Meter, sizes
 from torch import Tensor
 from torch.optim import Optimizer
 
 import gofau.optim
 from gofau.provenance import provenance
-from meter import Meter, sizes
 
 LR = 1e-3
 OWN = {
@@ -96,18 +96,13 @@ def measure(makes: dict[str, Make], shapes: list, device: str, rounds: int) -> l
     """One row a contender: median ms of a step, ratios, what it asks of torch, bytes of state."""
     optimizers = {name: make(parameters(shapes, device)) for name, make in makes.items()}
     steps = {name: optimizer.step for name, optimizer in optimizers.items()}
+    torch.compiler.reset()  # all bases share the code of `step`, which is compiled 8 times at most
     steps[COMPILED] = torch.compile(steps[COMPILED])
     for step in steps.values():
         for _ in range(4):  # first steps make state, compile kernels, fill caches
             step()
     asked = {name: asks(optimizers[name], step) for name, step in steps.items() if name != COMPILED}
-    times: dict[str, list[float]] = {name: [] for name in makes}
-    gc.collect()
-    gc.disable()
-    for _ in range(rounds):
-        for name, step in steps.items():
-            times[name].append(seconds(step, device))
-    gc.enable()
+    times = timed(steps, device, rounds)
     rows = []
     for name, optimizer in optimizers.items():
         row: dict[str, Any] = {"optimizer": name, "ms": statistics.median(times[name]) * 1e3}
@@ -117,6 +112,18 @@ def measure(makes: dict[str, Make], shapes: list, device: str, rounds: int) -> l
                 row[f"x {other}"] = statistics.median(a / b for a, b in pairs)
         rows.append(row | asked.get(name, {}) | {"state_bytes": state_bytes(optimizer)})
     return rows
+
+
+def timed(steps: dict[str, Callable[[], Any]], device: str, rounds: int) -> dict[str, list[float]]:
+    """Seconds of every step in every round."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    gc.collect()
+    gc.disable()
+    for _ in range(rounds):
+        for name, step in steps.items():
+            times[name].append(seconds(step, device))
+    gc.enable()
+    return times
 
 
 def asks(optimizer: Optimizer, step: Callable[[], Any]) -> dict[str, Any]:
@@ -188,9 +195,9 @@ def markdown(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
     lines += ["", "Medians of interleaved rounds; a ratio is the median of the rounds' ratios."]
     lines += [
         "`copy share`: bytes that a step must move at the least, per second, over the rate of a",
-        "plain copy (GPU only). `lists`: operations on lists of tensors. `temporary`: memory that a",
-        "step takes for a while, in sizes of all parameters; neither is counted within compiled",
-        "code. gofau without a flag chooses its path by itself.",
+        "plain copy (GPU only). `lists`: operations on lists of tensors. `temporary`: memory that",
+        "a step takes for a while, in sizes of all parameters; neither is seen in compiled code.",
+        "gofau without a flag chooses its path by itself.",
         "",
     ]
     key = None

@@ -128,7 +128,6 @@ DRAWS = ["toy=draws"]
         (["+toy.optimizers.sgd.betas=[0.9,0.99]"], "betas"),
         (["+toy.rules.hybird={}"], "Did you mean 'hybrid'?"),
         (["toy.stepz=3"], "Did you mean 'steps'?"),
-        (["toy.rules=[]"], "toy.rules must be rules with their hyperparameters"),
         ([*DRAWS, "toy.draws.looks=[3,2]"], "toy.draws.looks must be a list of rising whole"),
         ([*DRAWS, "toy.draws.looks=[]"], "toy.draws.looks must be a list of rising whole"),
         ([*DRAWS, "toy.draws.repeats=0"], "toy.draws.repeats must be a whole number ≥ 1, got 0"),

@@ -53,7 +53,7 @@ def check(group: Group) -> None:
 def today(optimizer: Optimizer, group: Group) -> Group:
     """What a step computes with: the settings as numbers or 0-d tensors, η as ``lr``, and λ as
     ``weight_decay`` where the decay is decoupled."""
-    own = plain(settings(group))
+    own = plain({name: x for name, x in settings(group).items() if name != "zero_start"})
     rule = get_rule(own["rule"])
     if not own.keys() >= rule.hyperparameters.keys():  # somebody has changed the rule
         rule.check(own, PREFIX)

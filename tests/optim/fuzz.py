@@ -69,7 +69,7 @@ class Mode(NamedTuple):
 
 
 class Span:
-    """What a value may be: ``low`` ≤ x ≤ ``high``, or NaN where ``nan`` says so; ``mid`` is the
+    """What a value may be: from ``low`` to ``high``, or NaN where ``nan`` says so; ``mid`` is the
     value in exact arithmetic. NaN for certain is where ``low`` and ``high`` are NaN.
 
     ``peak`` is the largest that a product of some of a value's factors may be. Multiplied in
@@ -79,43 +79,49 @@ class Span:
     """
 
     def __init__(
-        self, low: Any, mid: Any, high: Any, nan: Any, small: Any, mode: Mode, peak: Any = None
+        self, ends: Any, mid: Any, nan: Any, small: Any, mode: Mode, peak: Any = None
     ) -> None:
-        self.low, self.mid, self.high, self.nan, self.small = low, mid, high, nan, small
-        self.mode = mode
-        self.peak = np.fmax(1, np.fmax(np.abs(low), np.abs(high))) if peak is None else peak
+        self.ends, self.mid, self.nan, self.small, self.mode = ends, mid, nan, small, mode
+        self.peak = np.fmax(1, np.abs(ends).max(0)) if peak is None else peak
 
     @classmethod
     def exactly(cls, x: Any, mode: Mode) -> "Span":
         x = np.atleast_1d(np.asarray(x, dtype=Wide))
-        return cls(x, x, x, np.isnan(x), False, mode)
+        return cls(np.stack([x, x]), x, np.isnan(x), False, mode)
 
-    def rounded(self, sure: Any, half_ulps: float = 0) -> "Span":
-        """After one operation in the format; ``sure`` is where it is NaN for certain."""
-        form, literal, peak = self.mode.format, self.mode.literal, self.peak
+    @property
+    def low(self) -> Any:
+        return self.ends[0]
+
+    @property
+    def high(self) -> Any:
+        return self.ends[1]
+
+    def rounded(self, sure: Any = False, half_ulps: float = 0) -> "Span":
+        """After one operation in the format. ``sure`` is where that makes a NaN for certain."""
+        form, literal = self.mode.format, self.mode.literal
         half_ulps = half_ulps or OPERATION[literal]
-        tiny = form.tiny if literal else form.tiny * half_ulps * peak
+        tiny = form.tiny if literal else form.tiny * half_ulps * self.peak
+        slack = np.abs(self.ends) * (form.half * half_ulps) + tiny
+        exact = (self.ends == 0) | np.isinf(self.ends)
+        ends = np.where(exact, self.ends, self.ends + OUTWARD * slack)
+        outside = np.abs(ends) > form.most
+        nan = self.nan | sure
+        if outside.any():
+            inner = np.copysign(np.inf if literal else form.most, ends)
+            ends = np.where(outside, np.where(ends * OUTWARD > 0, OUTWARD * np.inf, inner), ends)
+        over = self.peak > form.most
+        if not literal and over.any():
+            ends = np.where(over & (ends * OUTWARD > 0), OUTWARD * np.inf, ends)
+            nan = nan | over
+        ends = np.where(sure, np.nan, ends)
         small = self.small | ((self.mid != 0) & (np.abs(self.mid) * form.half < tiny))
-        over = None if literal else (peak > form.most) & (self.low != self.high)
-        ends = []
-        for side, x in ((-1, self.low), (1, self.high)):
-            slack = np.abs(x) * (form.half * half_ulps) + tiny
-            x = np.where((x == 0) | np.isinf(x), x, x + side * slack)
-            outside = np.abs(x) > form.most
-            outward = x * side > 0
-            inner = np.copysign(np.inf if literal else form.most, x)
-            x = np.where(outside, np.where(outward, side * np.inf, inner), x)
-            if over is not None:
-                x = np.where(over & outward, side * np.inf, x)
-            ends.append(np.where(sure, np.nan, x))
-        nan = self.nan | sure if over is None else self.nan | sure | (peak > form.most)
-        return Span(ends[0], self.mid, ends[1], nan, small, self.mode, peak)
+        return Span(ends, self.mid, nan, small, self.mode, self.peak)
 
     def to(self, mode: Mode) -> "Span":
         if self.mode.format.half >= mode.format.half:
             return self
-        moved = Span(self.low, self.mid, self.high, self.nan, self.small, mode, self.peak)
-        return moved.rounded(np.isnan(self.low))
+        return Span(self.ends, self.mid, self.nan, self.small, mode, self.peak).rounded()
 
     def _with(self, other: Any) -> tuple["Span", "Span"]:
         other = other if isinstance(other, Span) else Span.exactly(other, self.mode)
@@ -123,21 +129,21 @@ class Span:
 
     def __add__(self, other: Any) -> "Span":
         a, b = self._with(other)
-        low, high, mid = a.low + b.low, a.high + b.high, a.mid + b.mid
-        clash = [(x.high == np.inf) & (y.low == -np.inf) for x, y in ((a, b), (b, a))]
-        sure = np.isnan(a.low) | np.isnan(b.low)
-        if a.mode.literal:
-            sure |= _infinite(a) & _infinite(b) & (a.low == -b.low)
-        low = np.where(np.isnan(low), -np.inf, low)
-        high = np.where(np.isnan(high), np.inf, high)
-        nan = a.nan | b.nan | clash[0] | clash[1]
+        ends = a.ends + b.ends
+        unknown = np.isnan(ends) & ~np.isnan(a.low) & ~np.isnan(b.low)  # ∞ − ∞
+        nan, sure = a.nan | b.nan, False
+        if np.isinf(a.ends).any() and np.isinf(b.ends).any():
+            nan = nan | ((a.high == -b.low) & np.isinf(a.high) & (a.high > 0))
+            nan = nan | ((b.high == -a.low) & np.isinf(b.high) & (b.high > 0))
+            ends = np.where(unknown, OUTWARD * np.inf, ends)
+            sure = _infinite(a) & _infinite(b) & (a.low == -b.low) & a.mode.literal
         peak = np.fmax(a.peak, b.peak)
-        return Span(low, mid, high, nan, a.small | b.small, a.mode, peak).rounded(sure)
+        return Span(ends, a.mid + b.mid, nan, a.small | b.small, a.mode, peak).rounded(sure)
 
     __radd__ = __add__
 
     def __neg__(self) -> "Span":
-        return Span(-self.high, -self.mid, -self.low, self.nan, self.small, self.mode, self.peak)
+        return Span(-self.ends[::-1], -self.mid, self.nan, self.small, self.mode, self.peak)
 
     def __sub__(self, other: Any) -> "Span":
         return self + (-other)
@@ -147,69 +153,67 @@ class Span:
 
     def __mul__(self, other: Any) -> "Span":
         a, b = self._with(other)
-        low, high = _ends([x * y for x in (a.low, a.high) for y in (b.low, b.high)])
-        sure = np.isnan(a.low) | np.isnan(b.low)
-        sure |= _nothing(a) & _infinite(b) | _nothing(b) & _infinite(a)
-        nan = a.nan | b.nan | _meet(a, b) | _meet(b, a)
+        sure = _nothing(a) & _infinite(b) | _nothing(b) & _infinite(a)
+        nan = a.nan | b.nan | (_has_zero(a) & _has_infinity(b)) | (_has_zero(b) & _has_infinity(a))
+        ends = _hull(np.stack([a.ends * b.ends, a.ends * b.ends[::-1]]), a, b)
         rest = (nan, a.small | b.small, a.mode, a.peak * b.peak)
-        return Span(low, a.mid * b.mid, high, *rest).rounded(sure)
+        return Span(ends, a.mid * b.mid, *rest).rounded(sure)
 
     __rmul__ = __mul__
-
-    def reciprocal(self) -> "Span":
-        """1/x of a value that is not negative, nor −0."""
-        low, high = 1 / np.maximum(self.high, 0), 1 / np.maximum(self.low, 0)
-        result = Span(low, 1 / self.mid, high, self.nan, self.small, self.mode)
-        return result.rounded(np.isnan(self.low))
 
     def __truediv__(self, other: "Span") -> "Span":
         """By a value that is not negative, nor −0."""
         a, b = self._with(other)
-        least, most = np.maximum(b.low, 0), np.maximum(b.high, 0)
-        low, high = _ends([x / y for x in (a.low, a.high) for y in (least, most)])
-        sure = np.isnan(a.low) | np.isnan(b.low)
-        sure |= _nothing(a) & _nothing(b) | _infinite(a) & _infinite(b)
-        zeros = (a.low <= 0) & (a.high >= 0) & (least == 0)
-        nan = a.nan | b.nan | zeros | (np.isinf(a.low) | np.isinf(a.high)) & np.isinf(most)
-        rest = (nan, a.small | b.small, a.mode, a.peak * np.fmax(1, 1 / least))
-        return Span(low, a.mid / b.mid, high, *rest).rounded(sure)
+        below = np.maximum(b.ends, 0)
+        sure = _nothing(a) & _nothing(b) | _infinite(a) & _infinite(b)
+        nan = a.nan | b.nan | (_has_zero(a) & (below[0] == 0)) | (
+            _has_infinity(a) & _has_infinity(b)
+        )
+        ends = _hull(np.stack([a.ends / below, a.ends / below[::-1]]), a, b)
+        rest = (nan, a.small | b.small, a.mode, a.peak * np.fmax(1, 1 / below[0]))
+        return Span(ends, a.mid / b.mid, *rest).rounded(sure)
+
+    def reciprocal(self) -> "Span":
+        """1/x of a value that is not negative, nor −0."""
+        ends = 1 / np.maximum(self.ends[::-1], 0)
+        return Span(ends, 1 / self.mid, self.nan, self.small, self.mode).rounded()
 
     def sqrt(self) -> "Span":
-        low, high = np.sqrt(np.maximum(self.low, 0)), np.sqrt(np.maximum(self.high, 0))
-        sure = np.isnan(self.low) | (self.high < 0)
-        nan = self.nan | (self.low < 0)
-        return Span(low, np.sqrt(self.mid), high, nan, self.small, self.mode).rounded(sure)
+        ends, nan = np.sqrt(np.maximum(self.ends, 0)), self.nan | (self.low < 0)
+        root = Span(ends, np.sqrt(self.mid), nan, self.small, self.mode)
+        return root.rounded(self.high < 0)
 
     def grows(self, function: Callable[[Any], Any], half_ulps: float = 0) -> "Span":
         """A function that never decreases."""
-        x = (function(self.low), function(self.mid), function(self.high))
-        result = Span(*x, self.nan, self.small, self.mode)
-        return result.rounded(np.isnan(self.low), half_ulps) if half_ulps else result
+        ends, mid = function(self.ends), function(self.mid)
+        result = Span(ends, mid, self.nan, self.small, self.mode)
+        return result.rounded(False, half_ulps) if half_ulps else result
 
     def abs(self) -> "Span":
-        low, high = np.abs(self.low), np.abs(self.high)
         inside = (self.low < 0) & (self.high > 0)
-        least = np.where(inside, 0, np.minimum(low, high))
-        ends = (least, np.abs(self.mid), np.maximum(low, high))
-        return Span(*ends, self.nan, self.small, self.mode)
+        sizes = np.abs(self.ends)
+        ends = np.stack([np.where(inside, 0, sizes.min(0)), sizes.max(0)])
+        return Span(ends, np.abs(self.mid), self.nan, self.small, self.mode)
 
     def maximum(self, other: "Span") -> "Span":
-        pairs = [(getattr(self, n), getattr(other, n)) for n in ("low", "mid", "high")]
-        either = (self.nan | other.nan, self.small | other.small)
-        return Span(*(np.maximum(*pair) for pair in pairs), *either, self.mode)
+        ends, mid = np.maximum(self.ends, other.ends), np.maximum(self.mid, other.mid)
+        return Span(ends, mid, self.nan | other.nan, self.small | other.small, self.mode)
 
     def where(self, mask: Any, other: "Span") -> "Span":
         """This one where ``mask`` is, the other elsewhere."""
-        names = ("low", "mid", "high", "nan", "small")
+        names = ("ends", "mid", "nan", "small")
         pairs = [(getattr(self, n), getattr(other, n)) for n in names]
         return Span(*(np.where(mask, *pair) for pair in pairs), self.mode)
 
 
-def _ends(x: list[Any]) -> tuple[Any, Any]:
-    """Least and largest of four numbers; those that are NaN stand for 0·∞, and so for 0 and NaN."""
-    low = np.fmin(np.fmin(x[0], x[1]), np.fmin(x[2], x[3]))
-    high = np.fmax(np.fmax(x[0], x[1]), np.fmax(x[2], x[3]))
-    return np.where(np.isnan(low), 0, low), np.where(np.isnan(high), 0, high)
+OUTWARD = np.array([[-1.0], [1.0]])
+
+
+def _hull(x: Any, a: Span, b: Span) -> Any:
+    """Least and largest of four numbers. One that is NaN stands for 0·∞, of which NaN is told apart
+    from 0 elsewhere."""
+    x = np.where(np.isnan(x) & ~np.isnan(a.low) & ~np.isnan(b.low), 0, x)
+    return np.stack([x.min((0, 1)), x.max((0, 1))])
 
 
 def _infinite(x: Span) -> Any:
@@ -220,9 +224,12 @@ def _nothing(x: Span) -> Any:
     return (x.low == 0) & (x.high == 0)
 
 
-def _meet(a: Span, b: Span) -> Any:
-    """Whether 0·∞ can be: a may be zero, b infinite."""
-    return (a.low <= 0) & (a.high >= 0) & (np.isinf(b.low) | np.isinf(b.high))
+def _has_zero(x: Span) -> Any:
+    return (x.low <= 0) & (x.high >= 0)
+
+
+def _has_infinity(x: Span) -> Any:
+    return np.isinf(x.low) | np.isinf(x.high)
 
 
 # The formulas, in their order; h holds the hyperparameters as Spans in double precision, and flags.

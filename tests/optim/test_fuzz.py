@@ -64,7 +64,7 @@ def test_a_fused_step_is_what_the_formulas_say():
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["loop", "foreach", fused])
 def test_more_of_them(path):
-    hold((case for seed in range(3, 7) for case in of_few_programs(30, seed)), path)
+    hold((case for seed in range(3, 7) for case in of_few_programs(6, seed)), path)
 
 
 @pytest.mark.parametrize("path", ["loop", "foreach"])

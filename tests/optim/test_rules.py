@@ -142,9 +142,7 @@ def test_no_shrinking_rounds_a_weight_to_zero_for_ever(dtype, size):
         assert (left < 1e-2).all()
 
 
-@given(
-    theta=tensors(torch.float64), d=tensors(torch.float64), gamma=gammas, eta=etas, eta_in=etas
-)
+@given(theta=tensors(torch.float64), d=tensors(torch.float64), gamma=gammas, eta=etas, eta_in=etas)
 def test_hybrid_is_the_convex_blend_elementwise(theta, d, gamma, eta, eta_in):
     expected = [
         gamma * 0.1 * abs(t) * math.tanh(eta_in * x) + (1 - gamma) * eta * x
@@ -211,7 +209,10 @@ def test_an_own_rule_gets_what_the_built_in_ones_get(own_rules):
     optimizer = SGD([p], lr=1.0, rule="own")
     group = optimizer.param_groups[0]
     assert (group["eta_out"], group["limit"]) == (None, 0.1)
-    for bad, message in (({"limit": 2}, r"limit must be in \[0, 1\]"), ({"eta_out": -1}, "eta_out")):
+    for bad, message in (
+        ({"limit": 2}, r"limit must be in \[0, 1\]"),
+        ({"eta_out": -1}, "eta_out"),
+    ):
         with pytest.raises(ValueError, match=message):
             SGD([p], rule="own", **bad)
     with pytest.raises(ValueError, match="no keyword-only argument 'size'"):

@@ -23,6 +23,13 @@ def name(arm: str) -> str:
     return NAMES.get(arm, arm)
 
 
+def by_start(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a problem and start together, in the order in which these occur."""
+    places = {place: i for i, place in enumerate(different(frame, "problem", "start"))}
+    at = [places[place] for place in zip(frame["problem"], frame["start"], strict=True)]
+    return frame.assign(at=at).sort_values("at", kind="stable").drop(columns="at")
+
+
 def style(arm: str, rule: str) -> dict[str, Any]:
     """Colour and dashes: the rule's, with dashes of its own for an arm that is not named so."""
     own = RULE_DASHES.get(rule, "-") if arm == rule else (0, (5, 1.5, 1, 1.5, 1, 1.5))

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from gofau.report.style import save_figure
 from gofau.report.toy import published
-from gofau.report.toy.arms import CELL, ORDERS, found, name, panels, style
+from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, style
 from gofau.report.toy.cells import different, load, minima, optimizer_name, where
 from gofau.report.toy.texts import markdown, number, tex
 
@@ -23,7 +23,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 def draw(folder: Path) -> list[Path]:
     """Write ``table.csv``, ``table.md``, ``table.tex`` and the figure ``distribution``."""
-    cells, quantiles = load(folder), pd.read_csv(folder / "quantiles.csv.gz")
+    cells, quantiles = by_start(load(folder)), pd.read_csv(folder / "quantiles.csv.gz")
     numbers = _numbers(cells, quantiles)
     paths = [folder / f"table.{kind}" for kind in ("csv", "md", "tex")]
     numbers.to_csv(paths[0], index=False, lineterminator="\n", float_format="%.4g")
@@ -139,9 +139,10 @@ def _shares(ax: Axes, quantiles: pd.DataFrame, cell: dict[str, str], cells: pd.D
     low = 10.0 ** math.floor(math.log10(max(first, lowest)))
     for arm, rule in different(cells, "arm", "rule"):
         mine = where(row, optimizer=cell["optimizer"], arm=arm)
-        x = mine["relative"].to_numpy(dtype=float).clip(low, high)
-        y = np.where(x >= high, np.nan, mine["quantile"].to_numpy(dtype=float))
-        ax.plot(x, y, lw=1.4, **style(arm, rule))
+        x, y = (mine[c].to_numpy(dtype=float) for c in ("relative", "quantile"))
+        x, y = x[x < high].clip(low), y[x < high]
+        # Flat from the last one that is shown to the edge.
+        ax.plot([*x, high], [*y, y[-1]], lw=1.4, **style(arm, rule))
     what = where(cells, problem=cell["problem"], start=cell["start"]).to_dict("records")[0]
     of_zero = min(math.hypot(*place) for place in minima(cells, cell["problem"]))
     for x in (1, of_zero / what["start_distance"]):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from gofau.report.style import save_figure
 from gofau.report.toy import published
-from gofau.report.toy.arms import CELL, ORDERS, found, name, panels, style
+from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, style
 from gofau.report.toy.cells import different, load, optimizer_name, where
 from gofau.report.toy.texts import markdown, number, tex
 
@@ -22,7 +22,7 @@ BUDGETS = 100, None
 
 def draw(folder: Path) -> list[Path]:
     """Write ``table.csv``, ``order.csv``, ``table.md``, ``table.tex`` and the figure ``bests``."""
-    cells, bests = load(folder), pd.read_csv(folder / "bests.csv.gz")
+    cells, bests = by_start(load(folder)), by_start(pd.read_csv(folder / "bests.csv.gz"))
     bests["distance"] = bests["distance"].clip(lower=FLOOR)
     numbers, orders = _numbers(cells, bests), _orders(bests)
     paths = [folder / f"{stem}" for stem in ("table.csv", "order.csv", "table.md", "table.tex")]
