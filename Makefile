@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-fast test-slurm crash check format
-.PHONY: tables figures report smoke defaults bench bench-optim bench-train clean
+.PHONY: tables figures report smoke defaults first-run bench bench-optim bench-train clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,7 +68,7 @@ report: $(VENV)/.installed  ## tables, figures, claims and the page results/repo
 SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
 	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr)
 smoke: $(VENV)/.installed  ## run the small twin of every experiment, and report: make smoke SMOKE="..."
-	@set -e; for name in fig1_toy_paths fig2_toy_starts tab1_toy; do \
+	@set -e; for name in fig1_toy_paths fig2_toy_starts tab1_toy toy_tuned toy_random; do \
 		$(PY) train.py experiment=smoke_$$name; \
 	done
 	@set -e; for name in $(SMOKE); do \
@@ -79,11 +79,12 @@ smoke: $(VENV)/.installed  ## run the small twin of every experiment, and report
 	$(PY) -m gofau.report.toy
 
 defaults: $(VENV)/.installed  ## choose the rules' default hyperparameters anew: results/defaults
-	@set -e; for rule in additive multiplicative hybrid exponential; do \
-		$(PY) train.py -m experiment=defaults_$$rule trainer.progress=none $(ARGS); \
-	done
 	$(PY) scripts/choose_defaults.py $(ARGS)
 	$(PY) -m gofau.report tables defaults
+
+first-run: $(VENV)/.installed  ## 40 seeds of `make train` for each optimizer and rule: results/first_run
+	$(PY) scripts/first_run.py $(ARGS)
+	$(PY) -m gofau.report tables first_run
 
 bench: bench-optim bench-train  ## measure everything, on a quiet machine: results/bench_*
 

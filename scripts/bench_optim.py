@@ -27,13 +27,7 @@ import gofau.optim
 from gofau.provenance import provenance
 
 LR = 1e-3
-OWN = {
-    "SGD": {"momentum": 0.9},
-    "Adagrad": {},
-    "RMSprop": {},
-    "Adam": {},
-    "AdamW": {},
-}
+OWN = {"SGD": {"momentum": 0.9}, "Adagrad": {}, "RMSprop": {}, "Adam": {}, "AdamW": {}}
 Make = Callable[[list[Tensor]], Optimizer]
 COMPILED = "gofau hybrid loop compiled"
 """torch.compile of the step of the plain loop; not of the optimizer's own making."""

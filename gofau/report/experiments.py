@@ -27,6 +27,7 @@ class Report:
 DEFAULT = Report("An experiment of one's own")
 REPORTS: Mapping[str, Report] = {
     "defaults": Report("How the default hyperparameters were chosen", ("choice",), ()),
+    "first_run": Report("What a first run ends at, 40 seeds", ("first_run",), ()),
     "fig3_cifar100_curves": Report("Learning curves at the default settings, CIFAR-100"),
     "fig4_tiny_imagenet_curves": Report("Learning curves at the default settings, Tiny ImageNet"),
     "tab2_cifar10_init": Report(

@@ -14,6 +14,7 @@ from gofau.report.claims import write_claims
 from gofau.report.control import control
 from gofau.report.curves import curves
 from gofau.report.experiments import folders, report_of
+from gofau.report.first_run import first_run
 from gofau.report.heatmap import heatmap
 from gofau.report.page import write_page
 from gofau.report.panels import what
@@ -31,6 +32,7 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "comparison": lambda runs, folder: comparison(runs),
     "control": lambda runs, folder: control(runs),
     "choice": lambda runs, folder: choice(runs),
+    "first_run": lambda runs, folder: first_run(runs),
     "acceleration": acceleration,
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {

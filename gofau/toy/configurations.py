@@ -27,6 +27,8 @@ class Range:
 
     >>> Range(0.01, 100.0, log=True).at(torch.tensor([0.0, 0.5, 1.0]))
     tensor([1.0000e-02, 1.0000e+00, 1.0000e+02])
+    >>> print(Range(0.01, 100.0, log=True))
+    0.01 to 100 (log)
     """
 
     low: float
@@ -39,6 +41,9 @@ class Range:
             return self.low + (self.high - self.low) * share
         low, high = math.log(self.low), math.log(self.high)
         return torch.exp(low + (high - low) * share)
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}" + (" (log)" if self.log else "")
 
     def is_near_an_end(self, value: float, margin: float = 0.02) -> bool:
         """Whether a value lies within so large a share of the range from one of its ends."""

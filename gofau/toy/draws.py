@@ -145,6 +145,7 @@ def _descents(
                 "arm": name,
                 "rule": arm.rule,
                 "draws": " ".join(arm.draws),
+                "ranges": "; ".join(f"{key} {plan.ranges[key]}" for key in arm.draws),
             }
             diverged = ~points.isfinite().all(-1) | ~(f.value(points) <= f.value(start))
             yield Descents(what, own, distances(f, points), diverged)

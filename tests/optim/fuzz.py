@@ -9,6 +9,7 @@ tolerance is set by hand but the roundings of one operation.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -166,8 +167,8 @@ class Span:
         a, b = self._with(other)
         below = np.maximum(b.ends, 0)
         sure = _nothing(a) & _nothing(b) | _infinite(a) & _infinite(b)
-        nan = a.nan | b.nan | (_has_zero(a) & (below[0] == 0)) | (
-            _has_infinity(a) & _has_infinity(b)
+        nan = (
+            a.nan | b.nan | (_has_zero(a) & (below[0] == 0)) | (_has_infinity(a) & _has_infinity(b))
         )
         ends = _hull(np.stack([a.ends / below, a.ends / below[::-1]]), a, b)
         rest = (nan, a.small | b.small, a.mode, a.peak * np.fmax(1, 1 / below[0]))
@@ -201,9 +202,11 @@ class Span:
 
     def where(self, mask: Any, other: "Span") -> "Span":
         """This one where ``mask`` is, the other elsewhere."""
-        names = ("ends", "mid", "nan", "small")
-        pairs = [(getattr(self, n), getattr(other, n)) for n in names]
-        return Span(*(np.where(mask, *pair) for pair in pairs), self.mode)
+
+        def chosen(name: str) -> Any:
+            return np.where(mask, getattr(self, name), getattr(other, name))
+
+        return Span(chosen("ends"), chosen("mid"), chosen("nan"), chosen("small"), self.mode)
 
 
 OUTWARD = np.array([[-1.0], [1.0]])
@@ -354,6 +357,13 @@ class Case:
         rule = {"rule": self.program.rule}
         return dict(self.program.fixed) | dict(self.numbers) | rule
 
+    @property
+    def spares_zeros(self) -> bool:
+        """Whether tensors that are all zero at the start are left to the additive rule."""
+        rule, options = self.program.rule, self.options
+        moves_zeros = rule == "additive" or (rule == "hybrid" and options["gamma"] != 1)
+        return options["zero_init"] == "additive" and not moves_zeros
+
 
 # Of each hyperparameter: usual values, extreme ones.
 NUMBERS: dict[str, tuple[tuple, tuple]] = {
@@ -409,7 +419,7 @@ def draw_program(
     if rule == "hybrid" and rng.random() < 0.3:
         fixed["gamma"] = float(rng.integers(2))
     fixed["zero_init"] = "additive" if rng.random() < 0.8 else "freeze"
-    return Program(base, rule, dtype, tuple(fixed.items()), bool(rng.random() < 0.3))
+    return Program(base, rule, dtype, tuple(fixed.items()), bool(rng.random() < 0.6))
 
 
 def draw(rng: np.random.Generator, program: Program) -> Case:
@@ -440,7 +450,7 @@ def _draw_tensor(
     layout = str(rng.choice(layouts.get(len(shape), ["plain"])))
     if len(shape) in (4, 5):
         layout = str(rng.choice(["plain", "channels last"]))
-    return shape, layout, str(rng.choice((*kinds, *kinds, "zeros")))
+    return shape, layout, str(rng.choice((*kinds, "zeros")))
 
 
 def values(rng: np.random.Generator, kind: str, shape: tuple[int, ...], dtype: torch.dtype) -> Any:
@@ -485,14 +495,22 @@ class Outcome:
         failures: one line each.
         errors: of weights and of buffers, |new − exact| in eps of the dtype, relative to the
             largest of what was, what is and the change; where that is well-conditioned.
-        used: the largest part of the allowed error that was taken.
-        ill: how many elements are ill-conditioned, where only the allowed interval counts.
+        other: how many elements are ill-conditioned, not finite or too small for that; there only
+            the allowed interval counts.
     """
 
     failures: list[str] = field(default_factory=list)
     errors: dict[str, list[Any]] = field(default_factory=lambda: {"weights": [], "buffers": []})
-    used: float = 0.0
-    ill: int = 0
+    other: Counter[str] = field(default_factory=Counter)
+
+
+def run(case: Case, path: str) -> Outcome:
+    """Step the case along the path and hold every step to the reference."""
+    trial = _Trial(case, path)
+    with np.errstate(all="ignore"):
+        for kinds in case.gradients:
+            trial.step(kinds)
+    return trial.outcome
 
 
 def mode_of(path: str, dtype: torch.dtype) -> Mode:
@@ -501,59 +519,142 @@ def mode_of(path: str, dtype: torch.dtype) -> Mode:
     return Mode(form, FAST_FUNCTION if fast else FUNCTION, path != "foreach")
 
 
-def parameters(case: Case, rng: np.random.Generator) -> list[Tensor]:
-    made = []
-    for shape, layout, kind in case.shapes:
-        x = np.asarray(values(rng, kind, shape, case.program.dtype))
-        if x.size and not case.program.spares and not x.any() and not _freezes(case):
-            x = x + 1.0
-        made.append(tensor(x, layout, case.program.dtype).requires_grad_())
-    return made
+STATE = ("momentum_buffer", "sum", "square_avg", "grad_avg", "exp_avg", "exp_avg_sq")
+STATE += ("max_exp_avg_sq",)
 
 
-def _freezes(case: Case) -> bool:
-    """Whether all-zero tensors are left to the rule."""
-    return case.options["zero_init"] == "freeze" or moves_zeros(case)
+@dataclass
+class _Item:
+    """A parameter, and what its next step starts from."""
+
+    p: Tensor
+    steps: int = 0
+    zero_start: bool = False
+    held: dict[str, Any] = field(default_factory=dict)
+
+    def begin(self, state: dict[str, Any]) -> None:
+        zeros = np.zeros(self.p.numel(), Wide)
+        self.held = {"p": _flat(self.p)}
+        self.held |= {n: zeros if state.get(n) is None else _flat(state[n]) for n in STATE}
+        if self.p.grad is not None:
+            self.steps += 1
+            if self.steps == 1:
+                self.zero_start = self.p.numel() > 0 and not self.held["p"].any()
 
 
-def moves_zeros(case: Case) -> bool:
-    rule = case.program.rule
-    return rule == "additive" or (rule == "hybrid" and case.options["gamma"] != 1)
+class _Trial:
+    """A case on its way along a path."""
+
+    def __init__(self, case: Case, path: str) -> None:
+        self.case, self.dtype = case, case.program.dtype
+        self.mode = mode_of(path, self.dtype)
+        self.rng = np.random.default_rng(case.seed)
+        self.items = [_Item(p) for p in self._parameters()]
+        params = [item.p for item in self.items]
+        self.optimizer = BASES[case.program.base](params, **case.options, **PATHS[path])
+        self.h = _hyperparameters(case, self.mode)
+        self.outcome = Outcome()
+
+    def _parameters(self) -> Iterator[Tensor]:
+        for shape, layout, kind in self.case.shapes:
+            x = np.asarray(values(self.rng, kind, shape, self.dtype))
+            if not self.case.program.spares and not x.any() and self.case.spares_zeros:
+                x = x + 1.0
+            yield tensor(x, layout, self.dtype).requires_grad_()
+
+    def _gradient(self, p: Tensor, kind: str) -> Tensor | None:
+        g = tensor(values(self.rng, kind, tuple(p.shape), p.dtype), "plain", p.dtype)
+        layout = self.rng.random()
+        if g.dim() == 2 and layout < 0.4:
+            g = g.T.contiguous().T if layout < 0.2 else g[:, :1].expand(g.shape)
+        return None if kind == "none" else g
+
+    def step(self, kinds: tuple[str, ...]) -> None:
+        for item, kind in zip(self.items, kinds, strict=True):
+            item.p.grad = self._gradient(item.p, kind)
+            item.begin(self.optimizer.state.get(item.p, {}))
+        self.optimizer.step()
+        for spared in (False, True):
+            some = [
+                item
+                for item in self.items
+                if item.p.grad is not None
+                and (item.zero_start and self.case.spares_zeros) == spared
+            ]
+            if some:
+                self._compare(some, "additive" if spared else self.case.program.rule)
+        for item in self.items:
+            if item.p.grad is None and not _same(item.held["p"], _flat(item.p)):
+                self.outcome.failures.append("a tensor without a gradient has moved")
+
+    def _compare(self, items: list[_Item], rule: str) -> None:
+        """Hold what some tensors have become to the reference."""
+        old = {n: np.concatenate([item.held[n] for item in items]) for n in ("p", *STATE)}
+        g = np.concatenate([_flat(x) for x in (item.p.grad for item in items) if x is not None])
+        t = np.concatenate([np.full(item.p.numel(), item.steps, Wide) for item in items])
+        spans = {n: Span.exactly(x, self.mode) for n, x in old.items()}
+        theta, seen, buffers = reference(
+            self.case.program.base, rule, self.h, spans["p"], Span.exactly(g, self.mode), spans, t
+        )
+
+        def told(i: int) -> str:
+            held = ", ".join(f"{n} {x[i]}" for n, x in old.items() if x[i] != 0 or n == "p")
+            return f"step {t[i]:g}, g {g[i]}, {held}"
+
+        new = np.concatenate([_flat(item.p) for item in items])
+        if rule in ("exponential", "power"):
+            self._keeps_signs(seen, new)
+        self._judge("weights", theta, old["p"], new, told)
+        for name, span in buffers.items():
+            new = np.concatenate([_flat(self.optimizer.state[item.p][name]) for item in items])
+            self._judge(name, span, old[name], new, told)
+
+    def _keeps_signs(self, seen: Span, new: Any) -> None:
+        """These rules keep the sign of every weight, which never becomes zero, unless the dtype has
+        no number so small."""
+        known = np.isfinite(new) & (seen.low * seen.high > 0)
+        large = np.abs(seen.mid) * SINGLE.half > torch.finfo(self.dtype).tiny
+        bad = known & ((new * seen.mid < 0) | (large & (new == 0)))
+        for i in np.flatnonzero(bad)[:1]:
+            self.outcome.failures.append(f"a weight of {seen.mid[i]} became {new[i]}")
+
+    def _judge(self, name: str, span: Span, old: Any, new: Any, told: Callable[[int], str]) -> None:
+        low, high = _stored(span.low, self.dtype), _stored(span.high, self.dtype)
+        nan = span.nan if self.mode.literal else span.nan | np.isinf(low) | np.isinf(high)
+        fine = ((low <= new) & (new <= high)) | (np.isnan(new) & nan)
+        for i in np.flatnonzero(~fine)[:3]:
+            may = f"{span.low[i]} to {span.high[i]}{' or nan' if nan[i] else ''}"
+            self.outcome.failures.append(f"{name} {new[i]}, may be {may}; {told(i)}")
+        self._measure("weights" if name == "weights" else "buffers", span, old, new)
+
+    def _measure(self, what: str, span: Span, old: Any, new: Any) -> None:
+        info, error = torch.finfo(self.dtype), np.abs(new - span.mid)
+        size = np.maximum(np.maximum(np.abs(old), np.abs(span.mid)), np.abs(span.mid - old))
+        size = np.maximum(size, info.tiny)
+        well = np.isfinite(new) & (span.high - span.low <= WELL * self.mode.format.half * size)
+        # Where the exact value is outside, something has left the range of the dtype on its way.
+        well &= (span.low <= span.mid) & (span.mid <= span.high) & ~span.small
+        self.outcome.errors[what].append((error / (info.eps * size))[well].astype(float))
+        self.outcome.other[what] += int((~well).sum())
 
 
-def run(case: Case, path: str) -> Outcome:
-    """Step the case along the path and hold every step to the reference."""
-    rng = np.random.default_rng(case.seed)
-    params = parameters(case, rng)
-    optimizer = BASES[case.program.base](params, **case.options, **PATHS[path])
-    taken = [0] * len(params)
-    zero_start: dict[int, bool] = {}
-    outcome = Outcome()
-    for kinds in case.gradients:
-        for i, (p, kind) in enumerate(zip(params, kinds, strict=True)):
-            g = tensor(values(rng, kind, tuple(p.shape), p.dtype), "plain", p.dtype)
-            turned = p.dim() == 2 and rng.random() < 0.3
-            p.grad = None if kind == "none" else g.T.contiguous().T if turned else g
-            if p.grad is not None:
-                taken[i] += 1
-                zero_start.setdefault(i, p.numel() > 0 and not bool(p.detach().any()))
-        before = [_held(optimizer, p) for p in params]
-        with np.errstate(all="ignore"):
-            optimizer.step()
-            for spared in (False, True):
-                some = [
-                    i
-                    for i, p in enumerate(params)
-                    if p.grad is not None and (zero_start[i] and not _freezes(case)) == spared
-                ]
-                if some:
-                    rows = [(before[i], params[i], taken[i]) for i in some]
-                    rule = "additive" if spared else case.program.rule
-                    _compare(case, path, rule, optimizer, rows, outcome)
-        for i, p in enumerate(params):
-            if p.grad is None and not _same(before[i]["p"], _flat(p)):
-                outcome.failures.append(f"tensor {i} has no gradient and moved")
-    return outcome
+WELL = 128
+"""Half ulps that an interval may be wide for its element to count as well-conditioned."""
+
+
+def _hyperparameters(case: Case, mode: Mode) -> dict[str, Any]:
+    """As the reference takes them: Spans, but for flags and values at which a term vanishes."""
+    h: dict[str, Any] = {"momentum": 0.0, "maximize": False, "eta_out": None, "gamma": 0.5}
+    h |= case.options
+    h["decoupled"] = h.get("decoupled_weight_decay") or case.program.base == "adamw"
+    ends = {"momentum": (0.0,), "weight_decay": (0.0,), "gamma": (0.0, 1.0)}
+    scalar = mode._replace(format=DOUBLE)
+    for name, x in h.items():
+        if name == "betas":
+            h[name] = tuple(Span.exactly(b, scalar) for b in x)
+        elif isinstance(x, float) and x not in ends.get(name, ()):
+            h[name] = Span.exactly(x, scalar)
+    return h
 
 
 def _flat(x: Tensor) -> Any:
@@ -562,111 +663,6 @@ def _flat(x: Tensor) -> Any:
 
 def _same(a: Any, b: Any) -> bool:
     return np.array_equal(a, b, equal_nan=True)
-
-
-def _held(optimizer: Any, p: Tensor) -> dict[str, Any]:
-    """What a step of p starts from."""
-    state = optimizer.state.get(p, {})
-    names = ("momentum_buffer", "sum", "square_avg", "grad_avg", "exp_avg", "exp_avg_sq")
-    held = {n: state.get(n) for n in (*names, "max_exp_avg_sq")}
-    zeros = np.zeros(p.numel(), Wide)
-    return {"p": _flat(p)} | {n: zeros if x is None else _flat(x) for n, x in held.items()}
-
-
-def _hyperparameters(case: Case, mode: Mode) -> dict[str, Any]:
-    """As the reference takes them."""
-    defaults = {"momentum": 0.0, "maximize": False, "eta_out": None, "gamma": 0.5}
-    h: dict[str, Any] = {}
-    scalar = mode._replace(format=DOUBLE)
-    for name, x in (defaults | case.options).items():
-        at_end = name in ("momentum", "weight_decay", "gamma") and x in (0.0, 1.0)
-        if name == "betas":
-            h[name] = tuple(Span.exactly(b, scalar) for b in x)
-        elif isinstance(x, float) and not (at_end and (x == 0 or name == "gamma")):
-            h[name] = Span.exactly(x, scalar)
-        else:
-            h[name] = x
-    decoupled = case.options.get("decoupled_weight_decay") or case.program.base == "adamw"
-    return h | {"decoupled": decoupled}
-
-
-def _compare(
-    case: Case,
-    path: str,
-    rule: str,
-    optimizer: Any,
-    rows: list[tuple[dict[str, Any], Tensor, int]],
-    outcome: Outcome,
-) -> None:
-    """Hold one step of some tensors to the reference."""
-    mode = mode_of(path, case.program.dtype)
-
-    def all_of(some: Iterator[Any]) -> Any:
-        return np.concatenate(list(some))
-
-    old = {n: all_of(held[n] for held, _, _ in rows) for n in rows[0][0]}
-    g = all_of(_flat(p.grad) for _, p, _ in rows if p.grad is not None)
-    t = all_of(np.full(p.numel(), t, Wide) for _, p, t in rows)
-    spans = {n: Span.exactly(x, mode) for n, x in old.items()}
-    h = _hyperparameters(case, mode)
-    theta, start, buffers = reference(
-        case.program.base, rule, h, spans["p"], Span.exactly(g, mode), spans, t
-    )
-    new = {"p": all_of(_flat(p) for _, p, _ in rows)}
-    for name in buffers:
-        new[name] = all_of(_flat(optimizer.state[p][name]) for _, p, _ in rows)
-    if rule in ("exponential", "power"):
-        _no_zeros(case, start, new["p"], outcome)
-    _judge(case, "weights", theta, old["p"], new["p"], outcome, lambda i: _told(i, old, g, t))
-    for name, span in buffers.items():
-        _judge(case, name, span, old[name], new[name], outcome, lambda i: _told(i, old, g, t))
-
-
-def _told(i: int, old: dict[str, Any], g: Any, t: Any) -> str:
-    held = ", ".join(f"{n} {x[i]}" for n, x in old.items() if x[i] != 0 or n == "p")
-    return f"step {t[i]:g}, g {g[i]}, {held}"
-
-
-def _no_zeros(case: Case, start: Span, new: Any, outcome: Outcome) -> None:
-    """These rules keep the sign of every weight, unless the dtype has nothing so small."""
-    info = torch.finfo(case.program.dtype)
-    known = np.isfinite(new) & (start.low * start.high > 0)
-    large = np.abs(start.mid) * SINGLE.half > info.tiny
-    bad = known & ((new * start.mid < 0) | (large & (new == 0)))
-    if bad.any():
-        i = int(np.argmax(bad))
-        outcome.failures.append(f"a weight of {start.mid[i]} became {new[i]}")
-
-
-def _judge(
-    case: Case,
-    name: str,
-    span: Span,
-    old: Any,
-    new: Any,
-    outcome: Outcome,
-    told: Callable[[int], str],
-) -> None:
-    dtype = case.program.dtype
-    low, high = _stored(span.low, dtype), _stored(span.high, dtype)
-    nan = span.nan if span.mode.literal else span.nan | np.isinf(low) | np.isinf(high)
-    fine = ((low <= new) & (new <= high)) | (np.isnan(new) & nan)
-    for i in np.flatnonzero(~fine)[:3]:
-        may = f"{span.low[i]} to {span.high[i]}{' or nan' if span.nan[i] else ''}"
-        outcome.failures.append(f"{name} {new[i]}, may be {may}; {told(i)}")
-    info = torch.finfo(dtype)
-    known = np.isfinite(new) & np.isfinite(span.low) & np.isfinite(span.high)
-    known &= (span.low <= span.mid) & (span.mid <= span.high)  # else it left the range on its way
-    size = np.maximum(np.maximum(np.abs(old), np.abs(span.mid)), np.abs(span.mid - old))
-    size = np.maximum(size, info.tiny)
-    well = known & ~span.small & (span.high - span.low <= 64 * 2 * span.mode.format.half * size)
-    outcome.ill += int((known & ~well).sum())
-    error = np.abs(new - span.mid)
-    where = "weights" if name == "weights" else "buffers"
-    outcome.errors[where].append((error / (info.eps * size))[well].astype(float))
-    side = np.where(new > span.mid, high - span.mid, span.mid - low)
-    off = well & (error > 0) & (dtype in (torch.float32, torch.float64))
-    outcome.used = max(outcome.used, float((error[off] / side[off]).max(initial=0)))
 
 
 def _stored(x: Any, dtype: torch.dtype) -> Any:

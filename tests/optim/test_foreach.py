@@ -199,7 +199,9 @@ XIS: dict[str, Any] = {
     "choices": lambda theta, d, eta: torch.where(theta > d, theta, d) * eta + (theta > 0) * d * 0.1,
     "combined": lambda theta, d, eta: eta * torch.lerp(theta, d, 0.25).addcmul(d, d, value=0.1),
     "by hand": lambda theta, d, eta: (theta + 0.25 * (d - theta)) * eta,
-    "scaled sums": lambda theta, d, eta: torch.sub(d, theta, alpha=0.5) * eta + theta.neg().neg() * 0.1,
+    "scaled sums": lambda theta, d, eta: (
+        torch.sub(d, theta, alpha=0.5) * eta + theta.neg().neg() * 0.1
+    ),
     "functions": lambda theta, d, eta: eta * (d.sin() + theta.abs().sqrt() + d.abs().log1p()),
     "powers": lambda theta, d, eta: eta * (d**3 + theta.abs() ** 0.5),
 }
@@ -230,3 +232,12 @@ def test_a_coefficient_may_divide_by_zero(own_rules):
         ends.append(p.detach())
     torch.testing.assert_close(ends[1], ends[0], equal_nan=True)
     assert ends[0][0] == -math.inf
+
+
+def test_a_weighted_sum_overflows_only_where_the_loops_does(own_rules):
+    """x + w·(y − x) would be infinite here on the way to 3/4·x + 1/4·y."""
+    optim.register_rule("own")(lambda theta, d, eta: eta * (0.75 * theta + 0.25 * d).abs())
+    p = torch.full((2,), 3e38, requires_grad=True)
+    p.grad = torch.full((2,), -3e38)
+    optim.SGD([p], lr=1.0, rule="own", foreach=True).step()
+    torch.testing.assert_close(p.detach(), torch.full((2,), 1.5e38))

@@ -68,5 +68,11 @@ def panels(
     return figure
 
 
+def ranges(cells: pd.DataFrame) -> str:
+    """Where hyperparameters were drawn from, as a sentence's end."""
+    words = (of for (text,) in different(cells, "ranges") for of in str(text).split("; "))
+    return ", ".join(dict.fromkeys(words))
+
+
 def found(falls: bool | None) -> str:
     return "—" if falls is None else "found" if falls else "not found"

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from gofau.report.style import save_figure
 from gofau.report.toy import published
-from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, style
+from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, ranges, style
 from gofau.report.toy.cells import different, load, minima, optimizer_name, where
 from gofau.report.toy.texts import markdown, number, tex
 
@@ -95,12 +95,12 @@ def _order_table(numbers: pd.DataFrame, budgets: list[int]) -> Table:
         for k, arm in pairs:
             part = where(mine, configurations=k).set_index("arm")
             names = (*published.RULES[:2], arm)
-            texts.append(_verdict([part.loc[n].to_dict() for n in names]))
+            texts.append(verdict([part.loc[n].to_dict() for n in names]))
         rows.append([*texts, found(published.random_falls(problem, optimizer))])
     return head, 3, rows
 
 
-def _verdict(arms: list[dict[Any, Any]]) -> str:
+def verdict(arms: list[dict[Any, Any]]) -> str:
     """Whether each mean lies below the one before by more than twice their standard error."""
     gaps = []
     for a, b in pairwise(arms):
@@ -120,8 +120,9 @@ def _notes(cells: pd.DataFrame, budgets: list[int]) -> list[str]:
         f"Second table: distance to the minimum after {row['steps']} steps in {row['dtype']},"
         " relative to the start's, mean ± standard deviation over the first"
         f" {' and the first '.join(f'{k:,}' for k in budgets)} of independently drawn"
-        " configurations, the same draws for all rules; * the lowest mean. In mean and standard"
-        " deviation no configuration counts for more than 1, as one that did not move; beyond the"
+        f" configurations from {ranges(cells)}, the same draws for all rules; * the lowest mean."
+        " In mean and standard deviation no configuration counts for more than 1, as one that did"
+        " not move; beyond the"
         " start: the share that ends farther away than it began, in %. Diverged: not finite, or f"
         " above that at the start, in %. Shares and quantiles are those of all configurations.",
         f"Published: {published.SOURCE}: mean ± standard deviation over 100 randomly drawn"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from gofau.report.style import save_figure
 from gofau.report.toy import published
-from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, style
+from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, ranges, style
 from gofau.report.toy.cells import different, load, optimizer_name, where
 from gofau.report.toy.texts import markdown, number, tex
 
@@ -24,12 +24,12 @@ def draw(folder: Path) -> list[Path]:
     """Write ``table.csv``, ``order.csv``, ``table.md``, ``table.tex`` and the figure ``bests``."""
     cells, bests = by_start(load(folder)), by_start(pd.read_csv(folder / "bests.csv.gz"))
     bests["distance"] = bests["distance"].clip(lower=FLOOR)
-    numbers, orders = _numbers(cells, bests), _orders(bests)
+    numbers, order = _numbers(cells, bests), orders(bests)
     paths = [folder / f"{stem}" for stem in ("table.csv", "order.csv", "table.md", "table.tex")]
-    for path, frame in zip(paths, (numbers, orders), strict=False):
+    for path, frame in zip(paths, (numbers, order), strict=False):
         frame.to_csv(path, index=False, lineterminator="\n", float_format="%.4g")
     budgets = _budgets(bests)
-    tables = [_table(numbers, budgets), _order_table(orders, budgets)]
+    tables = [_table(numbers, budgets), _order_table(order, budgets)]
     notes = _notes(cells, bests)
     page = [markdown(head, words, rows) for head, words, rows in tables]
     text = "\n\n".join([page[1], page[0], *(note.replace("*", "\\*") for note in notes)])
@@ -63,7 +63,7 @@ def _numbers(cells: pd.DataFrame, bests: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _orders(bests: pd.DataFrame) -> pd.DataFrame:
+def orders(bests: pd.DataFrame) -> pd.DataFrame:
     """The share of repetitions in which additive > multiplicative > hybrid, in distance."""
     rows = []
     for cell in different(bests, *CELL):
@@ -108,12 +108,12 @@ def _range(row: dict[Any, Any]) -> str:
     return f"{median}{mark} [{low}, {high}]"
 
 
-def _order_table(orders: pd.DataFrame, budgets: list[int]) -> Table:
-    pairs = [(k, arm) for k in budgets for arm in ORDERS if arm in set(orders["hybrid"])]
+def _order_table(order: pd.DataFrame, budgets: list[int]) -> Table:
+    pairs = [(k, arm) for k in budgets for arm in ORDERS if arm in set(order["hybrid"])]
     head = [*CELL, *(f"best of {k:,}, {ORDERS[arm]}" for k, arm in pairs), "published"]
     rows = []
-    for problem, start, optimizer in different(orders, *CELL):
-        mine = where(orders, problem=problem, start=start, optimizer=optimizer)
+    for problem, start, optimizer in different(order, *CELL):
+        mine = where(order, problem=problem, start=start, optimizer=optimizer)
         texts = [problem, start, optimizer_name(optimizer)]
         for k, arm in pairs:
             (row,) = where(mine, tried=k, hybrid=arm).to_dict("records")
@@ -125,7 +125,7 @@ def _order_table(orders: pd.DataFrame, budgets: list[int]) -> Table:
 def _verdict(order: float, all_arrive: float) -> str:
     if all_arrive >= 0.5:
         return "both arrive"
-    word = "found" if order >= 0.95 else "not found" if order <= 0.05 else "undecided"
+    word = "found" if order >= 0.95 else "not found" if order <= 0.05 else "varies"
     return f"{word} ({order:.0%})"
 
 
@@ -134,12 +134,14 @@ def _notes(cells: pd.DataFrame, bests: pd.DataFrame) -> list[str]:
     return [
         "First table: the order additive > multiplicative > hybrid in distance, and the share of"
         f" {row['repeats']} repetitions of the draw in which it holds: found from 95 % on, not"
-        " found up to 5 %. Both arrive: in half of them or more additive and multiplicative lie"
-        " within 1e-12, where double precision's rounding decides, so that there is no order.",
+        " found up to 5 %, and between it varies with the draw. Both arrive: in half of them or"
+        " more additive and multiplicative lie within 1e-12, where double precision's rounding"
+        " decides, so that there is no order.",
         f"Second table: distance to the minimum after {row['steps']} steps in {row['dtype']} at the"
         " best configuration, median and 95 % range over the repetitions; * the lowest median of a"
-        " problem, start and optimizer. Drawn: the rule's hyperparameters that vary. All rules get"
-        " the same number of configurations from one sequence.",
+        " problem, start and optimizer. Drawn: the rule's hyperparameters that vary, from"
+        f" {ranges(cells)}. All rules get the same number of configurations from one sequence"
+        f" ({row['sequence']}).",
         f"Published: {published.SOURCE}: distance to the minimum after 100 iterations at the best"
         " configuration. Theirs, not ours: their convex problem, their starts (at distances 69.26"
         " and 2.06), their ranges and the number of configurations tried are not given. Their"
@@ -153,6 +155,8 @@ def _curves(ax: Axes, part: pd.DataFrame, cells: pd.DataFrame) -> None:
         x, line = table.index.to_numpy(), style(arm, rule)
         low, median, high = np.quantile(table.to_numpy(dtype=float), (0.025, 0.5, 0.975), axis=1)
         ax.plot(x, median, lw=1.4, **line)
-        ax.fill_between(x, low, high, color=line["color"], alpha=0.08, lw=0)
+        if arm in published.RULES:  # more would hide each other
+            ax.fill_between(x, low, high, color=line["color"], alpha=0.1, lw=0)
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.set_xlim(1, None)
