@@ -147,7 +147,7 @@ def main() -> int:
     facts = {k: found[k] for k in ("command", "commit", "dirty", "cpu", "cpus")}
     facts |= {"torch": torch.__version__, "numpy": np.__version__, "seed": options.seed}
     reference = f"{np.dtype(fuzz.Wide).itemsize * 8} bits, eps {np.finfo(fuzz.Wide).eps:.1e}"
-    facts |= {"reference": reference, "cases": options.cases}
+    facts |= {"reference": reference, "cases of each path": options.cases}
     facts |= {"seconds": round(time.perf_counter() - began)}
     write(options.out, rows_of(tallies), facts)
     return int(any(tally.failed for tally in tallies.values()))

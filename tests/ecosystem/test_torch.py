@@ -79,7 +79,7 @@ def test_a_whole_train_step_can_be_compiled():
 @pytest.mark.parametrize("base", BASES)
 def test_a_state_dict_goes_to_torch_and_back(base):
     make, make_torch = BASES[base]
-    own = {"rho": 0.9} if base == "rmsprop" else {}
+    own = {"alpha": 0.9} if base == "rmsprop" else {}
     nets = [model() for _ in range(3)]
     ours = make(nets[0].parameters(), lr=0.02, weight_decay=0.01, rule="additive", **own)
     whole = make(nets[2].parameters(), lr=0.02, weight_decay=0.01, rule="additive", **own)

@@ -162,8 +162,9 @@ def traced(monkeypatch):
     graphs, lower = [], lookup_backend("aot_eager")  # to torch's operators, as a compiler gets them
 
     def backend(graph, inputs):
+        lowered = lower(graph, inputs)  # which may send dynamo back to trace it again
         graphs.append(graph)
-        return lower(graph, inputs)
+        return lowered
 
     real = torch.compile
     monkeypatch.setattr(torch, "compile", partial(real, backend=backend, fullgraph=True))
