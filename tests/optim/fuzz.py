@@ -60,8 +60,7 @@ class Mode(NamedTuple):
         format: what it computes in.
         function: half ulps that tanh and expm1 may be off.
         literal: it carries out the formulas' operations in their order. If not, what overflows in
-            between need not, and the interval holds both outcomes; and an infinity may be NaN
-            (torch.lerp, which starts from the nearer end, makes 0·∞ of one).
+            between need not, and the interval holds both outcomes.
     """
 
     format: Format
@@ -113,7 +112,7 @@ class Span:
             ends = np.where(outside, np.where(ends * OUTWARD > 0, OUTWARD * np.inf, inner), ends)
         over = self.peak > form.most
         if not literal and over.any():
-            ends = np.where(over & (ends * OUTWARD > 0), OUTWARD * np.inf, ends)
+            ends = np.where(over & (self.low != self.high), OUTWARD * np.inf, ends)
             nan = nan | over
         ends = np.where(sure, np.nan, ends)
         small = self.small | ((self.mid != 0) & (np.abs(self.mid) * form.half < tiny))
@@ -200,6 +199,12 @@ class Span:
         ends, mid = np.maximum(self.ends, other.ends), np.maximum(self.mid, other.mid)
         return Span(ends, mid, self.nan | other.nan, self.small | other.small, self.mode)
 
+    def either(self, other: "Span") -> "Span":
+        """What this one may be, or the other."""
+        low, high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
+        either = (self.nan | other.nan, self.small | other.small)
+        return Span(np.stack([low, high]), self.mid, *either, self.mode)
+
     def where(self, mask: Any, other: "Span") -> "Span":
         """This one where ``mask`` is, the other elsewhere."""
 
@@ -255,14 +260,20 @@ def direction(base: str, h: dict, g: Span, s: Buffers, t: Any) -> tuple[Span, Bu
     if base == "rmsprop":
         return _rmsprop(h, g, s)
     beta1, beta2 = h["betas"]
-    # β·m + (1 − β)·g, as torch writes it
-    first = s["exp_avg"] + (1 - beta1) * (g - s["exp_avg"])
+    first = _mean(beta1, s["exp_avg"], g)
     v = beta2 * s["exp_avg_sq"] + (1 - beta2) * g * g
     new = {"exp_avg": first, "exp_avg_sq": v}
     if h["amsgrad"]:
         v = new["max_exp_avg_sq"] = s["max_exp_avg_sq"].maximum(v)
     unbias1, unbias2 = ((1 - _power(b, t)).reciprocal() for b in (beta1, beta2))
     return (first * unbias1) * (v.sqrt() * unbias2.sqrt() + h["eps"]).reciprocal(), new
+
+
+def _mean(beta: Span, m: Span, g: Span) -> Span:
+    """β·m + (1 − β)·g as torch writes it; torch.lerp starts from the nearer end, which only matters
+    where g − m overflows."""
+    mean = m + (1 - beta) * (g - m)
+    return mean if m.mode.literal else mean.either(g - beta * (g - m))
 
 
 def _power(b: Span, t: Any) -> Span:
@@ -273,7 +284,7 @@ def _rmsprop(h: dict, g: Span, s: Buffers) -> tuple[Span, Buffers]:
     v = new_v = h["alpha"] * s["square_avg"] + (1 - h["alpha"]) * g * g
     new = {"square_avg": new_v}
     if h["centered"]:
-        mean = new["grad_avg"] = s["grad_avg"] + (1 - h["alpha"]) * (g - s["grad_avg"])
+        mean = new["grad_avg"] = _mean(h["alpha"], s["grad_avg"], g)
         v = v - mean * mean
     size = v.sqrt() + h["eps"]
     if not h["momentum"]:
@@ -620,10 +631,9 @@ class _Trial:
 
     def _judge(self, name: str, span: Span, old: Any, new: Any, told: Callable[[int], str]) -> None:
         low, high = _stored(span.low, self.dtype), _stored(span.high, self.dtype)
-        nan = span.nan if self.mode.literal else span.nan | np.isinf(low) | np.isinf(high)
-        fine = ((low <= new) & (new <= high)) | (np.isnan(new) & nan)
+        fine = ((low <= new) & (new <= high)) | (np.isnan(new) & span.nan)
         for i in np.flatnonzero(~fine)[:3]:
-            may = f"{span.low[i]} to {span.high[i]}{' or nan' if nan[i] else ''}"
+            may = f"{span.low[i]} to {span.high[i]}{' or nan' if span.nan[i] else ''}"
             self.outcome.failures.append(f"{name} {new[i]}, may be {may}; {told(i)}")
         self._measure("weights" if name == "weights" else "buffers", span, old, new)
 
