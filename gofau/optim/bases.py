@@ -25,6 +25,7 @@ path, as torch does in its fused optimizers alone; SGD and Adagrad have ``captur
     >>> optimizer = gofau.optim.Adam(model.parameters(), lr=1e-3, rule="hybrid", gamma=0.3)
     >>> model(torch.ones(3, 4)).square().mean().backward()
     >>> optimizer.step()
+
 Sources: arXiv 2307.07189 for the framework and its rules, arXiv 2006.14560 for the exponential one.
 """
 
@@ -52,9 +53,8 @@ class SGD(RuleOptimizer):
         foreach, fused: how many tensors are stepped at once, see `gofau.optim.paths`. None leaves
             the choice to the number of parameters.
         differentiable: let autograd see the step, as in torch. Not with foreach or fused.
-        capturable: keep the step counter on the parameters' device, so that a CUDA graph can
-            capture the step.
-        rule, eta_in, eta_out, gamma, zero_init, rule_options: see `gofau.optim.bases`.
+        capturable: keep the step counter on the device, so that a CUDA graph can capture a step.
+        rule and what follows: see `gofau.optim.bases`.
     """
 
     direction = directions.SGD()
