@@ -15,10 +15,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 
+from gofau.cli import jobs
 from gofau.report.cells import BASELINE, FINISHED, read
 from gofau.report.choice import arms, choices, finalists
 from gofau.report.frames import collect, save
@@ -65,8 +67,9 @@ def search(words: list[str], run: bool) -> None:
         sweep(sweep_words)
     tried, _ = records(first)
     second = [[*more, *words] for task in TASKS for more in second_stage(tried, task)]
-    for sweep_words in second if run else []:
-        sweep(sweep_words)
+    if run:  # one process per arm: the many small sweeps would start workers for each otherwise
+        with ThreadPoolExecutor(jobs()) as pool:
+            list(pool.map(sweep, [[*more, "hydra/launcher=basic"] for more in second]))
     runs, curves = records([*first, *second])
     save(runs, curves, RECORDS)
     missing = len(runs) - int(runs["state"].isin(FINISHED).sum())
