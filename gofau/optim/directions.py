@@ -17,7 +17,8 @@ step number alone is computed apart, as `Direction.coefficients`, once a step an
 Every formula follows torch.optim, which is also the independent implementation the tests compare
 with; the source of each is named there. The authors' slides also correct the bias of RMSprop's v;
 torch and their code do not, and neither is it done here. Their code corrects the bias of Adam's m
-outside tanh, their slides inside; here m is m̂, so it is inside.
+outside tanh, their slides inside; here m is m̂, so it is inside. In the same way Adagrad's lr_decay,
+which divides η and η_out in their code, is a part of l here, as in torch.
 """
 
 from abc import ABC, abstractmethod

@@ -1,7 +1,8 @@
 """Which way a group is stepped: loop, foreach or fused. All of them do what `update` says.
 
 ``foreach=True``
-    operations on all tensors at once (`foreach`): fewer launches, more temporary memory.
+    operations on all tensors at once (`foreach`): fewer launches; temporaries of at most twice
+    the parameters' size.
 ``fused=True``
     one compiled loop over all tensors, made when it is first needed: by the system's C compiler on
     the CPU (`native`), by torch.compile elsewhere (`inductor`). What that cannot take goes the

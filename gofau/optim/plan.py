@@ -7,7 +7,8 @@ asks for its elements; x is a tensor, or a product or quotient of two, and c is 
 step.
 
 Adam, additive, becomes lerp (m), mul and addcmul (v), sqrt, mul and add (√v̂ + ε), addcdiv (θ): what
-torch.optim does. An element that is not finite in the plain loop is not finite here either.
+torch.optim does. Near overflow the order of operations shows: an intermediate value that is
+infinite in the plain loop may be finite here, or the other way round, as between torch's own paths.
 """
 
 from collections import Counter

@@ -136,6 +136,7 @@ def _scaled(theta: Tensor, x: Tensor) -> Tensor:
     """θ · (1 − eˣ). With expm1, which keeps the relative accuracy of small steps that ``1 − exp``
     loses. The step stops one unit in the last place short of θ: rounded, a shrinking by more than
     that would leave an exact zero, which no later step could move. So in one step a weight shrinks
-    by 2⁻²⁴ at the most in float32 (x < −16.6), and by 2⁻⁵³ in float64."""
+    by 2⁻²⁴ at the most in float32 (x < −16.6), and by 2⁻⁵³ in float64. (float16 has no form for
+    what is then left of a weight of ½ or less, and still rounds it to zero.)"""
     short_of_one = 1 - torch.finfo(theta.dtype).eps / 2
     return -theta * torch.expm1(x).clamp(min=-short_of_one)

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,11 +169,12 @@ PATHS = [{"foreach": False, "fused": False}, {"foreach": True}, {"fused": True}]
 @pytest.mark.parametrize("flags", PATHS, ids=str)
 def test_tensors_of_one_element_and_numpys_scalars_are_numbers(flags):
     ends = []
-    for lr, betas in (
+    variants: Any = (
         (0.125, (0.5, 0.75)),
         (torch.tensor([0.125]), (torch.tensor([0.5]), torch.tensor(0.75))),
         (np.float32(0.125), (np.float32(0.5), np.float64(0.75))),
-    ):
+    )
+    for lr, betas in variants:
         p = torch.linspace(-1, 1, 6).view(2, 3).requires_grad_()
         scalar = torch.tensor(2.0, requires_grad=True)
         optimizer = optim.Adam([p, scalar], lr, betas, rule="hybrid", **flags)
@@ -210,7 +212,7 @@ def test_adagrads_sums_can_be_shared_before_the_first_step():
 def test_found_inf_and_grad_scale_set_by_hand(flags):
     """As torch's fused optimizers take them from whoever sets them."""
     p, q = torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)
-    optimizer = optim.Adam([p], lr=0.1, **flags)
+    optimizer: Any = optim.Adam([p], lr=0.1, **flags)
     optimizer.found_inf = torch.tensor(1.0)
     p.grad = torch.ones(3)
     optimizer.step()
