@@ -133,7 +133,7 @@ def program_for(direction: Direction, group: Group, item: Item) -> Program | Non
             def fast(sample: Item) -> None:
                 run(Bucket([sample], program, direction.buffers(group), free))
 
-            if rule.is_own or is_the_loops(direction, group, item, update, fast):
+            if rule.is_built_in or is_the_loops(direction, group, item, update, fast):
                 _programs[key] = program
         return _programs[key]
     except Unsupported as e:

@@ -125,7 +125,7 @@ def kernel_for(
         tensors = [sample.p, sample.g, *(sample.state[n] for n in direction.buffers(group))]
         kernel([(sample, tensors)], free)
 
-    sound = rule.is_own or is_the_loops(direction, group, item, statement, fast)
+    sound = rule.is_built_in or is_the_loops(direction, group, item, statement, fast)
     _kernels[key] = kernel if sound else None
     return _kernels[key]
 

@@ -48,7 +48,7 @@ def key_of(
         Unsupported: the rule reads what may change unseen, or has changed too often.
     """
     outer: Key = ()
-    if not rule.is_own:
+    if not rule.is_built_in:
         try:
             outer = captured(rule.xi)
         except Unknowable as e:

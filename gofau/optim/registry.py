@@ -42,7 +42,7 @@ class Rule:
                 of θ's shape.
         """
         own = {name: h.value_in(group) for name, h in self.hyperparameters.items()}
-        if self.is_own or torch.compiler.is_compiling():
+        if self.is_built_in or torch.compiler.is_compiling():
             return self.xi(theta, d, group["lr"], **own)
         before = _versions(theta, d)
         xi = self.xi(theta, d, group["lr"], **own)
@@ -55,7 +55,7 @@ class Rule:
         return xi
 
     @property
-    def is_own(self) -> bool:
+    def is_built_in(self) -> bool:
         """Whether it is one of gofau's, which the tests hold to what is asked of a rule."""
         return self.xi.__module__ == "gofau.optim.rules"
 

@@ -79,13 +79,6 @@ def test_libraries_are_kept_once_for_all_processes(tmp_path, monkeypatch):
     assert compiler.load(code).gofau_answer() == 42
 
 
-def test_a_cache_that_cannot_be_written_is_replaced_by_a_folder_of_our_own(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(compiler, "_private_folder", lambda: str(tmp_path / "own"))
-    assert compiler.cache_folder() == tmp_path / "own"
-
-
 @needs_compiler
 def test_what_the_compiler_says_is_passed_on(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
