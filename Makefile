@@ -42,7 +42,7 @@ test-slurm: $(VENV)/.installed  ## sweeps through a real Slurm, brought up for i
 	$(PY) -m pytest -v --durations=0 -m slurm tests/slurm $(ARGS)
 
 crash: $(VENV)/.installed  ## kill a sweep 120 times, tear its checkpoints, compare: some 10 minutes
-	$(PY) -m pytest -m crash -s tests/test_survival.py
+	$(PY) -m pytest -m crash -s tests/session/test_survival.py
 
 check: $(VENV)/.installed  ## ruff, ruff format and pyright
 	$(VENV)/bin/ruff check .

@@ -5,7 +5,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from gofau.cli import one_sentence, task
+from gofau.cli.entry import one_sentence, task
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -13,7 +13,7 @@ CONFIGS = Path(__file__).parent / "configs"
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
 @task
 def main(cfg: DictConfig) -> float:
-    from gofau.main import run
+    from gofau.cli.run import run
 
     return run(cfg)
 

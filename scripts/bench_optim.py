@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 import gofau.optim
-from gofau.provenance import provenance
+from gofau.runs.provenance import provenance
 
 LR = 1e-3
 OWN = {"SGD": {"momentum": 0.9}, "Adagrad": {}, "RMSprop": {}, "Adam": {}, "AdamW": {}}

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 import gofau.optim
-from gofau.provenance import provenance
+from gofau.runs.provenance import provenance
 from gofau.toy import PROBLEMS, Problem, descend, score
 
 RULES = ("additive", "multiplicative", "hybrid")

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import torch
 from bench_sections.page import TITLES, keep, markdown
 
-from gofau.provenance import provenance
+from gofau.runs.provenance import provenance
 
 FACTS = ("command", "commit", "dirty", "cpu", "cpus", "torch", "threads")
 

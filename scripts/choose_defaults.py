@@ -20,12 +20,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from gofau.cli import jobs
+from gofau.cli.entry import jobs
+from gofau.config.grid import grid
 from gofau.report.cells import BASELINE, FINISHED, read
 from gofau.report.choice import arms, choices, finalists
 from gofau.report.frames import collect, save
 from gofau.report.types import Frame
-from gofau.sweeps import grid
 
 ROOT = Path(__file__).parent.parent
 CONFIGS, RECORDS = ROOT / "configs", ROOT / "results" / "defaults"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from gofau.config.grid import grid
 from gofau.report.frames import collect, save
-from gofau.sweeps import grid
 
 ROOT = Path(__file__).parent.parent
 RECORDS = ROOT / "results" / "first_run"

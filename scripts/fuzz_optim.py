@@ -2,8 +2,8 @@
 
 ``python scripts/fuzz_optim.py`` writes ``results/bench_optim/errors.csv`` and ``errors.md``: for
 every path, dtype and rule the worst error and the 99th percentile, in eps of the dtype. The cases
-and the reference are those of `tests.optim.fuzz`; a step that the reference does not allow is
-printed with its case, and the exit code is then 1.
+and the reference are those of `tests.optim.execution.fuzz`; a step that the reference does not
+allow is printed with its case, and the exit code is then 1.
 """
 
 import argparse
@@ -22,9 +22,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gofau.optim import compiler
-from gofau.provenance import provenance
-from tests.optim import fuzz
+from gofau.optim.execution.native import compiler
+from gofau.runs.provenance import provenance
+from tests.optim.execution import fuzz
 
 Key = tuple[str, str, str]
 """Path, dtype, rule."""

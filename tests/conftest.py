@@ -5,8 +5,8 @@ import os
 import pytest
 from hypothesis import settings
 
-from tests.cli import train
-from tests.toy import toy
+from tests.command_line import train
+from tests.toy_command_line import toy
 
 __all__ = ["toy", "train"]
 

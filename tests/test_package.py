@@ -7,7 +7,7 @@ from email.parser import Parser
 
 import pytest
 
-from tests.cli import ROOT
+from tests.command_line import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ alone.
 >>> from gofau.optim import Adam
 """
 
-from gofau.optim.attach import attach
+from gofau.optim.attachment.attach import attach
+from gofau.optim.attachment.handle import Attached, attached
 from gofau.optim.bases import SGD, Adagrad, Adam, AdamW, RMSprop
 from gofau.optim.diagnostics import observe
 from gofau.optim.groups import ParamGroups, param_groups
-from gofau.optim.hooks import Attached, attached
 from gofau.optim.hyperparameters import Hyperparameter
 from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.optimizer import RuleOptimizer

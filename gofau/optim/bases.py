@@ -18,7 +18,8 @@ All of it lives in ``param_groups``, to be set per group or driven by a schedule
 out of its range, or a complex parameter, is a ValueError in one sentence, a sparse gradient a
 RuntimeError. Beyond torch's: bfloat16 and float16 are stepped in float32 and rounded once on every
 path, as torch does in its fused optimizers alone; SGD and Adagrad have ``capturable``, RMSprop has
-``fused``. `gofau.optim.paths` tells how a step is carried out; the result is the same to rounding.
+``fused``. `gofau.optim.execution.dispatch` tells how a step is carried out; the result is the same
+to rounding.
 
     >>> import torch, gofau.optim
     >>> model = torch.nn.Linear(4, 2)
@@ -50,8 +51,8 @@ class SGD(RuleOptimizer):
         weight_decay: λ ≥ 0, added to the gradient as λ·θ, through the rule.
         nesterov: needs momentum > 0 and dampening 0.
         maximize: ascend instead of descend.
-        foreach, fused: how many tensors are stepped at once, see `gofau.optim.paths`. None leaves
-            the choice to the number of parameters.
+        foreach, fused: how many tensors are stepped at once, see
+            `gofau.optim.execution.dispatch`. None leaves the choice to the number of parameters.
         differentiable: let autograd see the step, as in torch. Not with foreach or fused.
         capturable: keep the step counter on the device, so that a CUDA graph can capture a step.
         rule and what follows: see `gofau.optim.bases`.

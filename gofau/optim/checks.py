@@ -58,7 +58,7 @@ FLAGS = (
     "decoupled_weight_decay",
 )
 CHOICES = ("foreach", "fused")
-"""Execution paths: true, false, or None, which leaves the choice to `gofau.optim.paths`."""
+"""Execution paths: true, false, or None, which leaves it to `gofau.optim.execution.dispatch`."""
 
 
 def one_of(what: str, value: Any, allowed: Iterable[str]) -> str:

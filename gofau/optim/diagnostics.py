@@ -35,10 +35,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gofau.optim.attachment.handle import Attached, attached
 from gofau.optim.checks import plain
-from gofau.optim.hooks import Attached, attached
+from gofau.optim.execution.guards import compute_dtype
 from gofau.optim.optimizer import RuleOptimizer
-from gofau.optim.recorded import compute_dtype
 from gofau.optim.rules import Rule
 from gofau.optim.update import propose, rule_of, step_number
 

@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 
 from gofau.optim.checks import check_group, plain
 from gofau.optim.directions import Direction, Group
+from gofau.optim.execution.dispatch import step
 from gofau.optim.hyperparameters import SHARED
-from gofau.optim.paths import step
 from gofau.optim.rules import RULES, get_rule
 from gofau.optim.update import Item, begin, rule_of, spares_zeros
 
@@ -23,7 +23,8 @@ class RuleOptimizer(Optimizer):
     """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t; η, …): the step all of gofau's optimizers share.
 
     A subclass names its ``direction`` and lists its hyperparameters; everything else is here. The
-    step of one parameter is in `gofau.optim.update`, the ways to step many in `gofau.optim.paths`.
+    step of one parameter is in `gofau.optim.update`, the ways to step many in
+    `gofau.optim.execution.dispatch`.
 
     L2 ``weight_decay`` is added to the gradient, as in torch, and so passes through the rule. With
     ``decoupled_weight_decay`` in the group (AdamW) θ is first multiplied by (1 − η·λ), outside the

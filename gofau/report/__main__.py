@@ -4,7 +4,7 @@ each of all results or of those that are named."""
 import sys
 from pathlib import Path
 
-from gofau.cli import one_sentence
+from gofau.cli.entry import one_sentence
 from gofau.errors import UserError
 
 RESULTS, CONFIGS = Path("results"), Path("configs")
@@ -16,8 +16,8 @@ USAGE = (
 
 def collect(name: str, words: list[str]) -> None:
     """Gather the records of an experiment's runs into ``results/<name>/``."""
+    from gofau.config.grid import grid
     from gofau.report.frames import collect, save
-    from gofau.sweeps import grid
 
     runs, curves = collect(grid(CONFIGS, [f"experiment={name}", *words]))
     save(runs, curves, RESULTS / name)

@@ -18,7 +18,7 @@ def collect(
     """The records of the runs of a grid.
 
     Args:
-        grid: what varies and the configuration, for each run (see `gofau.sweeps.grid`).
+        grid: what varies and the configuration, for each run (see `gofau.config.grid.grid`).
 
     Returns:
         runs: one row a run: identity, state (``pending`` where there is no record: missing runs are

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from gofau.cli import one_sentence
+from gofau.cli.entry import one_sentence
 from gofau.errors import UserError
 from gofau.runs.record import FINISHED, STATES
 from gofau.runs.table import show, table

@@ -15,7 +15,10 @@ formulas can never be taken for one of these. Raise it when a formula changes.
 1: η inside tanh, ξ = |θ|·tanh(η_in·η·d)·η_out.
 2: the authors' rules, in which η is an argument of its own.
 """
-SECTIONS = ("dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler", "trainer")
+SECTIONS = (
+    *("problem", "dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler"),
+    "trainer",
+)
 NOT_SCIENCE = {
     "dataset": ("data_dir", "cache_dir", "download", "url"),
     "trainer": (
@@ -26,13 +29,14 @@ NOT_SCIENCE = {
 
 
 def science(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that says what is measured: no paths, no logger, no device, no
-    import names (``_target_``). Numbers are floats, so that 1 and 1.0 are one run."""
+    """The part of a configuration that says what is measured: no paths, no logger, no device. What
+    is built by import name (``_target_``) is known by that name. Numbers are floats, so that 1 and
+    1.0 are one run."""
     kept = {
         section: {
             key: value
             for key, value in config[section].items()
-            if not key.startswith("_") and key not in NOT_SCIENCE.get(section, ())
+            if key not in NOT_SCIENCE.get(section, ())
         }
         for section in SECTIONS
     }

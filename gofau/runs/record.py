@@ -4,7 +4,7 @@ config.yaml    the resolved configuration
 metrics.csv    one row an epoch, written as the epoch ends
 diagnostics.csv  what the rule does to the weights, where that was asked for
 status.json    state, result, provenance; replaced whole, never half-written
-checkpoints/   where to go on from, of a run that is not done (`gofau.checkpoint`)
+checkpoints/   where to go on from, of a run that is not done (`gofau.engine.checkpoint`)
 lock           who is at it (`gofau.runs.lock`)
 """
 

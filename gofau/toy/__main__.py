@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from gofau.cli import one_sentence, task
+from gofau.cli.entry import one_sentence, task
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.config import Config
+from gofau.config.schema import Config
 from gofau.toy.configurations import Values, best_after, distances, draw, ends
 from gofau.toy.draw_settings import Drawn, drawn
 from gofau.toy.problems import PROBLEMS

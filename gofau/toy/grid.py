@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.config import Config
+from gofau.config.schema import Config
 from gofau.toy.descent import descend
 from gofau.toy.score import Scores, score
 from gofau.toy.settings import Case, cases, starts

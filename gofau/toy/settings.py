@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.config import POSITIVE, TEXT, Check, Config, list_of, one_of, whole
+from gofau.config.schema import POSITIVE, TEXT, Check, Config, list_of, one_of, whole
 from gofau.errors import UserError, nearest
 from gofau.optim import SGD, Adagrad, Adam, AdamW, RMSprop, RuleOptimizer
 from gofau.toy.descent import Arm

@@ -12,9 +12,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gofau.config import Config
+from gofau.config.schema import Config
 from gofau.errors import UserError
-from gofau.provenance import provenance
+from gofau.runs.provenance import provenance
 from gofau.toy import draws, grid
 from gofau.toy.settings import check
 from gofau.toy.tables import Outcome, write

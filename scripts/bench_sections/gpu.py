@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from gofau.compiling import operations
+from gofau.engine.compilation import operations
 
 from .images import PLAIN, Case, Contender, Ours, compared, label, plain, ratios, rounds
 from .rows import Row

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import torch
 
-from gofau.build import build
-from gofau.compiling import pays
+from gofau.engine.compilation import pays
+from gofau.session.build import build
 
 from .plain import Plain
 from .rows import Row, at_least

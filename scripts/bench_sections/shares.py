@@ -10,11 +10,11 @@ from unittest.mock import patch
 
 import torch
 
-from gofau.build import build
-from gofau.compute import Compute
 from gofau.data.batches import Batches
-from gofau.hardware import best_precision, device_of
-from gofau.training import Trainer
+from gofau.engine.compute import Compute
+from gofau.engine.hardware import best_precision, device_of
+from gofau.engine.trainer import Trainer
+from gofau.session.build import build
 
 from .images import label
 from .rows import Row, at_most

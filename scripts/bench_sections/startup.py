@@ -12,17 +12,17 @@ from .rows import Row, at_most
 from .workload import ROOT, environment
 
 # Each is imported where those before it are there already.
-IMPORTS = ("hydra", "torch", "gofau.optim", "gofau.main", "sklearn.datasets", "torchvision")
+IMPORTS = ("hydra", "torch", "gofau.optim", "gofau.cli.run", "sklearn.datasets", "torchvision")
 FIRST = """
 import sys, time
 sys.argv = ["train.py", *sys.argv[1:]]
-import train, gofau.training
-step = gofau.training.Trainer._one_step
+import train, gofau.engine.trainer
+step = gofau.engine.trainer.Trainer._one_step
 def first(*args):
     step(*args)
     print("first", time.time(), flush=True)
-    gofau.training.Trainer._one_step = step
-gofau.training.Trainer._one_step = first
+    gofau.engine.trainer.Trainer._one_step = step
+gofau.engine.trainer.Trainer._one_step = first
 train.main()
 """
 

@@ -16,7 +16,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from gofau.composing import Composer
+from gofau.config.composer import Composer
 
 from .rows import Row, at_least, at_most
 from .workload import ROOT, environment, trained
@@ -164,7 +164,7 @@ def inside(runs: int, epochs: int) -> Iterator[Row]:
     results = [one["result"] for one in found]
     yield mean("training", [r["seconds"] for r in results], f"mean of {runs} runs")
     gofau = [s["wall"] - r["seconds"] for s, r in zip(found, results, strict=True)]
-    yield mean("gofau beside training", gofau, "all of gofau.main.run but training")
+    yield mean("gofau beside training", gofau, "all of gofau.cli.run.run but training")
     after = [r["seconds_total"] - r["seconds"] for r in results]
     yield mean("of that, evaluation and metrics", after, "validation every epoch, test at the end")
     hydra = composing(runs)

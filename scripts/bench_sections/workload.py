@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from gofau.config import Config, settle
+from gofau.config.schema import Config, settle
 from gofau.data.images import ImageData, Images
 from gofau.runs import read_status
 
@@ -68,8 +68,8 @@ def random_data(shape: list[int], images: int, split_seed: int = 0) -> ImageData
 
 def trained(*words: str) -> dict[str, Any]:
     """One run in this process, as ``python train.py WORDS`` does it, into a folder that is removed
-    again: its status, and as ``wall`` the seconds that `gofau.main.run` took."""
-    from gofau.main import run
+    again: its status, and as ``wall`` the seconds that `gofau.cli.run.run` took."""
+    from gofau.cli.run import run
 
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         cfg = composed(*words, f"paths.runs_dir={folder}", "trainer.progress=none")

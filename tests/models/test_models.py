@@ -213,7 +213,7 @@ def test_config_lists_can_be_overridden() -> None:
 
 def test_torchvision_is_imported_only_where_used() -> None:
     code = (
-        "import sys, gofau.models, gofau.models.small_cnn, gofau.models.mlp, gofau.init\n"
+        "import sys, gofau.models, gofau.models.small_cnn, gofau.models.mlp, gofau.models.init\n"
         "sys.exit('torchvision' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -10,7 +10,7 @@ import pytest
 
 from gofau.report.choice import best, choice, choices, finalists
 from gofau.report.types import Frame
-from tests.cli import ROOT
+from tests.command_line import ROOT
 
 
 def record(trial, task, seed, loss, rule="hybrid", state="done"):

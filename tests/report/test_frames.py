@@ -8,7 +8,7 @@ from gofau.report.frames import collect, load, save
 from gofau.report.make import draw
 from gofau.report.style import RULE_COLOURS, rule_colour
 from gofau.runs import SECTIONS, Run
-from tests.cli import ROOT
+from tests.command_line import ROOT
 
 
 def config(folder, rule, optimizer, seed):

@@ -14,7 +14,7 @@ from gofau.report.experiments import REPORTS, folders
 from gofau.report.make import FIGURES, TABLES, figures, report, tables, tables_of
 from gofau.report.pairs import Comparison
 from gofau.report.render import markdown
-from tests.cli import ROOT
+from tests.command_line import ROOT
 from tests.report.records import runs, write
 
 

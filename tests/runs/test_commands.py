@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from gofau.cli import one_sentence
+from gofau.cli.entry import one_sentence
 from gofau.runs import Run
 from gofau.runs.__main__ import main
 from gofau.runs.lock import lock

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gofau.provenance import provenance
 from gofau.runs import SECTIONS, Run, folder_name, identity, read_status, write_whole
+from gofau.runs.provenance import provenance
 
 
 def config(runs_dir="runs", **changes):

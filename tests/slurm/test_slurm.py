@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli import ROOT
+from tests.command_line import ROOT
 
 pytestmark = pytest.mark.slurm
 

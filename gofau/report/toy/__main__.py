@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from gofau.cli import one_sentence
+from gofau.cli.entry import one_sentence
 from gofau.errors import UserError
 
 RESULTS = Path("results")

@@ -1,0 +1,49 @@
+"""One run from its configuration to its record: what train.py does."""
+
+import gc
+import os
+from functools import cache
+
+from omegaconf import DictConfig
+
+from gofau.config.schema import check, resolve
+from gofau.runs import Run
+from gofau.runs.outcome import finished
+
+
+def run(cfg: DictConfig) -> float:
+    """Train what ``cfg`` describes, unless its record says that this is done; a run that was
+    interrupted goes on where it was.
+
+    Returns:
+        The validation accuracy of the last epoch, which is what a sweep may optimise (the test set
+        is for the end); chance level for a run that diverged; NaN for one that did not end here,
+        because another process is at it or the sweep's time is over.
+
+    Raises:
+        UserError: the configuration has a fault; no run folder is made.
+        KeyboardInterrupt, SystemExit: after a signal; the record says ``interrupted``.
+    """
+    if cfg.get("toy"):  # an experiment in two variables: no network, no run folder
+        from gofau.toy.study import run as study
+
+        return study(cfg)
+    config = resolve(cfg)
+    if "TORCHELASTIC_RUN_ID" not in os.environ:  # else all processes must come to the same view
+        found = finished(Run(config))
+        if found is not None:
+            return found
+    check(config)
+    # Imported here: what is done is told in milliseconds, torch alone takes seconds.
+    from gofau.session.lifecycle import carry_out
+
+    _spare_the_imports()
+    return carry_out(config)
+
+
+@cache
+def _spare_the_imports() -> None:
+    """Once a process: what torch and others have imported stays to the end, and looking through it
+    for garbage again and again costs a sweep of short runs some milliseconds a run."""
+    gc.collect()
+    gc.freeze()

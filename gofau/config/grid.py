@@ -1,0 +1,45 @@
+"""What a sweep consists of: the configuration of each of its runs, without running any."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import open_dict
+
+from gofau.config.composer import Composer
+from gofau.config.schema import Config, settle
+
+
+def grid(configs: Path, words: Sequence[str]) -> Iterator[tuple[dict[str, str], Config]]:
+    """The runs that ``python train.py -m WORDS`` would do.
+
+    Args:
+        configs: the folder of configs.
+        words: overrides as typed, sweeps (``seed=0,1``) and experiments with a grid of their own
+            (``hydra.sweeper.params``) among them; a typed sweep replaces the experiment's.
+
+    Yields:
+        What varies, as {key: value}, and the settled configuration.
+    """
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
+        parser = OverridesParser.create()
+        typed = {o.key_or_group: o for o in parser.parse_overrides([*words])}
+        first = [o.input_line or "" for o in typed.values() if not o.is_sweep_override()]
+        loader = Composer(GlobalHydra.instance().config_loader().get_search_path())
+        whole = loader.load_configuration("train", [w for w in first if w], RunMode.MULTIRUN)
+        params = [f"{k}={v}" for k, v in (whole.hydra.sweeper.params or {}).items()]
+        every = {o.key_or_group: o for o in parser.parse_overrides(params)} | typed
+        fixed = [o.input_line or "" for o in every.values() if not o.is_sweep_override()]
+        swept = {key: o for key, o in every.items() if o.is_sweep_override()}
+        for values in product(*(o.sweep_string_iterator() for o in swept.values())):
+            point = dict(zip(swept, values, strict=True))
+            run = [*fixed, *(f"{key}={value}" for key, value in point.items())]
+            config = loader.load_sweep_config(whole, run)
+            with open_dict(config):
+                del config["hydra"]
+            yield point, settle(config)

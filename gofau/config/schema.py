@@ -1,0 +1,229 @@
+"""What a configuration may say: resolved, and checked before anything is read or built.
+
+Every fault ends in a `UserError`: one sentence with the key, what it may be and what it was.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from gofau.config.search import draw
+from gofau.engine.hardware import best_precision, is_cpu
+from gofau.errors import UserError, nearest
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A value's domain: in words, and as a test."""
+
+    words: str
+    accepts: Callable[[Any], bool]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return (_is_whole(value) or isinstance(value, float)) and math.isfinite(value)
+
+
+def whole(low: int) -> Check:
+    return Check(f"a whole number ≥ {low}", lambda v: _is_whole(v) and v >= low)
+
+
+def optional(check: Check) -> Check:
+    return Check(f"{check.words}, or null", lambda v: v is None or check.accepts(v))
+
+
+def one_of(*names: str) -> Check:
+    """One of these; true and false are those of YAML."""
+    return Check(
+        f"one of {', '.join(names)}",
+        lambda v: (str(v).lower() if isinstance(v, bool) else v) in names,
+    )
+
+
+def list_of(check: Check) -> Check:
+    def accepts(value: Any) -> bool:
+        return isinstance(value, list) and all(check.accepts(v) for v in value)
+
+    return Check(f"a list, each {check.words}", accepts)
+
+
+FLAG = Check("true or false", lambda v: isinstance(v, bool))
+POSITIVE = Check("a number > 0", lambda v: _is_number(v) and v > 0)
+NOT_NEGATIVE = Check("a number ≥ 0", lambda v: _is_number(v) and v >= 0)
+SHARE = Check("a number in [0, 1)", lambda v: _is_number(v) and 0 <= v < 1)
+INNER_SHARE = Check("a number in (0, 1)", lambda v: _is_number(v) and 0 < v < 1)
+TEXT = Check("a text", lambda v: isinstance(v, str) and v != "")
+
+CHECKS: Mapping[str, Check] = {
+    "seed": whole(0),
+    "rerun": FLAG,
+    "retry_failed": FLAG,
+    "sweep.minutes": optional(POSITIVE),
+    "dataset.val_fraction": SHARE,
+    "dataset.test_fraction": INNER_SHARE,
+    "dataset.split_seed": whole(0),
+    "dataset.train_size": optional(whole(1)),
+    "dataset.image_size": optional(whole(1)),
+    "dataset.download": FLAG,
+    "dataset.augment.crop": whole(0),
+    "dataset.augment.flip": FLAG,
+    "dataset.augment.cutout": whole(0),
+    "model.width": whole(1),
+    "model.hidden": list_of(whole(1)),
+    "model.dropout": SHARE,
+    "model.stem": one_of("auto", "cifar", "imagenet"),
+    "init.scale": optional(POSITIVE),
+    "stepsize.name": one_of("base"),
+    "scheduler.warmup_epochs": NOT_NEGATIVE,
+    "scheduler.final": NOT_NEGATIVE,
+    "scheduler.milestones": list_of(INNER_SHARE),
+    "scheduler.gamma": POSITIVE,
+    "scheduler.warmup": INNER_SHARE,
+    "scheduler.initial_divisor": POSITIVE,
+    "scheduler.final_divisor": POSITIVE,
+    "trainer.epochs": whole(1),
+    "trainer.batch_size": whole(1),
+    "problem.label_smoothing": SHARE,
+    "trainer.clip_norm": optional(POSITIVE),
+    "trainer.limit_batches": optional(whole(1)),
+    "trainer.test": FLAG,
+    "trainer.detect_anomaly": FLAG,
+    "trainer.device": TEXT,
+    "trainer.precision": one_of("fp32", "bf16", "auto"),
+    "trainer.compile": one_of("true", "false", "auto"),
+    "trainer.device_data_limit": optional(POSITIVE),
+    "trainer.threads": optional(whole(1)),
+    "trainer.eval_batch_size": whole(1),
+    "trainer.checkpoint.epochs": optional(whole(1)),
+    "trainer.checkpoint.seconds": optional(NOT_NEGATIVE),
+    "trainer.diagnostics_every": optional(whole(1)),
+    "trainer.progress": one_of("auto", "bar", "lines", "none"),
+    "logger.name": one_of("csv", "tensorboard", "wandb"),
+    "logger.project": TEXT,
+    "logger.entity": optional(TEXT),
+    "logger.group": optional(TEXT),
+    "logger.mode": one_of("offline", "online", "disabled"),
+    "logger.tags": list_of(TEXT),
+    "paths.data_dir": TEXT,
+    "paths.cache_dir": TEXT,
+    "paths.runs_dir": TEXT,
+}
+
+
+def settle(cfg: DictConfig) -> Config:
+    """The configuration as plain, resolved, checked data; `resolve`, then `check`.
+
+    Raises:
+        UserError: something needed is missing, or a value is of the wrong type or out of range.
+    """
+    config = resolve(cfg)
+    check(config)
+    return config
+
+
+def resolve(cfg: DictConfig) -> Config:
+    """The part of `settle` that a run's identity needs. Where a dataset may come from several
+    archives, the full data or a stated subset, it names the one that is here; where the precision
+    is chosen by the hardware, it names that.
+
+    Raises:
+        UserError: as for `settle`, the ranges of the optimizer's own values aside.
+    """
+    try:
+        config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as e:
+        raise UserError(f"{e.full_key} is needed: give {e.full_key}=…") from e
+    except OmegaConfBaseException as e:
+        raise UserError(f"the configuration has a fault: {str(e).splitlines()[0]}") from e
+    assert isinstance(config, dict)
+    for key, domain in CHECKS.items():
+        found, value = _look_up(config, key)
+        if found and not domain.accepts(value):
+            hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
+            raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
+    _refuse_infinite(config)
+    if config.get("search"):
+        draw(config)  # type: ignore[arg-type]
+    _pin_archive(config["dataset"])  # type: ignore[arg-type]
+    _pin_precision(config)  # type: ignore[arg-type]
+    return config  # type: ignore[return-value]
+
+
+def _refuse_infinite(value: Any, key: str = "") -> None:
+    """A hyperparameter that is NaN or infinite has no meaning, nor a form in a record."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _refuse_infinite(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            _refuse_infinite(inner, f"{key}[{i}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key} must be a finite number, got {value}")
+
+
+def _pin_archive(dataset: Config) -> None:
+    """So that a run's identity says which data it was; the first, to be fetched, if none is."""
+    names = dataset.get("archive")
+    if isinstance(names, list):
+        here = Path(dataset["data_dir"]).expanduser()
+        dataset["archive"] = next((n for n in names if (here / n).exists()), names[0])
+
+
+def _pin_precision(config: Config) -> None:
+    """So that a run's identity says in which precision it was."""
+    trainer = config["trainer"]
+    if trainer["precision"] == "auto":
+        # A perceptron's matrices are too small for bf16 to pay on a CPU: see results/bench_train.
+        small = config["model"]["name"] == "mlp" and is_cpu(trainer["device"])
+        trainer["precision"] = "fp32" if small else best_precision(trainer["device"])
+
+
+def _look_up(config: Any, key: str) -> tuple[bool, Any]:
+    for part in key.split("."):
+        if not isinstance(config, dict) or part not in config:
+            return False, None
+        config = config[part]
+    return True, config
+
+
+def check(config: Config) -> None:
+    """The optimizer library's own checks, before any data is read, with the keys' full names.
+
+    Raises:
+        UserError: a value is of the wrong type or out of range.
+    """
+    from gofau.optim import RULES
+    from gofau.optim.checks import FLAGS, RANGES, ZERO_INIT, check_number
+    from gofau.optim.checks import one_of as check_name
+
+    try:
+        own = RULES[check_name("rule.name", config["rule"]["name"], RULES)].hyperparameters
+        for section in ("optimizer", "rule"):
+            for name, value in config[section].items():
+                key = f"{section}.{name}"
+                if name == "betas":
+                    if not isinstance(value, list) or len(value) != 2:
+                        raise ValueError(f"{key} must be a pair of numbers, got {value!r}")
+                    for i, beta in enumerate(value):
+                        check_number(f"{key}[{i}]", beta, RANGES[name])
+                elif name in RANGES:
+                    check_number(key, value, RANGES[name])
+                elif name in FLAGS and not isinstance(value, bool):
+                    raise ValueError(f"{key} must be true or false, got {value!r}")
+                elif section == "rule" and name in own:
+                    own[name].check(value, key)
+                elif name == "zero_init":
+                    check_name(key, value, ZERO_INIT)
+    except ValueError as e:
+        raise UserError(str(e)) from e

@@ -1,0 +1,237 @@
+"""Train a classifier. Knows no concrete optimizer, dataset, model or logger."""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from gofau.engine.compute import Compute
+from gofau.engine.distributed import World
+from gofau.engine.evaluation import Source, evaluate
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train, beyond model, data, optimizer and schedule.
+
+    Attributes:
+        epochs: passes over the training set, ≥ 1.
+        label_smoothing: in [0, 1), as in torch's cross_entropy; evaluation never smooths.
+        clip_norm: the largest norm of the whole gradient; None leaves it alone.
+        limit_batches: batches an epoch at most; None for all.
+    """
+
+    epochs: int
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    limit_batches: int | None = None
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Where and how a run diverged: a non-finite loss, or a loss at the end above that at the
+    start. ``whole`` says whether the weights are still numbers, in which case the run went its full
+    length."""
+
+    step: int
+    epoch: int
+    reason: str
+    whole: bool
+
+
+class Trainer:
+    """One training run, an epoch at a time.
+
+    Inside an epoch nothing waits for the device: losses and hits are kept there, and looked at
+    when the epoch is over, divergence included, which is then dated to its step.
+
+    "A training loss at the end above that at the start" is measured on the run's first batch, with
+    its augmentation and in training mode both times: before the first step and after the last. The
+    same examples cancel the noise of the draw, so that a run that has learnt nothing is not
+    called diverged by chance.
+
+    Args:
+        model: placed by ``compute`` already.
+        optimizer, scheduler: of the model's parameters; the schedule advances with every step.
+        train, validation: this process's share of the batches.
+        settings: how to train.
+        compute: the arithmetic.
+        world: the processes that train together.
+
+    Example:
+        >>> while trainer.epoch < settings.epochs and not trainer.divergence:  # doctest: +SKIP
+        ...     row = trainer.run_epoch()
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        scheduler: LRScheduler,
+        train: Source,
+        validation: Source,
+        settings: Settings,
+        compute: Compute | None = None,
+        world: World | None = None,
+    ) -> None:
+        self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
+        self.train, self.validation, self.settings = train, validation, settings
+        self.compute, self.world = compute or Compute(), world or World()
+        self.network = self.world.wrap(model)
+        self.epoch = 0
+        self.batch = 0  # batches of this epoch that are done
+        self.step = 0
+        self.seconds = 0.0
+        self.start_loss: float | None = None
+        self.divergence: Divergence | None = None
+        self.row: dict[str, Any] = {}  # what the last whole epoch returned
+        self._losses: list[Tensor] = []  # of this epoch, summed over the images of a batch
+        self._hits: list[Tensor] = []
+        self._epoch_seconds = 0.0
+        self._last_lr: Any = math.nan
+
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(self.train, self.settings)
+
+    def images_per_epoch(self) -> int:
+        """Over all processes."""
+        return sum(self.train.count(batch) for batch in range(self.steps_per_epoch()))
+
+    def images_done(self) -> int:
+        """So far, over all epochs."""
+        now = sum(self.train.count(batch) for batch in range(self.batch))
+        return self.epoch * self.images_per_epoch() + now
+
+    def run_epoch(self, on_batch: Callable[[int], None] = lambda images: None) -> dict[str, Any]:
+        """Train to the end of the epoch, evaluate on the validation part, return a row of metrics.
+
+        Args:
+            on_batch: called after every batch with its number of images (over all processes). At
+                that moment the trainer is whole: its `state_dict` may be taken, and it may raise to
+                leave the epoch where it is.
+
+        Returns:
+            epoch (1 for the first), step, lr, train/loss, train/acc (both as seen while training),
+            val/loss, val/acc, seconds (of training so far, evaluation not counted) and
+            images_per_second.
+        """
+        self._mark = time.perf_counter()
+        self.model.train()
+        left = self.steps_per_epoch() - self.batch
+        for x, y in islice(self.train.epoch(self.epoch, self.batch), left):
+            if self.start_loss is None:
+                self.start_loss = self.probe(x, y)
+            images = self.train.count(self.batch)
+            self._one_step(x, y, images)
+            on_batch(images)
+        sums = self.world.sum(torch.stack(self._losses).double()).cpu()
+        hits, images = self.world.sum(torch.stack(self._hits).sum()).item(), self.images_per_epoch()
+        self._tick()
+        self.epoch += 1
+        self._look_for_divergence(sums)
+        row = {"epoch": self.epoch, "step": self.step, "lr": float(self._last_lr)}
+        row |= {"train/loss": sums.sum().item() / images, "train/acc": hits / images}
+        found = evaluate(self.model, self.validation, self.compute, self.world)
+        row |= {f"val/{key}": value for key, value in found.items()}
+        speed = images / self._epoch_seconds
+        self.batch, self._losses, self._hits, self._epoch_seconds = 0, [], [], 0.0
+        self.row = row | {"seconds": self.seconds, "images_per_second": speed}
+        return self.row
+
+    def _one_step(self, x: Tensor, y: Tensor, images: int) -> None:
+        loss, hits = self.compute.loss(self.network, x, y, self.settings.label_smoothing)
+        self.model.zero_grad(set_to_none=True)
+        # Processes average their gradients, but the last batch may not divide into equal shares.
+        share = len(y) * self.world.size / images
+        (loss if share == 1 else loss * share).backward()
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self._last_lr = self.optimizer.param_groups[0]["lr"]
+        self.optimizer.step()
+        self.scheduler.step()
+        self._losses.append(loss.detach() * len(y))
+        self._hits.append(hits)
+        self.step += 1
+        self.batch += 1
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._mark
+        self._epoch_seconds += now - self._mark
+        self._mark = now
+
+    def probe(self, x: Tensor, y: Tensor) -> float:
+        """The training loss of one batch as the model stands, leaving no trace in it (BatchNorm's
+        running statistics are those of a copy)."""
+        twin = copy.deepcopy(self.model).train()
+        with torch.no_grad():
+            loss, _ = self.compute.loss(twin, x, y, self.settings.label_smoothing)
+        total = self.world.sum(torch.stack([loss * len(y), loss.new_tensor(len(y))]).double())
+        return (total[0] / total[1]).item()
+
+    def _look_for_divergence(self, sums: Tensor) -> None:
+        bad = (~torch.isfinite(sums)).nonzero()
+        if len(bad):
+            step = self.step - len(sums) + int(bad[0]) + 1
+            reason = "the training loss is not finite"
+            self.divergence = Divergence(step, self.epoch, reason, whole=False)
+        elif self.epoch == self.settings.epochs and self.start_loss is not None:
+            x, y = next(iter(self.train.epoch(0)))
+            end = self.probe(x, y)
+            if not end <= self.start_loss:  # also true for a NaN
+                reason = (
+                    f"the training loss ends at {end:.4g}, above the {self.start_loss:.4g} it"
+                    " began with"
+                )
+                whole = math.isfinite(end)
+                self.divergence = Divergence(self.step, self.epoch, reason, whole)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that going on needs, weights and schedule included: tensors and plain values. Of
+        processes that train together, all must take it at the same step."""
+        if self.batch:
+            self._tick()
+        progress = {name: getattr(self, name) for name in _PROGRESS}
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "progress": progress | {"_last_lr": float(self._last_lr)},
+            "sums": {
+                name: self.world.sum(torch.stack(sums)) if sums else torch.zeros(0)
+                for name, sums in (("losses", self._losses), ("hits", self._hits))
+            },
+            "divergence": None if self.divergence is None else asdict(self.divergence),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to where `state_dict` was taken."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        for name in (*_PROGRESS, "_last_lr"):
+            setattr(self, name, state["progress"][name])
+        # They are sums over all processes: the first has them, the others begin with nothing.
+        self._losses, self._hits = (
+            [*(state["sums"][name].to(self.compute.device) * int(self.world.first))]
+            for name in ("losses", "hits")
+        )
+        lost = state["divergence"]
+        self.divergence = None if lost is None else Divergence(**lost)
+
+
+_PROGRESS = ("epoch", "batch", "step", "seconds", "_epoch_seconds", "start_loss", "row")
+
+
+def steps_per_epoch(train: Source, settings: Settings) -> int:
+    """Batches in an epoch."""
+    limit = settings.limit_batches
+    return len(train) if limit is None else min(len(train), limit)

@@ -1,0 +1,1 @@
+"""An update rule for an optimizer that is not gofau's."""

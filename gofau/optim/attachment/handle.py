@@ -1,0 +1,252 @@
+"""The hooks that `gofau.optim.attach` puts on an optimizer: its own step goes through a rule."""
+
+import sys
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from gofau.optim.attachment.settings import (
+    PREFIX,
+    ZeroStarts,
+    check,
+    keep_settings,
+    refuse_own_rule,
+    today,
+)
+from gofau.optim.attachment.step import copied, direction, push
+from gofau.optim.rules import Rule, get_rule
+from gofau.optim.update import Item, spares_zeros
+
+Group = dict[str, Any]
+
+
+class Watcher(Protocol):
+    """Who looks at one step (see `gofau.optim.diagnostics`)."""
+
+    def see(self, p: Tensor, d: Tensor, rule: Rule, settings: Group) -> None:
+        """The rule is about to be applied to ``p`` with the direction ``d``."""
+
+    def end(self) -> None:
+        """All parameters have been stepped."""
+
+
+_handles: "weakref.WeakKeyDictionary[Optimizer, Attached]" = weakref.WeakKeyDictionary()
+
+
+def attached(optimizer: Optimizer) -> "Attached | None":
+    """The handle of the rule that is attached to ``optimizer``, or None."""
+    return _handles.get(optimizer)
+
+
+@dataclass
+class _Entry:
+    """A parameter that is being stepped: its group's settings and rule, whether that rule spares
+    what started at zero, and whether the gradient is still to come."""
+
+    p: Tensor
+    own: Group
+    rule: Rule
+    spares: bool
+    late: bool
+
+
+class Attached:
+    """The handle that `attach` returns: `remove` takes the rule off again. Also a context manager.
+
+    Between steps it holds one copy of the parameters that have been stepped, less those that the
+    additive rule leaves alone; the buffers are used again at the next step.
+    """
+
+    def __init__(self, optimizer: Optimizer, defaults: Group) -> None:
+        ours = {PREFIX + name: value for name, value in defaults.items()}
+        for group in optimizer.param_groups:
+            check(ours | group)
+        self.watcher: Watcher | None = None
+        """Who is told of the next step, and of that one alone."""
+        self._buffers: dict[Tensor, Tensor] = {}
+        self._entries: list[_Entry] = []
+        self._starts = ZeroStarts()
+        self._step: FrameType | None = None
+        self._optimizer = weakref.ref(optimizer)
+        # In a compiled train step the two run as they are: they are full of lookups that would be
+        # compiled again for each tensor. torch.optim has loaded the compiler by now: no cost.
+        eagerly: Any = torch.compiler.disable
+        self._keep: Callable[[Optimizer, bool], None] = eagerly(self._keep_all)
+        self._apply: Callable[[Optimizer], None] = eagerly(self._apply_all)
+        self._hooks: list[Any] = []
+        with ExitStack() as undo:  # if anything goes wrong, nothing is left behind
+            undo.callback(self._unhook)
+            for holder in (optimizer.defaults, *optimizer.param_groups):
+                for name in ours.keys() - holder.keys():
+                    holder[name] = ours[name]
+                    undo.callback(holder.pop, name, None)
+            self._hooks.append(optimizer.register_step_pre_hook(self._before))
+            self._hooks.append(optimizer.register_step_post_hook(self._after))
+            self._hooks.append(optimizer.register_state_dict_pre_hook(self._saving))
+            self._hooks.append(optimizer.register_load_state_dict_pre_hook(keep_settings))
+            self._hooks.append(optimizer.register_load_state_dict_post_hook(self._loaded))
+            _step_hooks(optimizer)[1].move_to_end(self._hooks[1].id, last=False)
+            _handles[optimizer] = self
+            undo.pop_all()
+
+    def remove(self) -> None:
+        """Undo `attach`: the hooks, the keys in the groups and the memory go. May be repeated."""
+        self._unhook()
+        self._buffers.clear()
+        self._entries.clear()
+        self._starts.forget()
+        optimizer = self._optimizer()
+        if optimizer is None or _handles.get(optimizer) is not self:
+            return
+        del _handles[optimizer]
+        for holder in (optimizer.defaults, *optimizer.param_groups):
+            for name in [name for name in holder if name.startswith(PREFIX)]:
+                del holder[name]
+
+    def _unhook(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def __enter__(self) -> "Attached":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
+        # A subclass whose step calls its parent's fires the hooks twice, one pair inside the other.
+        # The outermost counts; an earlier one that ended in an exception does not. (In a compiled
+        # train step there are no frames to tell them by.)
+        if torch.compiler.is_compiling():
+            self._step = None
+        elif self._step is not None and _is_running(self._step):
+            return
+        else:
+            self._step = sys._getframe(1)
+            if self._waits(optimizer):
+                return
+        self._keep(optimizer, _has_closure(args, kwargs))
+
+    def _waits(self, optimizer: Optimizer) -> bool:
+        """Where hooks that may change weights are still to come, registered since the last step,
+        have the weights kept after the last of them. The order itself is mended after the step:
+        torch is going through it now."""
+        hooks = _step_hooks(optimizer)[0]
+        key = next(reversed(hooks))
+        if key == self._hooks[0].id:
+            return False
+        hook = hooks[key]
+
+        def then(optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> Any:
+            hooks[key] = hook
+            changed = hook(optimizer, args, kwargs)
+            self._keep(optimizer, _has_closure(*(changed or (args, kwargs))))
+            return changed
+
+        hooks[key] = then
+        return True
+
+    def _after(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
+        compiling = torch.compiler.is_compiling()
+        if compiling or self._step is None or self._step is sys._getframe(1):
+            self._step = None
+            self._apply(optimizer)
+
+    @torch.no_grad()
+    def _keep_all(self, optimizer: Optimizer, late: bool) -> None:
+        refuse_own_rule(optimizer)
+        self._entries = []
+        for group in optimizer.param_groups:
+            self._take_over(optimizer, group)
+            own = today(optimizer, group)
+            rule, spares = get_rule(own["rule"]), spares_zeros(own)
+            for p in group["params"] if rule.name != "additive" else ():
+                moves = p.requires_grad if late else p.grad is not None
+                if moves and not (spares and self._starts.known(p)):
+                    self._entries.append(_Entry(p, own, rule, spares, late))
+        present = {p for group in optimizer.param_groups for p in group["params"]}
+        self._buffers = {p: x for p, x in self._buffers.items() if p in present}
+        for e in self._entries:
+            self._buffers[e.p] = copied(e.p, self._buffers.get(e.p))
+
+    def _take_over(self, optimizer: Optimizer, group: Group) -> None:
+        """Check and complete a group that is new, or was loaded."""
+        if not self._starts.wrote(group):
+            self._starts.read(group)
+            for name, value in optimizer.defaults.items():
+                if name.startswith(PREFIX):  # a wrapper that shares the groups does not know of it
+                    group.setdefault(name, value)
+            check(group)
+            self._starts.write(group)
+
+    @torch.no_grad()
+    def _apply_all(self, optimizer: Optimizer) -> None:
+        proposed: dict[int, list[_Entry]] = {}
+        for e in self._entries:
+            theta = self._buffers[e.p]
+            if e.late and e.p.grad is None and torch.equal(theta, e.p):
+                continue  # took no part; or its gradient has been cleared since
+            if e.spares and self._starts.judge(e.p, theta):
+                del self._buffers[e.p]  # it will not be needed again
+                continue
+            if self.watcher is not None:
+                self.watcher.see(e.p, direction(theta, e.p, e.own), e.rule, e.own)
+            proposed.setdefault(id(e.own), []).append(e)
+        for some in proposed.values():
+            push([Item(e.p, self._buffers[e.p], {}, e.rule) for e in some], some[0].own)
+            self._skip(optimizer, some)
+        self._end(optimizer)
+
+    def _skip(self, optimizer: Optimizer, entries: list[_Entry]) -> None:
+        """Under a GradScaler a fused kernel skips the step, weight decay included, by itself."""
+        found_inf = getattr(optimizer, "found_inf", None)
+        if found_inf is not None:
+            for e in entries:
+                skipped = found_inf.reshape(()).to(e.p.device) > 0
+                e.p.copy_(torch.where(skipped, self._buffers[e.p], e.p))
+
+    def _end(self, optimizer: Optimizer) -> None:
+        self._entries = []
+        for group in optimizer.param_groups:
+            self._starts.write(group)
+        _step_hooks(optimizer)[0].move_to_end(self._hooks[0].id)
+        watcher, self.watcher = self.watcher, None
+        if watcher is not None:
+            watcher.end()
+
+    def _saving(self, optimizer: Optimizer) -> None:
+        for group in optimizer.param_groups:
+            if self._starts.wrote(group):
+                self._starts.write(group)
+
+    def _loaded(self, optimizer: Optimizer) -> None:
+        self._starts.forget()
+        for group in optimizer.param_groups:
+            self._take_over(optimizer, group)
+
+
+def _step_hooks(optimizer: Optimizer) -> tuple[OrderedDict[int, Any], OrderedDict[int, Any]]:
+    """The pre and the post hooks of ``step`` by the id of their handle, in the order in which they
+    run. Private to torch, which has no public way to be the last of the one and the first of the
+    other; nothing else here is."""
+    return optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks  # type: ignore
+
+
+def _has_closure(args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether the gradients are made inside the step, by a closure."""
+    return any(callable(a) for a in args[1:]) or callable(kwargs.get("closure"))
+
+
+def _is_running(frame: FrameType) -> bool:
+    here: FrameType | None = sys._getframe(1)
+    while here is not None and here is not frame:
+        here = here.f_back
+    return here is frame

@@ -1,0 +1,103 @@
+"""When a recorded step may stand in for the plain one: under which key it is kept, and the look at
+its first step.
+
+gofau's own rules are held to the plain loop by the tests. Of a registered rule nobody knows what it
+does, so all that a record could depend on is part of its key, and its first step is compared with
+the loop's.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gofau.optim.directions import Direction, Group
+from gofau.optim.execution.captured import Unknowable, captured
+from gofau.optim.execution.loop import carry_out
+from gofau.optim.execution.program import Unsupported, tell_once
+from gofau.optim.rules import Rule
+from gofau.optim.update import SHORT, Item, Statement, step_number
+
+Key = tuple[Any, ...]
+SAMPLE = 1024
+"""Elements of the first step that are compared with the loop's."""
+VERSIONS = 8
+"""A rule whose outer values change oftener than this is left to the loop: to record, and perhaps
+compile, a step anew each time would cost more than it saves."""
+
+_seen: dict[Any, set[Key]] = {}
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """What a step of parameters of ``dtype`` is computed in, on every path."""
+    return torch.float32 if dtype in SHORT else dtype
+
+
+def key_of(
+    direction: Direction,
+    rule: Rule,
+    dtype: torch.dtype,
+    baked: dict[str, Any],
+    free: dict[str, Any],
+    statement: Statement,
+) -> Key:
+    """All that the record of a step depends on; the arguments are those of `record.record`.
+
+    Raises:
+        Unsupported: the rule reads what may change unseen, or has changed too often.
+    """
+    outer: Key = ()
+    if not rule.is_built_in:
+        try:
+            outer = captured(rule.xi)
+        except Unknowable as e:
+            raise Unsupported(str(e)) from e
+        versions = _seen.setdefault(rule.xi, set())
+        versions.add(outer)
+        if len(versions) > VERSIONS:
+            raise Unsupported(f"what it reads from outside has changed {VERSIONS} times")
+    return (statement, type(direction), rule.xi, outer, dtype, *map(repr, baked.items()), *free)
+
+
+def is_the_loops(
+    direction: Direction,
+    group: Group,
+    item: Item,
+    statement: Statement,
+    fast: Callable[[Item], None],
+) -> bool:
+    """Whether ``fast`` does to (the beginning of) an item what the loop does; told aloud if not."""
+    one, other = (_sample(item, direction.buffers(group)) for _ in range(2))
+    t = step_number(one.state, group)
+    h = group | direction.coefficients(t, group)
+    carry_out(direction, one.rule, one.p, one.g, one.state, h, statement)
+    fast(other)
+    short = item.p.dtype in SHORT
+    eps = torch.finfo(item.p.dtype).eps
+    tolerance = {"rtol": (2 if short else 64) * eps, "atol": 64 * eps * _size(item.p)}
+    pairs = [(one.p, other.p), *((x, other.state[name]) for name, x in one.state.items())]
+    same = all(torch.allclose(a, b, **tolerance, equal_nan=True) for a, b in pairs)
+    if not same:
+        tell_once(
+            f"rule '{item.rule.name}': its recorded step is not the one it takes in the plain loop,"
+            " which steps it from now on; a rule may depend on nothing but its arguments",
+            loud=True,
+        )
+    return same
+
+
+def _sample(item: Item, buffers: tuple[str, ...]) -> Item:
+    def few(x: Tensor) -> Tensor:
+        return x.detach().reshape(-1)[:SAMPLE].clone()
+
+    state = {name: few(item.state[name]) for name in buffers}
+    if "step" in item.state:
+        state["step"] = item.state["step"].clone()
+    return Item(few(item.p), few(item.g), state, item.rule)
+
+
+def _size(x: Tensor) -> float:
+    few = x.detach().reshape(-1)[:SAMPLE].float().abs()
+    few = few[few.isfinite()]
+    return few.max().item() if few.numel() else 0.0

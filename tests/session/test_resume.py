@@ -1,0 +1,122 @@
+"""A run that was stopped anywhere and went on is the run that was not, to the bit."""
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from gofau.config.schema import settle
+from gofau.engine.checkpoint import load, random_state, save, set_random_state
+from gofau.session.build import build
+from tests.command_line import ROOT
+
+BASES = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
+RULES = ("additive", "multiplicative", "hybrid", "exponential")
+SHORT = [
+    *("trainer.epochs=3", "dataset.train_size=90", "trainer.batch_size=32", "model=mlp"),
+    "model.hidden=[16]",
+]
+
+
+class Enough(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def config():
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        yield lambda *words: settle(compose("train", [*SHORT, *words]))
+
+
+def finish(trainer):
+    rows = []
+    while trainer.epoch < trainer.settings.epochs:
+        rows.append(trainer.run_epoch())
+    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
+
+
+def until(trainer, step):
+    """Train so many steps and stop there, as a signal would."""
+
+    def stop(images):
+        if trainer.step == step:
+            raise Enough
+
+    rows = []
+    try:
+        while True:
+            rows.append(trainer.run_epoch(stop))
+    except Enough:
+        assert trainer.step == step
+    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
+
+
+def weights(trainer):
+    return {k: v.clone() for k, v in trainer.model.state_dict().items()}
+
+
+def check(tmp_path, config, step):
+    whole = build(config).trainer
+    expected = finish(whole)
+
+    first = build(config).trainer
+    before = until(first, step)
+    save(tmp_path / "c", "x", step, {"t": first.state_dict(), "r": random_state()})
+    torch.manual_seed(99)  # another process, another past
+
+    second = build(config).trainer
+    state = load(tmp_path / "c", "x")
+    assert state is not None
+    second.load_state_dict(state["t"])
+    set_random_state(state["r"])
+    assert before + finish(second) == expected
+    for name, value in weights(whole).items():
+        assert torch.equal(value, second.model.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("base", BASES)
+def test_every_base_and_rule_in_the_middle_of_an_epoch(tmp_path, config, monkeypatch, base, rule):
+    monkeypatch.setattr(
+        "gofau.optim.execution.native.compiler.find", lambda: None
+    )  # its kernels are tested below
+    check(tmp_path, config(f"optimizer={base}", f"rule={rule}", "scheduler=cosine"), 5)
+
+
+@pytest.mark.parametrize("scheduler", ["constant", "cosine", "step", "one_cycle"])
+@pytest.mark.parametrize("step", [1, 3, 8])
+def test_every_schedule_at_the_start_the_end_and_the_middle(tmp_path, config, scheduler, step):
+    check(tmp_path, config(f"scheduler={scheduler}"), step)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_network_with_batch_norm_in_either_precision(tmp_path, config, precision):
+    words = [word for word in SHORT if not word.startswith("model")]
+    words += ["model=small_cnn", "model.width=8", "dataset.augment.crop=1"]
+    words += [f"trainer.precision={precision}"]
+    check(tmp_path, settle(compose("train", words)), 4)
+
+
+def test_dropout_draws_the_same_numbers(tmp_path, config, monkeypatch):
+    import gofau.session.build as module
+
+    make = module.make
+
+    def with_dropout(section, *args, **more):
+        model = make(section, *args, **more)
+        return torch.nn.Sequential(torch.nn.Dropout(0.2), model) if section == "model" else model
+
+    monkeypatch.setattr(module, "make", with_dropout)
+    check(tmp_path, config("init=default"), 5)
+
+
+def test_numpy_and_python_generators_go_on_as_well(tmp_path):
+    import random
+
+    state = random_state()
+    drawn = random.random(), np.random.rand(), torch.rand(1)  # noqa: NPY002
+    save(tmp_path, "x", 1, {"r": state})
+    again = load(tmp_path, "x")
+    assert again is not None
+    set_random_state(again["r"])
+    assert (random.random(), np.random.rand(), torch.rand(1)) == drawn  # noqa: NPY002

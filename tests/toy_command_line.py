@@ -1,0 +1,36 @@
+"""``python -m gofau.toy`` as a user types it, in this process."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from gofau.cli.entry import one_sentence
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch, capsys):
+    """Runs ``python -m gofau.toy …`` in an empty folder: exit code, stdout, stderr."""
+    from gofau.toy.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[Any, str, str]:
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr(sys, "argv", ["python -m gofau.toy", *words])
+        return outcome(main, capsys)
+
+    return call
+
+
+def outcome(main: Callable[[], Any], capsys) -> tuple[Any, str, str]:
+    """Exit code, stdout, stderr of a command."""
+    code: Any = 0
+    try:
+        with one_sentence():
+            main()
+    except SystemExit as e:
+        code = e.code
+    return code, *capsys.readouterr()
