@@ -1,7 +1,6 @@
 """A graph whose nodes have features and labels, and which of its nodes are trained on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,6 +9,34 @@ from gofau.errors import UserError
 
 NO_LABEL = -1
 PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Sparse:
+    """A matrix that is mostly zeros, by its entries, so that data is plain arrays.
+
+    Args:
+        places: int64, shape (2, entries), row and column of each.
+        values: float32, shape (entries,); where a place comes twice, the two are added.
+        shape: rows and columns.
+
+    >>> Sparse(torch.tensor([[0], [1]]), torch.tensor([5.0]), (1, 2)).tensor().to_dense()
+    tensor([[0., 5.]])
+    """
+
+    places: Tensor
+    values: Tensor
+    shape: tuple[int, int]
+
+    def tensor(self) -> Tensor:
+        """A coalesced COO tensor; its places are checked, since a wrong one would be an error of
+        memory later.
+
+        COO and not CSR: torch's product with CSR takes two thirds of the time (Cora's features, one
+        thread: 2.4 against 3.7 ms, forward and backward), but warns that it is in beta.
+        """
+        made = torch.sparse_coo_tensor(self.places, self.values, self.shape, check_invariants=True)
+        return made.coalesce()
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +49,8 @@ class GraphData:
     Args:
         name: for people.
         classes: the name of each label, at least two.
-        features: float32, sparse COO, shape (N, F).
-        adjacency: float32, sparse COO, shape (N, N), as a graph convolution multiplies by it (see
+        features: shape (N, F).
+        adjacency: shape (N, N), as a graph convolution multiplies by it (see
             `normalised_adjacency`).
         labels: int64, shape (N,), indices into ``classes``, −1 where a node has none.
         train, validation, test: int64, shape (K,), the nodes of each part; no node is in two.
@@ -34,7 +61,7 @@ class GraphData:
     >>> graph = GraphData(
     ...     "pair",
     ...     ("cat", "dog"),
-    ...     torch.eye(3).to_sparse(),
+    ...     Sparse(torch.arange(3).expand(2, -1), torch.ones(3), (3, 3)),
     ...     normalised_adjacency(torch.tensor([[0], [1]]), 3),
     ...     torch.tensor([0, 1, 1]),
     ...     *torch.arange(3).split(1),
@@ -45,8 +72,8 @@ class GraphData:
 
     name: str
     classes: tuple[str, ...]
-    features: Tensor
-    adjacency: Tensor
+    features: Sparse
+    adjacency: Sparse
     labels: Tensor
     train: Tensor
     validation: Tensor
@@ -57,7 +84,7 @@ class GraphData:
         if self.adjacency.shape != (nodes, nodes) or self.labels.shape != (nodes,):
             raise UserError(
                 f"{self.name}: features of {nodes} nodes need an adjacency of {nodes}×{nodes} and"
-                f" {nodes} labels, not {tuple(self.adjacency.shape)} and {len(self.labels)}."
+                f" {nodes} labels, not {self.adjacency.shape} and {len(self.labels)}."
             )
         count = len(self.classes)
         low, high = int(self.labels.min()), int(self.labels.max())
@@ -71,8 +98,7 @@ class GraphData:
     @property
     def shape(self) -> tuple[int, int]:
         """(N, F): nodes, and features per node."""
-        nodes, features = self.features.shape
-        return nodes, features
+        return self.features.shape
 
     def _check_parts(self, nodes: int) -> None:
         parts = {name: getattr(self, name) for name in PARTS}
@@ -88,22 +114,7 @@ class GraphData:
             raise UserError(f"{self.name}: a node is in two of the parts {', '.join(PARTS)}.")
 
 
-def sparse(places: Tensor, values: Tensor, shape: Sequence[int]) -> Tensor:
-    """A coalesced COO tensor, its places checked: a wrong one would be an error of memory later.
-
-    COO and not CSR: torch's product with CSR takes two thirds of the time (Cora's features, one
-    thread: 2.4 against 3.7 ms, forward and backward), but warns that it is in beta.
-
-    Args:
-        places: int64, shape (2, entries), row and column of each.
-        values: shape (entries,); where a place comes twice, the two are added.
-        shape: rows and columns.
-    """
-    made = torch.sparse_coo_tensor(places, values, tuple(shape), check_invariants=True)
-    return made.coalesce()
-
-
-def normalised_adjacency(edges: Tensor, nodes: int) -> Tensor:
+def normalised_adjacency(edges: Tensor, nodes: int) -> Sparse:
     """Â = D^(−1/2) · (A + I) · D^(−1/2), D the diagonal of the row sums of A + I.
 
     Args:
@@ -111,12 +122,9 @@ def normalised_adjacency(edges: Tensor, nodes: int) -> Tensor:
             node's edge to itself is left out, since I adds one to every node.
         nodes: N; a node without edges keeps its own features (Â_ii = 1).
 
-    Returns:
-        float32, sparse COO, coalesced, shape (N, N).
-
     Source: Kipf, Welling, arXiv 1609.02907, equation 2.
 
-    >>> normalised_adjacency(torch.tensor([[0], [1]]), 3).to_dense()
+    >>> normalised_adjacency(torch.tensor([[0], [1]]), 3).tensor().to_dense()
     tensor([[0.5000, 0.5000, 0.0000],
             [0.5000, 0.5000, 0.0000],
             [0.0000, 0.0000, 1.0000]])
@@ -126,20 +134,17 @@ def normalised_adjacency(edges: Tensor, nodes: int) -> Tensor:
     both = torch.cat([apart, apart.flip(0), loops], dim=1).unique(dim=1)
     scale = torch.bincount(both[0], minlength=nodes).double().rsqrt()
     values = (scale[both[0]] * scale[both[1]]).float()
-    return sparse(both, values, (nodes, nodes))
+    return Sparse(both, values, (nodes, nodes))
 
 
-def row_normalised(features: Tensor) -> Tensor:
+def row_normalised(features: Sparse) -> Sparse:
     """Each row divided by its sum; a row of zeros stays as it is.
 
-    Args:
-        features: non-negative, sparse COO, coalesced, shape (N, F); its like is returned.
-
-    >>> row_normalised(torch.tensor([[1.0, 3.0], [0.0, 0.0]]).to_sparse()).to_dense()
+    >>> features = Sparse(torch.tensor([[0, 0], [0, 1]]), torch.tensor([1.0, 3.0]), (2, 2))
+    >>> row_normalised(features).tensor().to_dense()
     tensor([[0.2500, 0.7500],
             [0.0000, 0.0000]])
     """
-    rows, values = features.indices()[0], features.values()
+    rows, values = features.places[0], features.values
     sums = torch.zeros(features.shape[0], dtype=values.dtype).index_add(0, rows, values)
-    scaled = values / sums[rows]
-    return sparse(features.indices(), scaled, features.shape)
+    return replace(features, values=values / sums[rows])

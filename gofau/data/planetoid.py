@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gofau.data.fetch import fetch
-from gofau.data.graph import NO_LABEL, GraphData, normalised_adjacency, row_normalised, sparse
+from gofau.data.graph import NO_LABEL, GraphData, Sparse, normalised_adjacency, row_normalised
 from gofau.data.pickles import ARRAYS, unpickle
 from gofau.data.source import find
 from gofau.errors import UserError, nearest
@@ -55,7 +55,7 @@ def planetoid(
         graph: ``cora`` or ``citeseer``.
         data_dir: holds ``planetoid/ind.cora.x`` and so on, or torch_geometric's ``Cora/raw/``.
         cache_dir: accepted because every data set is called with it; not used, reading is quick.
-        download: fetch the files (0.6 to 1 MB) when they are missing.
+        download: fetch the files (0.5 to 1 MB) when they are missing.
 
     Raises:
         UserError: an unknown graph, files that are missing and cannot be downloaded, or a file that
@@ -82,11 +82,17 @@ def _locate(graph: str, data_dir: str | Path, download: bool) -> Path:
     what = f"every ind.{graph}.* of {URL}"
     try:
         return find(places, data_dir, what, "planetoid").parent
-    except UserError:
+    except UserError as missing:
         if not download:
             raise
-    for name in (f"ind.{graph}.{key}" for key in _FILES):
-        fetch(f"{URL}/{name}", SHA256[name], data_dir, "planetoid")
+        try:
+            for name in (f"ind.{graph}.{key}" for key in _FILES):
+                fetch(f"{URL}/{name}", SHA256[name], data_dir, "planetoid")
+        except UserError as error:
+            # It speaks of one file, but all of them are needed.
+            raise UserError(
+                f"The download failed ({error.__cause__}), and t{str(missing)[1:]}"
+            ) from error
     return Path(data_dir).expanduser() / "planetoid"
 
 
@@ -136,7 +142,7 @@ def _assemble(graph: str, raw: dict[str, Any], test: np.ndarray) -> GraphData:
     labels[others], labels[test] = raw["ally"].argmax(1), raw["ty"].argmax(1)
     places, values = zip(raw["allx"].entries(others), raw["tx"].entries(test), strict=True)
     shape = (count, raw["tx"]._shape[1])
-    features = sparse(torch.cat(places, 1), torch.cat(values), shape)
+    features = Sparse(torch.cat(places, 1), torch.cat(values), shape)
     edges = [(node, other) for node, ends in raw["graph"].items() for other in ends]
     train = len(raw["y"])
     return GraphData(

@@ -50,7 +50,9 @@ def split_text(name: str, text: str, val_fraction: float, test_fraction: float) 
     """
     symbols = "".join(sorted(set(text)))
     if len(symbols) > 256:
-        raise UserError(f"{name} has {len(symbols)} different characters; at most 256 are possible.")
+        raise UserError(
+            f"{name} has {len(symbols)} different characters; at most 256 are possible."
+        )
     number = {symbol: place for place, symbol in enumerate(symbols)}
     codes = np.fromiter((number[symbol] for symbol in text), np.uint8, len(text))
     test = round(len(codes) * test_fraction)

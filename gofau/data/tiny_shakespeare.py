@@ -8,9 +8,7 @@ from gofau.data.source import find
 from gofau.data.text import TextData, split_text
 from gofau.errors import UserError
 
-URL = (
-    "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
-)
+URL = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 FOLDER = "tinyshakespeare"
 

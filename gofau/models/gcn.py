@@ -22,7 +22,7 @@ class GCN(nn.Module):
         shape: nodes and features, (N, F), of the graph. The number of nodes is not used: the
             weights are the same on every graph.
         num_classes: Number of logits of a node.
-        hidden: Width of the hidden layer.
+        width: of the hidden layer.
         dropout: Share of the inputs, and of the hidden values, that is zeroed in training, in
             [0, 1); what is left is divided by 1 − dropout.
 
@@ -30,7 +30,7 @@ class GCN(nn.Module):
         X (N, F), sparse COO and coalesced, and Â (N, N), sparse, to (N, num_classes).
 
     Raises:
-        UserError: The shape is not two positive integers, ``num_classes`` or ``hidden`` is not an
+        UserError: The shape is not two positive integers, ``num_classes`` or ``width`` is not an
             integer of at least 1, or ``dropout`` is not a number in [0, 1).
 
     Source: Kipf, Welling, *Semi-supervised classification with graph convolutional networks*,
@@ -42,19 +42,19 @@ class GCN(nn.Module):
     """
 
     def __init__(
-        self, shape: Sequence[int], num_classes: int, hidden: int = 16, dropout: float = 0.5
+        self, shape: Sequence[int], num_classes: int, width: int = 16, dropout: float = 0.5
     ) -> None:
         super().__init__()
         if len(shape) != 2:
             raise UserError(f"gcn: shape must be (nodes, features), not {tuple(shape)!r}.")
         _, features = (check_count("gcn", "every entry of shape", n) for n in shape)
-        hidden = check_count("gcn", "hidden", hidden)
+        width = check_count("gcn", "width", width)
         number = isinstance(dropout, int | float) and not isinstance(dropout, bool)
         if not number or not 0 <= dropout < 1:
             raise UserError(f"gcn: dropout must be a number in [0, 1), not {dropout!r}.")
         self.dropout = dropout
-        self.first = nn.Linear(features, hidden, bias=False)
-        self.second = nn.Linear(hidden, check_count("gcn", "num_classes", num_classes), bias=False)
+        self.first = nn.Linear(features, width, bias=False)
+        self.second = nn.Linear(width, check_count("gcn", "num_classes", num_classes), bias=False)
         for layer in (self.first, self.second):
             nn.init.xavier_uniform_(layer.weight)
 
