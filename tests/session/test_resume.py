@@ -38,7 +38,7 @@ def finish(trainer):
 def until(trainer, step):
     """Train so many steps and stop there, as a signal would."""
 
-    def stop(images):
+    def stop(examples):
         if trainer.step == step:
             raise Enough
 
