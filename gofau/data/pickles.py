@@ -9,8 +9,9 @@ import numpy as np
 
 # What a pickled array calls, by the names that it had when Python 2 wrote the files; numpy's own
 # function that makes an empty array is private, so an array is asked for it.
+_reconstruct: Any = np.empty(0).__reduce__()[0]
 ARRAYS: dict[tuple[str, str], Callable[..., Any]] = {
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }

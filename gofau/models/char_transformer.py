@@ -1,7 +1,8 @@
 """Small decoder-only transformer that predicts the next character."""
 
-from torch import Tensor, arange, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu
 
 from gofau.errors import UserError
 from gofau.models.checks import check_count
@@ -20,8 +21,8 @@ class CharTransformer(nn.Module):
     h, and sets biases to zero.
 
     Args:
-        shape: the longest block of characters, (T,).
-        num_classes: Number of symbols, V: of the inputs as of the logits.
+        symbols: how many there are, V: of the inputs as of the logits.
+        context: characters in the longest block, T.
         width: of the embedding, a multiple of ``heads``.
         layers: Number of blocks.
         heads: Attention heads of each block.
@@ -36,36 +37,34 @@ class CharTransformer(nn.Module):
     Sources: Vaswani et al., arXiv 1706.03762; Radford et al., *Language models are unsupervised
     multitask learners*, 2019 (pre-norm, the initial values).
 
-    >>> import torch
-    >>> CharTransformer((8,), num_classes=5)(torch.zeros(2, 6, dtype=torch.int64)).shape
+    >>> CharTransformer(symbols=5, context=8)(torch.zeros(2, 6, dtype=torch.int64)).shape
     torch.Size([2, 6, 5])
     """
 
     def __init__(
         self,
-        shape: tuple[int],
-        num_classes: int,
+        symbols: int,
+        context: int,
         width: int = 96,
         layers: int = 2,
         heads: int = 4,
     ) -> None:
         super().__init__()
-        sizes = {"width": width, "layers": layers, "heads": heads, "num_classes": num_classes}
+        sizes = {"width": width, "layers": layers, "heads": heads}
+        sizes |= {"symbols": symbols, "context": context}
         for key, value in sizes.items():
             check_count("char_transformer", key, value)
-        if len(shape) != 1:
-            raise UserError(f"char_transformer: shape must be (characters,), not {tuple(shape)!r}.")
         if width % heads:
             raise UserError(
                 f"char_transformer: width must be a multiple of heads, but {width} is none of"
                 f" {heads}."
             )
-        self.context = check_count("char_transformer", "the length of a block", shape[0])
-        self.characters = nn.Embedding(num_classes, width)
-        self.places = nn.Embedding(self.context, width)
+        self.context = context
+        self.characters = nn.Embedding(symbols, width)
+        self.places = nn.Embedding(context, width)
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(layers)))
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, num_classes)
+        self.head = nn.Linear(width, symbols)
         self.apply(_draw)
         for name, parameter in self.named_parameters():
             if name.endswith(Block.ADDING):
@@ -77,7 +76,7 @@ class CharTransformer(nn.Module):
                 f"char_transformer: a block has {x.shape[-1]} characters, but at most"
                 f" {self.context} are possible."
             )
-        places = self.places(arange(x.shape[-1], device=x.device))
+        places = self.places(torch.arange(x.shape[-1], device=x.device))
         return self.head(self.norm(self.blocks(self.characters(x) + places)))
 
 
@@ -99,11 +98,16 @@ class Block(nn.Module):
         return h + self.down(gelu(self.up(self.norm_mlp(h))))
 
     def _attention(self, h: Tensor) -> Tensor:
+        # Not torch's scaled_dot_product_attention: its fast kernels have no second derivative,
+        # which step sizes from the curvature need, and on short blocks they are not faster.
+        batch, places, _ = h.shape
         q, k, v = (
-            layer(h).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            layer(h).unflatten(-1, (self.heads, -1)).transpose(1, 2).flatten(0, 1)
             for layer in (self.query, self.key, self.value)
         )
-        mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
+        later = torch.full((places, places), -torch.inf, device=h.device).triu(1)
+        scores = torch.baddbmm(later, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
+        mixed = (scores.softmax(-1) @ v).unflatten(0, (batch, self.heads))
         return self.mix(mixed.transpose(1, 2).flatten(2))
 
 

@@ -1,7 +1,5 @@
 """Graph convolutional network of two layers."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
@@ -19,42 +17,38 @@ class GCN(nn.Module):
     after Glorot, as published.
 
     Args:
-        shape: nodes and features, (N, F), of the graph. The number of nodes is not used: the
-            weights are the same on every graph.
-        num_classes: Number of logits of a node.
+        features: of a node, F.
+        classes: Number of logits of a node.
         width: of the hidden layer.
         dropout: Share of the inputs, and of the hidden values, that is zeroed in training, in
             [0, 1); what is left is divided by 1 − dropout.
 
     Shapes:
-        X (N, F), sparse COO and coalesced, and Â (N, N), sparse, to (N, num_classes).
+        X (N, F), sparse COO and coalesced, and Â (N, N), sparse, to (N, classes).
 
     Raises:
-        UserError: The shape is not two positive integers, ``num_classes`` or ``width`` is not an
-            integer of at least 1, or ``dropout`` is not a number in [0, 1).
+        UserError: ``features``, ``classes`` or ``width`` is not an integer of at least 1, or
+            ``dropout`` is not a number in [0, 1).
 
     Source: Kipf, Welling, *Semi-supervised classification with graph convolutional networks*,
     arXiv 1609.02907; hidden width 16 and dropout 0.5 are theirs.
 
     >>> eye = torch.eye(5).to_sparse()
-    >>> GCN((5, 5), num_classes=3)(eye, eye).shape
+    >>> GCN(5, classes=3)(eye, eye).shape
     torch.Size([5, 3])
     """
 
-    def __init__(
-        self, shape: Sequence[int], num_classes: int, width: int = 16, dropout: float = 0.5
-    ) -> None:
+    def __init__(self, features: int, classes: int, width: int = 16, dropout: float = 0.5) -> None:
         super().__init__()
-        if len(shape) != 2:
-            raise UserError(f"gcn: shape must be (nodes, features), not {tuple(shape)!r}.")
-        _, features = (check_count("gcn", "every entry of shape", n) for n in shape)
-        width = check_count("gcn", "width", width)
+        sizes = {"features": features, "classes": classes, "width": width}
+        for key, value in sizes.items():
+            check_count("gcn", key, value)
         number = isinstance(dropout, int | float) and not isinstance(dropout, bool)
         if not number or not 0 <= dropout < 1:
             raise UserError(f"gcn: dropout must be a number in [0, 1), not {dropout!r}.")
         self.dropout = dropout
         self.first = nn.Linear(features, width, bias=False)
-        self.second = nn.Linear(width, check_count("gcn", "num_classes", num_classes), bias=False)
+        self.second = nn.Linear(width, classes, bias=False)
         for layer in (self.first, self.second):
             nn.init.xavier_uniform_(layer.weight)
 

@@ -54,7 +54,7 @@ class LanguageModel(Problem):
             self._blocks(data.validation, loading, training=False),
             self._blocks(data.test, loading, training=False),
             metric=Metric("bpc", "bits per character", False, math.log2(symbols), ".3f"),
-            model={"shape": (self.context,), "num_classes": symbols},
+            model={"symbols": symbols, "context": self.context},
             example=(torch.zeros(1, self.context, dtype=torch.int64),),
             facts={
                 "symbols": symbols,

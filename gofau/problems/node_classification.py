@@ -46,7 +46,7 @@ class NodeClassification(Problem):
         return Task(
             *(_Whole(data, getattr(data, part), loading) for part in PARTS),
             metric=Metric("acc", "accuracy", True, chance=1 / classes, format=".2%"),
-            model={"shape": data.shape, "num_classes": classes},
+            model={"features": data.shape[1], "classes": classes},
             example=(data.features.tensor(), data.adjacency.tensor()),
             facts={
                 "classes": classes,

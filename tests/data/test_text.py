@@ -4,6 +4,7 @@ import hashlib
 import math
 import urllib.error
 import urllib.request
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,8 +45,9 @@ def test_no_part_is_empty(val, test):
         split_text("hamlet", TEXT, val, test)
 
 
-def blocks(count=100, **keys):
-    return Blocks(np.arange(count, dtype=np.uint8), **({"context": 7, "batch_size": 4} | keys))
+def blocks(count=100, **changes):
+    keys: dict[str, Any] = {"context": 7, "batch_size": 4} | changes
+    return Blocks(np.arange(count, dtype=np.uint8), **keys)
 
 
 def test_a_part_is_read_whole_and_in_order():

@@ -46,7 +46,7 @@ def test_training_draws_blocks_and_the_rest_is_read_whole(data):
     assert x.tolist() == data.validation[: len(x)].tolist()
     assert 0 < len(data.validation) - len(x) <= 10
     assert len(task.validation) == math.ceil(19 / 6)
-    assert task.model == {"shape": (10,), "num_classes": len(data.symbols)}
+    assert task.model == {"symbols": len(data.symbols), "context": 10}
     assert task.facts["characters"] == {"train": 1600, "validation": 200, "test": 200}
     assert (task.metric.name, task.metric.higher_is_better) == ("bpc", False)
     assert task.metric.chance == math.log2(len(data.symbols))
@@ -122,7 +122,7 @@ def test_shakespeare_from_the_command_line(train, tmp_path, monkeypatch):
     ("words", "message"),
     [
         (("problem=shakespeare_chars", "dataset.download=false"), "no tinyshakespeare/input.txt"),
-        (("problem=grammar_chars", "model=gcn"), "gcn: shape must be (nodes, features)"),
+        (("problem=grammar_chars", "model=gcn"), "model=gcn does not fit problem=language_model"),
         (("problem=grammar_chars", "problem.context=0"), "problem.context must be a whole number"),
         (("problem=grammar_chars", "dataset.characters=50"), "do not fit into a part of 5"),
         (("problem=grammar_chars", "model.heads=5"), "width must be a multiple of heads"),

@@ -32,7 +32,7 @@ def test_a_part_is_one_batch_of_the_whole_graph(data):
         assert torch.equal(labels, data.labels[nodes])
         assert PROBLEM.inputs((features, adjacency, labels, asked)) == (features, adjacency)
         assert list(loader.epoch(1, start=1)) == []
-    assert task.model == {"shape": (1797, 64), "num_classes": 10}
+    assert task.model == {"features": 64, "classes": 10}
     assert task.facts == {"classes": 10, "nodes": {"train": 200, "validation": 500, "test": 1000}}
     assert (task.metric.name, task.metric.higher_is_better, task.metric.chance) == (
         "acc",
@@ -110,8 +110,8 @@ def test_planetoid_from_the_command_line(train, tmp_path, monkeypatch, graph):
     ("words", "message"),
     [
         (("problem=cora_gcn", "dataset.download=false"), "There is no planetoid/ind.cora.graph"),
-        (("problem=digits_gcn", "model=mlp"), "mlp: shape must be (channels, height, width)"),
-        (("model=gcn",), "gcn: shape must be (nodes, features), not (1, 8, 8)"),
+        (("problem=digits_gcn", "model=mlp"), "model=mlp does not fit problem=node_classification"),
+        (("model=gcn",), "model=gcn does not fit problem=image_classification"),
         (("problem=digits_gcn", "dataset=grammar"), "needs a data set of a graph, not a TextData"),
         (("problem=cora_gcn", "dataset.graph=pubmed"), "dataset.graph must be one of cora, citese"),
     ],
