@@ -105,7 +105,7 @@ class Block(nn.Module):
             layer(h).unflatten(-1, (self.heads, -1)).transpose(1, 2).flatten(0, 1)
             for layer in (self.query, self.key, self.value)
         )
-        later = torch.full((places, places), -torch.inf, device=h.device).triu(1)
+        later = h.new_full((places, places), -torch.inf).triu(1)
         scores = torch.baddbmm(later, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
         mixed = (scores.softmax(-1) @ v).unflatten(0, (batch, self.heads))
         return self.mix(mixed.transpose(1, 2).flatten(2))
