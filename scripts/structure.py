@@ -54,7 +54,7 @@ def module_of(path: str) -> str:
 
 def room_of(path: str) -> str:
     """
-    >>> [room_of(p) for p in ("gofau/optim/execution/loop.py", "gofau/runs/__main__.py", "train.py")]
+    >>> [room_of(p) for p in ("gofau/optim/rules.py", "gofau/runs/__main__.py", "train.py")]
     ['optim', 'cli', 'cli']
     >>> room_of("gofau/errors.py"), room_of("gofau/__init__.py")
     ('errors', 'gofau')
