@@ -144,7 +144,7 @@ def test_a_bug_is_recorded_with_its_traceback(train, monkeypatch):
     status = train.status(folder)
     assert status["state"] == "failed"
     assert status["error"] == "ZeroDivisionError: a bug"
-    assert "test_cli.py" in status["traceback"]
+    assert "test_entry.py" in status["traceback"]
 
 
 BAD = [

@@ -26,7 +26,8 @@ def test_diverged_counts_as_chance_and_missing_as_missing():
 def test_differences_pair_cells_and_seeds():
     d = differences(prepare(runs(outcome)), "hybrid")
     assert d.shape == (2, 3)
-    by_optimizer = {key[3]: row for key, row in zip(d.index, d.to_numpy(), strict=True)}
+    place = d.index.names.index("optimizer")
+    by_optimizer = {key[place]: row for key, row in zip(d.index, d.to_numpy(), strict=True)}
     assert np.allclose(by_optimizer["sgd"], [0, -0.8, 0])
     assert np.allclose(by_optimizer["adam"], [0, -0.8, np.nan], equal_nan=True)
 
