@@ -18,8 +18,8 @@ from gofau.errors import UserError, nearest
 
 Config = dict[str, Any]
 FP32_ON_CPU = ("mlp", "autoencoder", "small_autoencoder", "gcn", "char_transformer")
-"""Models for which bf16 does not pay on a CPU: matrices too small (perceptrons: results/bench_train; a
-step of char_transformer takes a fifth longer), or sparse, for which torch has no half precision."""
+"""Models for which bf16 does not pay on a CPU: their matrices are too small (perceptrons:
+results/bench_train; a step of char_transformer takes a fifth longer), or sparse."""
 
 
 @dataclass(frozen=True)
