@@ -16,13 +16,14 @@ ALLOWED: structure.Graph = {
     # Entries: train.py, every __main__.py, and what is typed.
     "cli": {"config", "engine", "errors", "report", "runs", "session", "toy"},
     # One run: the only room that knows both the training loop and what is trained.
-    "session": {"data", "engine", "errors", "loggers", "models", "optim", "runs"},
+    "session": {"engine", "errors", "loggers", "models", "optim", "problems", "runs"},
     "toy": {"config", "errors", "optim", "runs"},
     # A configuration is checked by the optimizer library's own ranges, and knows the hardware.
     "config": {"engine", "errors", "optim"},
     "report": {"errors", "runs"},
     # Checkpoints are written whole, as records are.
-    "engine": {"errors", "runs"},
+    "engine": {"errors", "problems", "runs"},
+    "problems": {"data", "errors"},
     "loggers": {"errors", "runs"},
     "runs": {"errors"},
     "data": {"errors"},

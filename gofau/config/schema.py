@@ -17,6 +17,7 @@ from gofau.engine.hardware import best_precision, is_cpu
 from gofau.errors import UserError, nearest
 
 Config = dict[str, Any]
+PERCEPTRONS = ("mlp", "autoencoder", "small_autoencoder")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ CHECKS: dict[str, Check] = {
     "dataset.augment.cutout": whole(0),
     "model.width": whole(1),
     "model.hidden": list_of(whole(1)),
+    "model.code": whole(1),
     "model.dropout": SHARE,
     "model.stem": choice("auto", "cifar", "imagenet"),
     "init.scale": optional(POSITIVE),
@@ -189,7 +191,7 @@ def _pin_precision(config: Config) -> None:
     trainer = config["trainer"]
     if trainer["precision"] == "auto":
         # A perceptron's matrices are too small for bf16 to pay on a CPU: see results/bench_train.
-        small = config["model"]["name"] == "mlp" and is_cpu(trainer["device"])
+        small = config["model"]["name"] in PERCEPTRONS and is_cpu(trainer["device"])
         trainer["precision"] = "fp32" if small else best_precision(trainer["device"])
 
 
