@@ -31,7 +31,7 @@ PLACES = {
 }
 GUIDES = {what: Guide(f"adding_a_{what}.md") for what in PLACES}
 RUNS = {
-    "problem": ("problem", "completion", "val/mae", 0.0, 0.35),
+    "problem": ("problem", "completion", "val/mae", 0.0, 0.19),
     "model": ("model", "convmixer", "test/acc", 0.5, 1.0),
     "data_set": ("dataset", "photographs", "test/acc", 0.6, 1.0),
     "scheduler": ("scheduler", "wsd", "test/acc", 0.5, 1.0),
