@@ -119,12 +119,16 @@ def test_every_optimizer_with_every_rule_and_schedule(
         assert trainer.step == 1
 
 
+def config_of(group, name):
+    return OmegaConf.load(CONFIGS / group / f"{name}.yaml")
+
+
 def of_images(group, name):
     """Whether a data set is of images, which may be augmented, or a model for images with labels:
     one that takes a number of classes."""
     if group == "dataset":
-        return "augment" in OmegaConf.load(CONFIGS / group / f"{name}.yaml")
-    target = get_object(OmegaConf.load(CONFIGS / group / f"{name}.yaml")["_target_"])
+        return "augment" in config_of(group, name)
+    target = get_object(str(OmegaConf.select(config_of(group, name), "_target_")))
     return "num_classes" in inspect.signature(target).parameters
 
 
@@ -256,7 +260,7 @@ TWINS = [name for name in EXPERIMENTS if name.startswith("smoke_")]
 REPORTED = [
     name
     for name in EXPERIMENTS
-    if f"smoke_{name.split('_', 1)[1]}" in TWINS or f"smoke_{name}" in TWINS
+    if f"smoke_{name.partition('_')[2]}" in TWINS or f"smoke_{name}" in TWINS
 ]
 
 
