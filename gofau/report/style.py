@@ -2,6 +2,7 @@
 time it is drawn."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -18,18 +19,21 @@ OTHERS = ("#E69F00", "#56B4E9", "#F0E442")
 RULE_DASHES = {"multiplicative": "--", "exponential": ":", "power": "-."}
 """Solid where none is named."""
 
-mpl.use("Agg")
-mpl.rcParams.update(
-    {
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.25,
-        "figure.dpi": 120,
-        "svg.hashsalt": "gofau",
-    }
-)
+LOOK = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "figure.dpi": 120,
+    "svg.hashsalt": "gofau",
+}
+
+
+def styled() -> Any:
+    """The look as a context: whoever imports this package keeps matplotlib's settings as they
+    were."""
+    return mpl.rc_context(LOOK)
 
 
 def rule_colour(rule: str) -> str:

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from gofau.report.speed import SHARE, log_speedups, reaches
 
 from gofau.report.acceleration import acceleration, speedups
 from gofau.report.cells import prepare
 from gofau.report.frames import save
-from gofau.report.speed import SHARE, log_speedups, reaches
 from tests.report.records import runs, write
 
 RULES = ("additive", "hybrid", "exponential")

@@ -5,12 +5,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from gofau.report.style import save_figure
+from gofau.report.style import save_figure, styled
 from gofau.report.toy import published
 from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, ranges, style
 from gofau.report.toy.cells import different, load, minima, optimizer_name, where
@@ -21,6 +20,7 @@ SHOWN = 1e-9, 3.0
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
+@styled()
 def draw(folder: Path) -> list[Path]:
     """Write ``table.csv``, ``table.md``, ``table.tex`` and the figure ``distribution``."""
     cells, quantiles = by_start(load(folder)), pd.read_csv(folder / "quantiles.csv.gz")
@@ -38,7 +38,6 @@ def draw(folder: Path) -> list[Path]:
     figure = panels(cells, lambda ax, cell: _shares(ax, quantiles, cell, cells),
                     ("distance relative to the start's", "share of configurations"))  # fmt: skip
     paths += save_figure(figure, folder / "distribution")
-    plt.close(figure)
     return paths
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
-from gofau.report.style import save_figure
+from gofau.report.style import save_figure, styled
 from gofau.report.toy.cells import different, load, minima, plane, title, where
 
 COLOURS, LOST = "cividis", "#D55E00"
@@ -25,6 +24,7 @@ WORDS = {
 LABEL = "score: distance to the nearest global minimum, mean over the steps (low is good)"
 
 
+@styled()
 def draw(folder: Path) -> list[Path]:
     """Draw ``starts_<problem>_<region>`` for each region of starts that rates were chosen for: a
     column for each rule, and for each optimizer a row of heat maps and a row of surfaces, all on
@@ -40,7 +40,6 @@ def draw(folder: Path) -> list[Path]:
             )
             stem = f"{path.name.split('.')[0]}_{region.replace(' ', '_')}"
             drawn += save_figure(figure, folder / stem)
-            plt.close(figure)
     return drawn
 
 
@@ -51,7 +50,7 @@ def _figure(starts: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     scores = starts["score"].to_numpy(dtype=float)
     norm = LogNorm(max(float(np.quantile(scores, 0.01)), 1e-3), float(scores.max()))
     width, height = 2.5 * len(rules) + 0.3, 5.2 * len(rows) + 1.2
-    figure = plt.figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height))
     for row, (problem, optimizer) in enumerate(rows):
         top = height - 0.45 - 5.2 * row
         figure.text(0.5, top / height, title(problem, optimizer), fontsize=10, ha="center",
