@@ -15,7 +15,7 @@ from gofau.report.pairs import told
 from gofau.report.panels import finish, grid, name_of, panels, tally, what
 from gofau.report.render import Cell, Table, TableRow, number
 from gofau.report.style import rule_colour
-from gofau.report.tables import RANDOM, labels
+from gofau.report.tables import JUDGED, RANDOM, labels
 from gofau.report.types import Frame
 
 
@@ -43,9 +43,7 @@ def acceleration(runs: Frame, folder: Path) -> Table:
         " so that the true value may be lower; ≥: in some its shortest one reaches it already; ≈:"
         " both. Pairs: shown, of those there should be; dropped are those of which a training is"
         f" missing, or in which both rules are there from the shortest training on. {RANDOM}"
-        " Verdict: by the interval beside it, corrected for the number of rows by Holm's method;"
-        " within ±5 % is no difference"
-        f" (docs/verdicts.md). {told(lost)}".rstrip(),
+        f" {JUDGED} Within ±5 % is no difference. {told(lost)}".rstrip(),
         (
             *(*axes, "rule", "target", "epochs", "speed-up", "95 % interval"),
             *("speed-up in seconds", "its 95 % interval", "verdict", "its interval", "pairs"),

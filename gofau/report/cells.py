@@ -61,8 +61,8 @@ def prepare(runs: Frame) -> Frame:
     runs = runs.assign(outcome=_result(runs, "test", chance), choice=_result(runs, "val", chance))
     runs = runs.assign(images=_images(runs))
     guess = chance + 2 * (chance * (1 - chance) / runs["images"].fillna(np.inf)) ** 0.5
-    runs["dead"] = (runs["state"] == "done") & runs["higher"] & (runs["outcome"] <= guess)
-    return runs
+    dead = (runs["state"] == "done") & runs["higher"] & (runs["outcome"] <= guess)
+    return runs.assign(dead=dead).copy()  # in one piece: much faster to select from
 
 
 def _chance(runs: Frame) -> Column:

@@ -14,6 +14,7 @@ from gofau.report.pairs import Comparison, compare, differences, over_seeds, pai
 from gofau.report.render import Cell, Table, TableRow
 from gofau.report.statistics import summary
 from gofau.report.tables import (
+    JUDGED,
     RANDOM,
     difference_cells,
     groups,
@@ -131,8 +132,7 @@ def control(runs: Frame) -> Table:
         " over the whole list; same mean step, over the rates whose steps were, in their measured"
         " mean size (root mean square of the change of all weights), within the range of"
         " additive's in every seed, against additive read at that size between the two nearest of"
-        f" its rates. {RANDOM} Verdict: on tuned, by the interval beside it, corrected for the"
-        " number of rows by Holm's method (docs/verdicts.md)."
+        f" its rates. {RANDOM} {JUDGED}"
         f" {told([f['tuned'] for f in found])}".rstrip(),
         (
             *(*TASK, "rule", "rates", "its rate", "its result", "additive rate", "additive result"),

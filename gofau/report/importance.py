@@ -16,8 +16,10 @@ from gofau.report.style import OTHERS
 from gofau.report.tuning import searches
 from gofau.report.types import Frame
 
-TREES, PER_AXIS = 60, 12
-NAMES = dict(zip(HYPERPARAMETERS, SYMBOLS, strict=True))
+TREES, PER_AXIS = 40, 12
+FEWEST = 10
+"""Trials that a forest is fitted to, at least."""
+NAMES: dict[str, str] = dict(zip(HYPERPARAMETERS, SYMBOLS, strict=True))
 
 
 def main_effects(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
@@ -53,11 +55,12 @@ def main_effects(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def importance_data(runs: Frame) -> Frame:
-    """One row per task and arm: a share for each hyperparameter, and for what they do together."""
+    """One row per task and arm that has several hyperparameters: the share of each, and of what
+    they do together."""
     rows = []
     for key, part in searches(runs):
         has = [c for c in HYPERPARAMETERS if c in part and part[c].nunique() > 1]
-        if not has or len(part) < 10:
+        if len(has) < 2 or len(part) < FEWEST:
             continue
         x = np.column_stack([unit(part[c], c) for c in has])
         # Ranks: one run at chance must not outweigh all the others.
@@ -85,8 +88,8 @@ def importance(runs: Frame) -> Table:
         " each hyperparameter explains by itself (main effect of a functional ANOVA of a random"
         " forest, Hutter et al. 2014, scikit-learn's forest), and what is left to them together."
         " R²: of the forest on the trials that a tree has not seen; where it is near 0 or below,"
-        " the forest has learned nothing, and the shares mean nothing. The trials are few, so"
-        " these are orders of magnitude.",
+        " the forest has learned nothing, and the shares mean nothing. Arms with one"
+        " hyperparameter are not shown. The trials are few, so these are orders of magnitude.",
         ("dataset", "optimizer", "rule", *names, "interaction", "R²"),
         tuple(rows),
         data,

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from gofau.report.alike import differing
+from gofau.report.alike import MADE_WITH, differing
 from gofau.report.cells import BASELINE, CONTEXT
 from gofau.report.metric import metric_of
-from gofau.report.population import test_set_error, widened
+from gofau.report.population import error_of_images, widened
 from gofau.report.statistics import Summary, summary
 from gofau.report.types import Frame
 
@@ -97,11 +97,13 @@ def paired(ours: Frame, theirs: Frame, keys: list[str], value: str = "outcome") 
         better; NaN where one is missing or the two were not made alike), ``ours`` and ``theirs``,
         ``images``, and a flag for each thing in which the two were made unlike.
     """
-    both = ours.set_index(keys).index.union(theirs.set_index(keys).index, sort=False)
-    a, b = (runs.set_index(keys).reindex(both) for runs in (ours, theirs))
+    needed = [*keys, value, "images", *(column for column in MADE_WITH if column in ours)]
+    a, b = (runs[needed].set_index(keys) for runs in (ours, theirs))
+    both = a.index.union(b.index, sort=False)
+    a, b = a.reindex(both), b.reindex(both)
     flags = differing(a, b)
     found = pd.DataFrame({"ours": a[value], "theirs": b[value], "images": a["images"]})
-    sign = metric_of(pd.concat([ours, theirs])).sign
+    sign = metric_of(ours if len(ours) else theirs).sign
     found["difference"] = (sign * (found["ours"] - found["theirs"])).mask(flags.any(axis=1))
     return found.join(flags)
 
@@ -111,7 +113,7 @@ def over_seeds(pairs: Frame) -> Comparison:
     kept = pairs.where(pairs["difference"].notna())
     flags = pairs.drop(columns=["ours", "theirs", "images", "difference"])
     lost = {word: int(count) for word, count in flags.sum().items() if count}
-    error = test_set_error(kept["ours"], kept["theirs"], kept["images"])
+    error = error_of_images(kept["ours"], kept["theirs"], kept["images"])
     cells = pairs["difference"].unstack("seed")
     return replace(compare(cells), unlike=lost, image_error=error)
 

@@ -35,7 +35,7 @@ def images(accuracies: ArrayLike) -> int | None:
     return found if found > 1 else None
 
 
-def test_set_error(ours: ArrayLike, theirs: ArrayLike, count: ArrayLike) -> float:
+def error_of_images(ours: ArrayLike, theirs: ArrayLike, count: ArrayLike) -> float:
     """The standard error of a mean difference of accuracies that the choice of test images makes.
 
     For two accuracies p and q on the same N images: √((p(1 − p) + q(1 − q)) / N), the binomial
@@ -46,7 +46,7 @@ def test_set_error(ours: ArrayLike, theirs: ArrayLike, count: ArrayLike) -> floa
     Args:
         ours, theirs, count: accuracies and numbers of images of the pairs; NaN are left out.
 
-    >>> round(test_set_error([0.9], [0.9], [359]), 4)
+    >>> round(error_of_images([0.9], [0.9], [359]), 4)
     0.0224
     """
     p, q, n = (np.asarray(values, dtype=float) for values in (ours, theirs, count))

@@ -12,6 +12,7 @@ from gofau.report.render import Cell, Table, TableRow, number
 from gofau.report.robustness import arms, axis_of, curves_of, less_drop
 from gofau.report.statistics import Summary, near_best, summary
 from gofau.report.tables import (
+    JUDGED,
     RANDOM,
     difference_cells,
     groups,
@@ -76,10 +77,8 @@ def _note(runs: Frame, comparisons: list[Any]) -> str:
         f" {metric.text(metric.near(runs['outcome'].mean()))} of it (≥: up to an end of the grid)."
         " Near own best: the share of cells that are, in per cent. Worst: the lowest cell. ±: half"
         f" of the 95 % interval. {RANDOM} Drops less by: the additive rule's drop minus this"
-        " rule's, each from its own best over equally many steps, paired by seed; the verdict is"
-        " by the interval beside it, corrected for the number of rows by Holm's method"
-        " (docs/verdicts.md)."
-        f" {told(comparisons)}".rstrip()
+        " rule's, each from its own best over equally many steps, paired by seed."
+        f" {JUDGED} {told(comparisons)}".rstrip()
     )
 
 
@@ -93,14 +92,14 @@ def _arm(arm: Frame) -> tuple[list[Cell], dict[str, Any]]:
     steps = min(c.steps for c in curves) if axis == "lr" else 0
     nearby = summary(sum(c.drop(steps) for c in curves) / len(curves) if steps else [])
     width, is_open = _width(curves) if axis == "lr" else (summary([]), False)
-    near = np.mean([_near(c.results.mean(axis=1), metric, c.best) for c in curves])
+    near = float(np.mean([_near(c.results.mean(axis=1), metric, c.best) for c in curves]))
     done, lost, dead, missing = counted = counts(arm)
     best = "; ".join(
         f"{metric.text(c.results.iloc[c.best].mean())} at {describe_place(c.places[c.best])}"
         + "*" * (axis == "lr" and c.steps == 0)
         for c in curves
     )
-    whole = grid if grid.n else Summary(0, float(means.mean()), *[np.nan] * 3)
+    whole = grid if grid.n else Summary(0, float(means.to_numpy().mean()), *[np.nan] * 3)
     cells = [
         Cell(metric.entry(whole, counted), number=whole.mean),
         Cell(best),

@@ -19,7 +19,7 @@ OTHERS = ("#E69F00", "#56B4E9", "#F0E442")
 RULE_DASHES = {"multiplicative": "--", "exponential": ":", "power": "-."}
 """Solid where none is named."""
 
-LOOK = {
+LOOK: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,

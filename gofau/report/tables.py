@@ -18,6 +18,11 @@ RANDOM = (
     f" over the seeds, and none is given for fewer than {MIN_SEEDS}."
 )
 """What every table of runs says of its intervals."""
+JUDGED = (
+    "Verdict: by the interval beside it, which is corrected for the number of rows by Holm's method"
+    " (docs/verdicts.md). Undecided (n seeds): so many would decide it, were mean and spread to"
+    " stay."
+)
 CELL_NOTE = (
     "mean ± half of the 95 % interval (standard deviation; n, of which ✕ diverged and ⊘ dead: no"
     " better than a guess at the end; ? is missing). A diverged run counts at chance level, or as"
@@ -87,9 +92,8 @@ def comparison(runs: Frame) -> Table:
         f"Better by: mean difference in {heading(runs)} over the same cells and seeds, above 0"
         f" where the rule is better{_unit(runs)}. {RANDOM} Other test images: the interval with"
         " what another test set of this size would add, at most; where it holds 0 and the first"
-        " does not, the difference is one on these test images. Verdict: by the interval beside"
-        " it, which is corrected for the number of rows by Holm's method (docs/verdicts.md)."
-        f" Pairs: measured, of those there should be. {left_out}".rstrip(),
+        " does not, the difference is one on these test images."
+        f" {JUDGED} Pairs: measured, of those there should be. {left_out}".rstrip(),
         (
             *("over", "rule", "better by", "95 % interval", "for other test images", "verdict"),
             *("its interval", "p (Holm)", "cells × seeds", "pairs"),

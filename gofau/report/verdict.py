@@ -21,6 +21,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import stats
 
 from gofau.report.pairs import Comparison
@@ -79,15 +80,24 @@ class Verdict:
         if self.reason:
             return f"{self.word}: {self.reason}"
         if self.word == "undecided" and self.seeds:
-            more = f"more than {MOST_SEEDS}" if self.seeds > MOST_SEEDS else str(self.seeds)
-            return f"undecided; at this mean and spread {more} seeds would decide it"
+            return f"undecided; at this mean and spread {_capped(self.seeds)} seeds would decide it"
         return self.word
 
     @property
     def plain(self) -> str:
-        """The same, of a comparison that no claim is made of."""
+        """The same in short, of a comparison that no claim is made of.
+
+        >>> Verdict("supported").plain, Verdict("undecided", seeds=23).plain
+        ('better', 'undecided (23 seeds)')
+        """
         words = {"supported": "better", "not supported": "worse"}
+        if self.word == "undecided" and self.seeds:
+            return f"undecided ({_capped(self.seeds)} seeds)"
         return words.get(self.word, self.text)
+
+
+def _capped(seeds: int) -> str:
+    return f"more than {MOST_SEEDS}" if seeds > MOST_SEEDS else str(seeds)
 
 
 def decide(questions: Sequence[Question]) -> list[Verdict]:
@@ -159,8 +169,10 @@ def _levels(p: Sequence[float], members: int) -> list[float]:
 def _answer(q: Question, p: float, p_same: float, level: float, level_same: float) -> Verdict:
     c = q.comparison
     differs, same = p <= ALPHA, p_same <= ALPHA and not q.bound
-    # An undecided one is shown at the stricter of the two: the other might be inside the margin.
-    at = level_same if same else level if differs else min(level, level_same)
+    at = level_same if same else level
+    if not same and (not differs or abs(c.mean) + half_width(c.sd, c.seeds, 1 - at) <= q.margin):
+        # At the looser of the two levels the interval might say what was not tested at that level.
+        at = min(level, level_same)
     half = half_width(c.sd, c.seeds, 1 - at)
     low, high = c.mean - half, c.mean + half
     side = (low > 0) - (high < 0) if differs else 0
@@ -184,5 +196,6 @@ def _seeds(q: Question, level: float) -> int:
     """The fewest seeds whose interval would decide the question, were mean and spread the same."""
     c = q.comparison
     room = max(abs(c.mean), 0.0 if q.bound else q.margin - abs(c.mean))
-    enough = (n for n in range(MIN_SEEDS, MOST_SEEDS + 1) if half_width(c.sd, n, 1 - level) < room)
-    return next(enough, MOST_SEEDS + 1)
+    n = np.arange(MIN_SEEDS, MOST_SEEDS + 1)
+    enough = n[stats.t.ppf(1 - level / 2, n - 1) * c.sd / np.sqrt(n) < room]
+    return int(enough[0]) if len(enough) else MOST_SEEDS + 1
