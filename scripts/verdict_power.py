@@ -1,4 +1,5 @@
-"""How often the verdict rule errs, and what it can see, by simulation: the tables of docs/verdicts.md.
+"""How often the verdict rule errs, and what it can see, by simulation: the tables of
+docs/verdicts.md.
 
 ``python scripts/verdict_power.py`` writes them between the marks of that page. The differences of a
 simulated comparison are, for cell c and seed s, in points,
@@ -6,9 +7,10 @@ simulated comparison are, for cell c and seed s, in points,
     effect + σ·(a_s / 4 + w_c·e_cs) / √(1 + 1/16)
 
 with a_s shared by all cells of a seed (runs of one seed share initial weights and the order of the
-data), w_c different for each cell (log-normal with spread 0.4, mean square 1), and a and e Student's t
-with 5 degrees of freedom, scaled to variance 1: heavier tails than normal. σ is the standard deviation
-of one pair.
+data), w_c different for each cell (log-normal with spread 0.4, mean square 1), and a and e
+Student's t
+with 5 degrees of freedom, scaled to variance 1: heavier tails than normal. σ is the standard
+deviation of one pair.
 """
 
 import math

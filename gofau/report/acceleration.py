@@ -18,7 +18,7 @@ from scipy.optimize import isotonic_regression
 
 from gofau.report.cells import BASELINE, CONTEXT, counts, in_order, rules, varying
 from gofau.report.metric import metric_of
-from gofau.report.pairs import Comparison, compare, differences, unlike_cells
+from gofau.report.pairs import Comparison, bound_of, compare, differences, unlike_cells
 from gofau.report.tables import groups, numbers_of, tags
 from gofau.report.types import Frame
 from gofau.report.verdict import Question, decide
@@ -118,30 +118,19 @@ def _speedup(base: Rise | None, pace: float, ours: Rise | None, our_pace: float)
     return {"target": target, "epochs": epochs, "bound": bound, LOGS[0]: log, LOGS[1]: seconds}
 
 
-def bound_of(marks: Frame) -> str:
-    """The mark of a mean of speed-ups of which some are bounds.
-
-    >>> bound_of(["≤", "", "≤"]), bound_of(["≤", "≥"]), bound_of(["", ""])
-    ('≤', '≈', '')
-    """
-    found = sorted(set(marks) - {""})
-    return found[0] if len(found) == 1 else "≈" if found else ""
-
-
-def compared(speeds: Frame, rule: str, unit: str = LOGS[0]) -> tuple[Comparison, str]:
-    """The logarithm of a rule's speed-up over all cells of some `speedups`, and its bound."""
+def compared(speeds: Frame, rule: str, unit: str = LOGS[0]) -> Comparison:
+    """The logarithm of a rule's speed-up over all cells of some `speedups`."""
     mine = speeds[speeds["rule"] == rule]
     if mine.empty:
-        return compare([math.nan]), ""
+        return compare([math.nan])
     table = mine.set_index([*OTHERS, "seed"])[unit].unstack("seed")
-    return compare(table), bound_of(mine.loc[mine[unit].notna(), "bound"])
+    return replace(compare(table), bound=bound_of(mine.loc[mine[unit].notna(), "bound"]))
 
 
-def speedup_of(runs: Frame, rule: str) -> tuple[Comparison, str]:
+def speedup_of(runs: Frame, rule: str) -> Comparison:
     """The same of runs, with the pairs that were left out as unlike."""
-    c, bound = compared(speedups(runs), rule)
     lost = len(unlike_cells(differences(runs, rule), "horizon"))
-    return replace(c, unlike={"pairs": lost} if lost else {}), bound
+    return replace(compared(speedups(runs), rule), unlike={"pairs": lost} if lost else {})
 
 
 def summaries(runs: Frame) -> Frame:
@@ -153,10 +142,10 @@ def summaries(runs: Frame) -> Frame:
         here = speeds.merge(pd.DataFrame([key]), on=axes) if len(speeds) else speeds
         for rule in rules(part):
             mine = here[here["rule"] == rule]
-            (c, bound), (s, _) = (compared(here, rule, unit) for unit in LOGS)
-            asked.append((rule, Question(c, MARGIN, bound)))
+            c, s = (compared(here, rule, unit) for unit in LOGS)
+            asked.append((rule, Question(c, MARGIN)))
             counted = counts(part[part["rule"] == rule])
-            row = {**key, "rule": rule, "target": mine["target"].mean(), "bound": bound}
+            row = {**key, "rule": rule, "target": mine["target"].mean(), "bound": c.bound}
             row |= {"epochs": mine["epochs"].median(), **counted._asdict()}
             row |= {"shown": int(mine[LOGS[0]].notna().sum()), "pairs_expected": c.expected}
             row |= {"bounds": int((mine["bound"] != "").sum())}

@@ -28,7 +28,7 @@ def acceleration(runs: Frame, folder: Path) -> Table:
         key = {axis: row[axis] for axis in axes}
         about = row["tags"] | {"rule": row["rule"]}
         rows.append(TableRow((*labels(key), *_cells(row, metric_of(runs))), about))
-    lost = [speedup_of(runs, rule)[0] for rule in rules(runs) if rule != BASELINE]
+    lost = [speedup_of(runs, rule) for rule in rules(runs) if rule != BASELINE]
     return Table(
         "acceleration",
         "Epochs to equal accuracy",

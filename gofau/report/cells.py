@@ -41,6 +41,7 @@ def read(folder: Path) -> Frame:
           run that diverged counts at chance level, and where a metric has no such level as the
           worst finished run of its problem: it was no better, and ranks last;
         - ``choice``: the same on the validation part, for choosing, never for reporting;
+        - ``capped``: it diverged, and its outcome flatters it, as there is no chance level;
         - ``images``: how many test images an accuracy is a share of, NaN where that is not known;
         - ``dead``: finished, and no better than a guess at the end: within two standard errors of
           chance level on that many images.
@@ -54,7 +55,7 @@ def prepare(runs: Frame) -> Frame:
     added["lr"] = _varied(runs, "optimizer.lr", ["optimizer.name", "rule.name"])
     added["horizon"] = _varied(runs, "trainer.epochs", ["dataset.name", "model.name"])
     runs = runs.assign(**added)
-    named = _text(runs, "metric.name").replace({"": "acc", "nan": "acc"})
+    named = _text(runs, "metric.name").replace({"": "acc"})
     higher = _text(runs, "metric.higher_is_better").str.lower() != "false"
     runs = runs.assign(metric=named, higher=higher)
     chance = _chance(runs)
@@ -62,14 +63,15 @@ def prepare(runs: Frame) -> Frame:
     runs = runs.assign(images=_images(runs))
     guess = chance + 2 * (chance * (1 - chance) / runs["images"].fillna(np.inf)) ** 0.5
     dead = (runs["state"] == "done") & runs["higher"] & (runs["outcome"] <= guess)
-    return runs.assign(dead=dead).copy()  # in one piece: much faster to select from
+    capped = (runs["state"] == "diverged") & chance.isna()
+    return runs.assign(dead=dead, capped=capped).copy()  # in one piece: much faster to select from
 
 
 def _chance(runs: Frame) -> Column:
     """The metric of a guess; NaN where there is no such thing."""
     told = _numbers(runs, "metric.chance")
     guess = 1 / _numbers(runs, "classes")
-    return told.fillna(guess.where(_text(runs, "metric.name").isin(["", "nan", "acc"])))
+    return told.fillna(guess.where(_text(runs, "metric.name").isin(["", "acc"])))
 
 
 def _result(runs: Frame, part: str, chance: Column) -> Column:
@@ -101,7 +103,9 @@ def _varied(runs: Frame, column: str, within: list[str]) -> Column:
 
 
 def _text(runs: Frame, column: str) -> Column:
-    return runs[column].astype(str) if column in runs else pd.Series("", runs.index)
+    if column not in runs:
+        return pd.Series("", runs.index)
+    return runs[column].astype(str).fillna("").replace({"nan": "", "None": ""})
 
 
 def _label(runs: Frame, section: str) -> Column:

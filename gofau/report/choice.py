@@ -144,7 +144,8 @@ def choice(runs: Frame) -> Table:
             mine = found.runs[found.runs["dataset.name"] == task]
             s = summary(loss(mine).replace(math.inf, math.nan))
             lost = int((mine["state"] == "diverged").sum())
-            text = f"{s.mean:.3f} ± {s.half:.3f} ({s.n}{f', {lost} ✕' if lost else ''})"
+            half = f" ± {s.half:.3f}" if s.half == s.half else ""
+            text = f"{s.mean:.3f}{half} ({s.n}{f', {lost} ✕' if lost else ''})"
             cells.append(Cell(text if s.n else "–", number=s.mean))
             numbers |= {f"{task}.mean": s.mean, f"{task}.half": s.half, f"{task}.n": s.n}
         rows.append(TableRow(tuple(cells), about))

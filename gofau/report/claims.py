@@ -76,21 +76,20 @@ add, at most. Where it holds 0, a verdict is about these test images.
 Where an experiment has no records, those of its twin on a small budget (`reduced_`) are taken: a
 verdict then holds for the data and the budget that its row names.
 """
-Measured = tuple[Comparison, float, str]
-"""A comparison, its margin of no difference, and its mark where it is a bound."""
+Measured = tuple[Comparison, float]
+"""A comparison and its margin of no difference."""
 
 
 def _result(runs: Frame, rule: str) -> Measured:
-    return over_seeds(differences(runs, rule)), _margin(runs), ""
+    return over_seeds(differences(runs, rule)), _margin(runs)
 
 
 def _drop(runs: Frame, rule: str) -> Measured:
-    return less_drop(runs, rule), _margin(runs), ""
+    return less_drop(runs, rule), _margin(runs)
 
 
 def _speed_up(runs: Frame, rule: str) -> Measured:
-    c, bound = speedup_of(runs, rule)
-    return c, MARGIN, bound
+    return speedup_of(runs, rule), MARGIN
 
 
 def _tuned(runs: Frame, rule: str) -> Measured:
@@ -98,8 +97,8 @@ def _tuned(runs: Frame, rule: str) -> Measured:
     found = [retuned(part, rule)["pairs"] for _, part in runs.groupby(TASK, sort=False)]
     pairs = [frame for frame in found if frame is not None]
     if not pairs or len(pairs) < len(found):
-        return compare([math.nan]), _margin(runs), ""
-    return over_seeds(pd.concat(pairs)), _margin(runs), ""
+        return compare([math.nan]), _margin(runs)
+    return over_seeds(pd.concat(pairs)), _margin(runs)
 
 
 def _margin(runs: Frame) -> float:
@@ -124,7 +123,6 @@ class Line:
     runs: Frame | None
     comparison: Comparison
     margin: float
-    bound: str
 
 
 def claims(results: Path, smoke: bool) -> Table:
@@ -135,7 +133,7 @@ def claims(results: Path, smoke: bool) -> Table:
         smoke: of the twins, which are no evidence, or of the experiments.
     """
     lines = list(_lines(results, SMOKE if smoke else ""))
-    answers = decide([Question(line.comparison, line.margin, line.bound) for line in lines])
+    answers = decide([Question(line.comparison, line.margin) for line in lines])
     rows, data = [], []
     for line, answer in zip(lines, answers, strict=True):
         texts = [line.claim.sentence, line.rule, answer.text, *_effect(line, answer)]
@@ -143,7 +141,7 @@ def claims(results: Path, smoke: bool) -> Table:
         cells = tuple(Cell(text, bold=i == 2) for i, text in enumerate(texts))
         rows.append(TableRow(cells, {"rule": line.rule}))
         row = {"sentence": line.claim.sentence, "rule": line.rule, "experiment": line.experiment}
-        data.append(row | {"bound": line.bound} | numbers_of(line.comparison, answer))
+        data.append(row | numbers_of(line.comparison, answer))
     return Table(
         "claims_smoke" if smoke else "claims",
         "The twins on the digits: the same code, and no evidence" if smoke else "The claim",
@@ -155,7 +153,7 @@ def claims(results: Path, smoke: bool) -> Table:
 
 
 def _lines(results: Path, prefix: str) -> Iterator[Line]:
-    nothing = (compare([math.nan]), 0.0, "")
+    nothing = (compare([math.nan]), 0.0)
     for claim in CLAIMS:
         names = [prefix + claim.experiment, *[REDUCED + claim.experiment] * (not prefix)]
         there = [name for name in names if (results / name / "runs.csv").exists()]
@@ -184,7 +182,7 @@ def _effect(line: Line, answer: Verdict) -> list[str]:
         return f"{text(low)} … {text(high)}" if low == low else "–"
 
     intervals = [ends(answer.low, answer.high), ends(c.low, c.high), ends(*c.beyond)]
-    return [line.bound + text(c.mean), *intervals, number(answer.p, 4)]
+    return [c.bound + text(c.mean), *intervals, number(answer.p, 4)]
 
 
 def _size(c: Comparison) -> list[str]:

@@ -8,7 +8,7 @@ grid takes that in, whatever it is.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +38,8 @@ class Comparison:
             differs.
         image_error: the standard error that the choice of test images makes; NaN where not known.
         why: why pairs are missing, where that is known.
+        bound: ``≤`` where the true value may be lower, ``≥`` where it may be higher, ``≈`` where
+            both.
     """
 
     mean: float
@@ -51,6 +53,7 @@ class Comparison:
     unlike: Mapping[str, int] = field(default_factory=dict)
     image_error: float = math.nan
     why: str = ""
+    bound: str = ""
 
     @property
     def missing(self) -> int:
@@ -95,14 +98,16 @@ def paired(ours: Frame, theirs: Frame, keys: list[str], value: str = "outcome") 
     Returns:
         one row per pair that was asked for of one of them: ``difference`` (above 0 where ours is
         better; NaN where one is missing or the two were not made alike), ``ours`` and ``theirs``,
-        ``images``, and a flag for each thing in which the two were made unlike.
+        ``images``, ``≤`` and ``≥`` (ours, or theirs, is a diverged run whose outcome flatters it),
+        and a flag for each thing in which the two were made unlike.
     """
-    needed = [*keys, value, "images", *(column for column in MADE_WITH if column in ours)]
+    needed = [*keys, value, "images", "capped", *(column for column in MADE_WITH if column in ours)]
     a, b = (runs[needed].set_index(keys) for runs in (ours, theirs))
     both = a.index.union(b.index, sort=False)
     a, b = a.reindex(both), b.reindex(both)
     flags = differing(a, b)
     found = pd.DataFrame({"ours": a[value], "theirs": b[value], "images": a["images"]})
+    found["≤"], found["≥"] = (runs["capped"].fillna(False).astype(bool) for runs in (a, b))
     sign = metric_of(ours if len(ours) else theirs).sign
     found["difference"] = (sign * (found["ours"] - found["theirs"])).mask(flags.any(axis=1))
     return found.join(flags)
@@ -111,11 +116,25 @@ def paired(ours: Frame, theirs: Frame, keys: list[str], value: str = "outcome") 
 def over_seeds(pairs: Frame) -> Comparison:
     """The comparison of the pairs of `paired`, whose last key is the seed."""
     kept = pairs.where(pairs["difference"].notna())
-    flags = pairs.drop(columns=["ours", "theirs", "images", "difference"])
-    lost = {word: int(count) for word, count in flags.sum().items() if count}
+    lost = {word: int(count) for word, count in _flags(pairs).sum().items() if count}
+    bound = bound_of([mark for mark in "≤≥" if pairs[mark].any()])
     error = error_of_images(kept["ours"], kept["theirs"], kept["images"])
     cells = pairs["difference"].unstack("seed")
-    return replace(compare(cells), unlike=lost, image_error=error)
+    return replace(compare(cells), unlike=lost, image_error=error, bound=bound)
+
+
+def bound_of(marks: Iterable[str]) -> str:
+    """The mark of a mean of values of which some are bounds.
+
+    >>> bound_of(["≤", "", "≤"]), bound_of(["≤", "≥"]), bound_of(["", ""])
+    ('≤', '≈', '')
+    """
+    found = sorted(set(marks) - {""})
+    return found[0] if len(found) == 1 else "≈" if found else ""
+
+
+def _flags(pairs: Frame) -> Frame:
+    return pairs.drop(columns=["ours", "theirs", "images", "difference", "≤", "≥"])
 
 
 def differences(runs: Frame, rule: str, value: str = "outcome") -> Frame:
@@ -137,7 +156,6 @@ def told(comparisons: list[Comparison]) -> str:
 def unlike_cells(pairs: Frame, axis: str) -> set[tuple[Any, Any]]:
     """Cells (a `CONTEXT` without the axis, as a tuple) and seeds with a pair of `differences` whose
     runs were not made alike anywhere along the axis."""
-    flags = pairs.drop(columns=["ours", "theirs", "images", "difference"])
-    marked = pairs[flags.any(axis=1)].reset_index()
+    marked = pairs[_flags(pairs).any(axis=1)].reset_index()
     others = [a for a in CONTEXT if a != axis]
     return {(tuple(row[a] for a in others), row["seed"]) for row in marked.to_dict("records")}

@@ -15,7 +15,7 @@ import pandas as pd
 
 from gofau.report.cells import BASELINE, CONTEXT, in_order, rules, varying
 from gofau.report.metric import Metric, metric_of
-from gofau.report.pairs import Comparison, compare, differences, unlike_cells
+from gofau.report.pairs import Comparison, bound_of, compare, differences, unlike_cells
 from gofau.report.types import Frame
 
 EDGE = "an arm's best is at an end of the grid"
@@ -118,7 +118,9 @@ def less_drop(runs: Frame, rule: str) -> Comparison:
         else {}
         for name in (rule, BASELINE)
     )
-    unlike = unlike_cells(differences(runs, rule), axis_of(runs))
+    pairs = differences(runs, rule)
+    unlike = unlike_cells(pairs, axis_of(runs))
+    bound = bound_of([mark for mark in "≤≥" if pairs[mark].any()])
     seeds = in_order(runs["seed"])
     rows, edges = [], False
     for key in {**theirs, **ours}:
@@ -130,7 +132,8 @@ def less_drop(runs: Frame, rule: str) -> Comparison:
                 row = theirs[key].drop(reach).sub(ours[key].drop(reach)).reindex(seeds)
         rows.append(row.mask([(key, seed) in unlike for seed in seeds]))
     count = {"pairs": len(unlike)} if unlike else {}
-    return replace(compare(pd.DataFrame(rows)), unlike=count, why=EDGE if edges else "")
+    found = compare(pd.DataFrame(rows))
+    return replace(found, unlike=count, why=EDGE if edges else "", bound=bound)
 
 
 def _reach(ours: Curve, theirs: Curve) -> int:

@@ -26,7 +26,7 @@ JUDGED = (
 CELL_NOTE = (
     "mean ± half of the 95 % interval (standard deviation; n, of which ✕ diverged and ⊘ dead: no"
     " better than a guess at the end; ? is missing). A diverged run counts at chance level, or as"
-    f" the worst finished run where the metric has none. {RANDOM}"
+    f" the worst finished run of its problem where the metric has none. {RANDOM}"
 )
 
 
@@ -137,7 +137,8 @@ def difference_cells(c: Comparison, metric: Metric) -> list[Cell]:
     """A mean difference and its interval, in points of an accuracy."""
     if not c.pairs:
         return [Cell("missing"), Cell("–")]
-    return [Cell(metric.text(c.mean, sign=True), number=c.mean), _interval(c.low, c.high, metric)]
+    mean = Cell(c.bound + metric.text(c.mean, sign=True), number=c.mean)
+    return [mean, _interval(c.low, c.high, metric)]
 
 
 def beyond_cells(c: Comparison, metric: Metric) -> list[Cell]:
@@ -160,7 +161,7 @@ def numbers_of(c: Comparison, v: Verdict) -> dict[str, Any]:
     """A comparison and its verdict as the columns of a csv."""
     kept = ("mean", "sd", "low", "high", "seeds", "pairs", "expected", "cells", "image_error")
     row: dict[str, Any] = {key: getattr(c, key) for key in kept}
-    row |= {"unlike": sum(c.unlike.values()), "verdict": v.word, "side": v.side}
+    row |= {"bound": c.bound, "unlike": sum(c.unlike.values()), "verdict": v.word, "side": v.side}
     return row | {"p_holm": v.p, "p_same_holm": v.p_same, "low_holm": v.low, "high_holm": v.high}
 
 

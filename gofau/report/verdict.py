@@ -34,15 +34,11 @@ MOST_SEEDS = 1000
 
 @dataclass(frozen=True)
 class Question:
-    """A comparison, and what counts as no difference.
-
-    ``bound`` says in which way the values are bounds: ``≤``, the true ones may be lower, so that
-    only a verdict on the low side can be given, ``≥`` likewise, ``≈`` both.
-    """
+    """A comparison, and what counts as no difference. Where its value is a bound, no verdict is
+    given that it might flatter."""
 
     comparison: Comparison
     margin: float
-    bound: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,7 +164,7 @@ def _levels(p: Sequence[float], members: int) -> list[float]:
 
 def _answer(q: Question, p: float, p_same: float, level: float, level_same: float) -> Verdict:
     c = q.comparison
-    differs, same = p <= ALPHA, p_same <= ALPHA and not q.bound
+    differs, same = p <= ALPHA, p_same <= ALPHA and not c.bound
     at = level_same if same else level
     if not same and (not differs or abs(c.mean) + half_width(c.sd, c.seeds, 1 - at) <= q.margin):
         # At the looser of the two levels the interval might say what was not tested at that level.
@@ -178,7 +174,7 @@ def _answer(q: Question, p: float, p_same: float, level: float, level_same: floa
     side = (low > 0) - (high < 0) if differs else 0
     word = "no difference" if same else {1: "supported", -1: "not supported"}.get(side, "undecided")
     reason = ""
-    if word in _UNSURE.get(q.bound, ()):
+    if word in _UNSURE.get(c.bound, ()):
         word, reason = "undecided", "some of its values are bounds"
     seeds = _seeds(q, at) if word == "undecided" and not reason else 0
     return Verdict(word, low, high, p, p_same, side, seeds, reason)
@@ -195,7 +191,7 @@ _UNSURE = {
 def _seeds(q: Question, level: float) -> int:
     """The fewest seeds whose interval would decide the question, were mean and spread the same."""
     c = q.comparison
-    room = max(abs(c.mean), 0.0 if q.bound else q.margin - abs(c.mean))
+    room = max(abs(c.mean), 0.0 if c.bound else q.margin - abs(c.mean))
     n = np.arange(MIN_SEEDS, MOST_SEEDS + 1)
     enough = n[stats.t.ppf(1 - level / 2, n - 1) * c.sd / np.sqrt(n) < room]
     return int(enough[0]) if len(enough) else MOST_SEEDS + 1

@@ -7,7 +7,7 @@ import pytest
 
 from gofau.report.cells import prepare
 from gofau.report.pairs import differences, over_seeds
-from gofau.report.population import images, error_of_images, widened
+from gofau.report.population import error_of_images, images, widened
 from tests.report.records import runs
 
 

@@ -21,7 +21,7 @@ def comparison(mean, sd, seeds=5):
 
 
 def alone(mean, sd, seeds=5, bound=""):
-    (found,) = decide([Question(comparison(mean, sd, seeds), MARGIN, bound)])
+    (found,) = decide([Question(replace(comparison(mean, sd, seeds), bound=bound), MARGIN)])
     return found
 
 
@@ -68,7 +68,7 @@ def page(rng, questions, seeds):
 
 
 def read_off(low, high):
-    if -MARGIN <= low and high <= MARGIN:
+    if low >= -MARGIN and high <= MARGIN:
         return "no difference"
     return "supported" if low > 0 else "not supported" if high < 0 else "undecided"
 
@@ -98,8 +98,8 @@ def test_the_other_way_round_is_the_other_verdict():
 
 
 def test_holm_by_hand():
-    """Three questions with p 0.01, 0.02 and 0.5 alone: the first is asked at 0.05 / 3, the second at
-    0.05 / 2, the third at 0.05."""
+    """Three questions with p 0.01, 0.02 and 0.5 alone: the first is asked at 0.05 / 3, the second
+    at 0.05 / 2, the third at 0.05."""
     t = [stats.t.isf(p / 2, 9) for p in (0.02, 0.01, 0.5)]
     questions = [Question(comparison(x / math.sqrt(10), 1.0, 10), 1e-9) for x in t]
     found = decide(questions)
