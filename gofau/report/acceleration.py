@@ -79,7 +79,7 @@ def speedups(runs: Frame) -> Frame:
     """
     if runs["horizon"].nunique() < 2:
         return pd.DataFrame(columns=[*OTHERS, "rule", "seed", "target", "epochs", "bound", *LOGS])
-    lost = {rule: unlike_cells(differences(runs, rule), "horizon") for rule in rules(runs)}
+    lost = {rule: unlike_cells(runs, differences(runs, rule), "horizon") for rule in rules(runs)}
     horizons = in_order(runs["horizon"])
     rows = []
     for key, cell in runs.groupby(OTHERS, sort=False, dropna=False):
@@ -129,7 +129,7 @@ def compared(speeds: Frame, rule: str, unit: str = LOGS[0]) -> Comparison:
 
 def speedup_of(runs: Frame, rule: str) -> Comparison:
     """The same of runs, with the pairs that were left out as unlike."""
-    lost = len(unlike_cells(differences(runs, rule), "horizon"))
+    lost = len(unlike_cells(runs, differences(runs, rule), "horizon"))
     return replace(compared(speedups(runs), rule), unlike={"pairs": lost} if lost else {})
 
 

@@ -20,6 +20,11 @@ FINISHED = ("done", "diverged")
 BASELINE = "additive"
 
 
+UNUSED = (
+    *("provenance.versions.", "provenance.python", "provenance.platform", "provenance.command"),
+    *("divergence/", "train/", "started", "updated", "seconds_total", "steps", "science"),
+)
+"""Beginnings of the names of columns that the report does not need."""
 PROBLEM = ["problem", "dataset", "model"]
 """Runs with these in common are judged alike."""
 
@@ -43,10 +48,16 @@ def read(folder: Path) -> Frame:
         - ``choice``: the same on the validation part, for choosing, never for reporting;
         - ``capped``: it diverged, and its outcome flatters it, as there is no chance level;
         - ``images``: how many test images an accuracy is a share of, NaN where that is not known;
+        - ``cell``: a number for each combination of the labels of `CONTEXT`;
         - ``dead``: finished, and no better than a guess at the end: within two standard errors of
           chance level on that many images.
     """
-    return prepare(pd.read_csv(folder / "runs.csv", low_memory=False))
+    return prepare(pd.read_csv(folder / "runs.csv", low_memory=False, usecols=_is_used))
+
+
+def _is_used(column: str) -> bool:
+    """Columns that no table shows are left out: every selection of rows copies what is there."""
+    return not column.startswith(UNUSED)
 
 
 def prepare(runs: Frame) -> Frame:
@@ -64,7 +75,10 @@ def prepare(runs: Frame) -> Frame:
     guess = chance + 2 * (chance * (1 - chance) / runs["images"].fillna(np.inf)) ** 0.5
     dead = (runs["state"] == "done") & runs["higher"] & (runs["outcome"] <= guess)
     capped = (runs["state"] == "diverged") & chance.isna()
-    return runs.assign(dead=dead, capped=capped).copy()  # in one piece: much faster to select from
+    cell = runs.groupby(list(CONTEXT), sort=False, dropna=False).ngroup()
+    return runs.assign(
+        dead=dead, capped=capped, cell=cell
+    ).copy()  # in one piece: much faster to select from
 
 
 def _chance(runs: Frame) -> Column:

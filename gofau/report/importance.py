@@ -16,7 +16,7 @@ from gofau.report.style import OTHERS
 from gofau.report.tuning import searches
 from gofau.report.types import Frame
 
-TREES, PER_AXIS = 40, 12
+TREES, PER_AXIS = 30, 12
 FEWEST = 10
 """Trials that a forest is fitted to, at least."""
 NAMES: dict[str, str] = dict(zip(HYPERPARAMETERS, SYMBOLS, strict=True))

@@ -140,7 +140,7 @@ def _flags(pairs: Frame) -> Frame:
 def differences(runs: Frame, rule: str, value: str = "outcome") -> Frame:
     """The pairs of a rule and the additive one over the same cells and seeds: see `paired`."""
     ours, theirs = (runs[runs["rule"] == name] for name in (rule, BASELINE))
-    return paired(ours, theirs, [*CONTEXT, "seed"], value)
+    return paired(ours, theirs, ["cell", "seed"], value)
 
 
 def told(comparisons: list[Comparison]) -> str:
@@ -153,9 +153,11 @@ def told(comparisons: list[Comparison]) -> str:
     return f"Pairs left out because their two runs were not made alike: {words}." if words else ""
 
 
-def unlike_cells(pairs: Frame, axis: str) -> set[tuple[Any, Any]]:
-    """Cells (a `CONTEXT` without the axis, as a tuple) and seeds with a pair of `differences` whose
-    runs were not made alike anywhere along the axis."""
-    marked = pairs[_flags(pairs).any(axis=1)].reset_index()
-    others = [a for a in CONTEXT if a != axis]
-    return {(tuple(row[a] for a in others), row["seed"]) for row in marked.to_dict("records")}
+def unlike_cells(runs: Frame, pairs: Frame, axis: str) -> set[tuple[Any, Any]]:
+    """Cells (the labels of `CONTEXT` without the axis, as a tuple) and seeds for which some pair of
+    the `differences` of these runs, anywhere along the axis, was not made alike."""
+    marked = pairs.index[_flags(pairs).any(axis=1)]
+    if marked.empty:
+        return set()
+    labels = runs.drop_duplicates("cell").set_index("cell")[[a for a in CONTEXT if a != axis]]
+    return {(tuple(labels.loc[cell]), seed) for cell, seed in marked}

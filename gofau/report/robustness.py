@@ -119,7 +119,7 @@ def less_drop(runs: Frame, rule: str) -> Comparison:
         for name in (rule, BASELINE)
     )
     pairs = differences(runs, rule)
-    unlike = unlike_cells(pairs, axis_of(runs))
+    unlike = unlike_cells(runs, pairs, axis_of(runs))
     bound = bound_of([mark for mark in "≤≥" if pairs[mark].any()])
     seeds = in_order(runs["seed"])
     rows, edges = [], False

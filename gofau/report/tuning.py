@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from gofau.report.cells import in_order
-from gofau.report.choice import SEARCH_SEED, arms
+from gofau.report.choice import HYPERPARAMETERS, SEARCH_SEED, arms
 from gofau.report.metric import Metric, heading, metric_of
 from gofau.report.panels import finish, grid, per_cent, what
 from gofau.report.render import Cell, Table, TableRow
@@ -76,10 +76,15 @@ def median_interval(values: ArrayLike, k: int) -> tuple[float, float]:
 def searches(runs: Frame) -> Iterator[tuple[dict[str, str], Frame]]:
     """The trials of every task and arm, without those that were run again because they were
     good."""
-    first = runs[(runs["seed"] == SEARCH_SEED) & runs["choice"].notna()]
+    first = runs.loc[(runs["seed"] == SEARCH_SEED) & runs["choice"].notna(), _needed(runs)]
     for task in in_order(first["dataset"]):
         for optimizer, rule, part in arms(first[first["dataset"] == task]):
             yield {"dataset": task, "optimizer": optimizer, "rule": rule}, part
+
+
+def _needed(runs: Frame) -> list[str]:
+    names = ("dataset", "optimizer.name", "rule.name", "choice", "metric", "higher")
+    return [*names, *(column for column in HYPERPARAMETERS if column in runs)]
 
 
 def tuning_data(runs: Frame) -> Frame:

@@ -59,7 +59,7 @@ def with_metric(frame: Any, name: str, values: Callable[[Any], Any]) -> pd.DataF
 
 def curves(frame: Any, epochs: int = 4) -> pd.DataFrame:
     """Curves that go linearly to each run's result; a second per epoch."""
-    column = next(c for c in frame if str(c).startswith("test/"))
+    column = next(c for c in (*frame, "test/acc") if str(c).startswith("test/"))
     name = column.removeprefix("test/")
     rows = []
     for record in frame[frame["state"].isin(["done", "diverged"])].to_dict("records"):

@@ -30,7 +30,8 @@ def load(folder: Path) -> pd.DataFrame:
     if own:
         runs["optimizer.lr"] = 0.0
     kept = [c for c in GRID if c in runs]
-    runs[kept] = runs[kept].fillna("-")
+    for column in kept:
+        runs[column] = runs[column].fillna(0.0 if runs[column].dtype.kind == "f" else "-")
     return runs[[*kept, "rule.name", "seed", "test", "val"]]
 
 
@@ -125,7 +126,7 @@ def judge(effects: list[np.ndarray], margins: list[float]) -> list[tuple[float, 
     """Mean, the interval's ends and the word of each of a page's questions."""
     seeds = [d.mean(axis=0) for d in effects]
     means, errors, dofs = zip(*[(x.mean(), stats.sem(x), len(x) - 1) for x in seeds], strict=True)
-    differ = [float(stats.ttest_1samp(x, 0).pvalue) for x in seeds]
+    differ = [2 * stats.t.sf(abs(m) / e, d) for m, e, d in zip(means, errors, dofs, strict=True)]
     room = [m - abs(x) for m, x in zip(margins, means, strict=True)]
     same = [
         2 * stats.t.sf(r / e, d) if r > 0 else 1.0

@@ -102,10 +102,10 @@ def made_up(tmp_path_factory):
 
     def accuracy(w):
         rule = w["rule"]
-        gain = {"additive": 0.0, "hybrid": 0.03, "power": -0.05}[rule]
+        gain = {"additive": 0.0, "hybrid": 0.01, "power": -0.05}[rule]
         flat = {"additive": 0.1, "hybrid": 0.03, "power": 0.1}[rule]
         loss = flat * abs(math.log10(w["lr"] / 0.01)) + 0.1 * (w["scale"] == 5.0) * (flat + 0.5)
-        late = 0.3 * (w["epochs"] * {"additive": 1, "hybrid": 2.5, "power": 1}[rule]) ** -0.5
+        late = 0.5 * (w["epochs"] * {"additive": 1, "hybrid": 1.5, "power": 1}[rule]) ** -0.5
         if rule == "power" and w["seed"] == 1 and w["lr"] == 1.0:
             return None
         return float(0.9 + gain - loss - late + 0.002 * w["seed"] + rng.normal(0, 0.01))

@@ -57,7 +57,7 @@ def test_runs_of_a_pair_are_made_alike_or_they_are_no_pair():
     assert (c.pairs, c.missing, dict(c.unlike)) == (4, 1, {"threads": 1})
     assert told([c]) == ("Pairs left out because their two runs were not made alike: threads: 1.")
     assert told([alike]) == ""
-    ((_, seed),) = unlike_cells(differences(mixed, "hybrid"), "lr")
+    ((_, seed),) = unlike_cells(mixed, differences(mixed, "hybrid"), "lr")
     assert seed == 3
 
 
