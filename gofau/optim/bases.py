@@ -18,8 +18,7 @@ All of it lives in ``param_groups``, to be set per group or driven by a schedule
 out of its range, or a complex parameter, is a ValueError in one sentence, a sparse gradient a
 RuntimeError. Beyond torch's: bfloat16 and float16 are stepped in float32 and rounded once on every
 path, as torch does in its fused optimizers alone; SGD and Adagrad have ``capturable``, RMSprop has
-``fused``. `gofau.optim.execution.dispatch` tells how a step is carried out; the result is the same
-to rounding.
+``fused``. `optim.execution.dispatch` tells how a step is carried out; the result is the same.
 
     >>> import torch, gofau.optim
     >>> model = torch.nn.Linear(4, 2)

@@ -40,8 +40,8 @@ def read(folder: Path) -> Frame:
           rule's: where the optimizer does not either, as each has defaults of its own); ``lr``, the
           learning rate, and ``horizon``, the number of epochs of the schedule, have axes of their
           own, or `DEFAULT` where they do not vary;
-        - ``metric``, ``higher``: the metric's name, and whether higher is better; a record that
-          does not say it is one of accuracy;
+        - ``metric``, ``higher``, ``title``: the metric's name, whether higher is better, and the
+          name for people; a record that does not say it is one of accuracy;
         - ``outcome``: the metric on the test set at the last epoch; NaN where there is no result. A
           run that diverged counts at chance level, and where a metric has no such level as the
           worst finished run of its problem: it was no better, and ranks last;
@@ -68,7 +68,9 @@ def prepare(runs: Frame) -> Frame:
     runs = runs.assign(**added)
     named = _text(runs, "metric.name").replace({"": "acc"})
     higher = _text(runs, "metric.higher_is_better").str.lower() != "false"
-    runs = runs.assign(metric=named, higher=higher)
+    title = _text(runs, "metric.title")
+    title = title.where(title != "", named.replace({"acc": "accuracy"}))
+    runs = runs.assign(metric=named, higher=higher, title=title)
     chance = _chance(runs)
     runs = runs.assign(outcome=_result(runs, "test", chance), choice=_result(runs, "val", chance))
     runs = runs.assign(images=_images(runs))

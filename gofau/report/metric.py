@@ -7,9 +7,6 @@ from gofau.report.render import number
 from gofau.report.statistics import Summary
 from gofau.report.types import Frame
 
-TITLES = {"acc": "accuracy", "bpc": "bits per character"}
-"""Names for people; any other metric is called as its record calls it."""
-
 
 class Counts(NamedTuple):
     """How many of some runs finished, how many of those diverged or were dead, and how many of the
@@ -35,14 +32,12 @@ class Metric:
         name: as in the columns ``val/<name>`` and ``test/<name>``; ``acc`` is a fraction, shown in
             per cent, and its differences in points; any other is shown as it is.
         higher: higher is better.
+        title: in words, for people.
     """
 
     name: str = "acc"
     higher: bool = True
-
-    @property
-    def title(self) -> str:
-        return TITLES.get(self.name, self.name)
+    title: str = "accuracy"
 
     @property
     def fraction(self) -> bool:
@@ -66,7 +61,7 @@ class Metric:
     def text(self, value: float, sign: bool = False) -> str:
         """A value or a difference as it is shown.
 
-        >>> Metric().text(0.9725), Metric("loss", False).text(-0.0123, sign=True)
+        >>> Metric().text(0.9725), Metric("loss", False, "loss").text(-0.0123, sign=True)
         ('97.25', '−0.0123')
         """
         return number(self.scale * value, 2 if self.fraction else 4, sign)
@@ -110,15 +105,13 @@ class Metric:
 def metric_of(runs: Frame) -> Metric:
     """The metric of runs that have one in common, as `cells.prepare` found it; the first one of
     runs that have several."""
-    return (
-        Metric(str(runs["metric"].iloc[0]), bool(runs["higher"].iloc[0])) if len(runs) else Metric()
-    )
+    return metrics(runs[:1])[0] if len(runs) else Metric()
 
 
 def metrics(runs: Frame) -> list[Metric]:
     """The different metrics of these runs, in the order in which they appear."""
-    found = runs[["metric", "higher"]].drop_duplicates().itertuples(index=False)
-    return [Metric(str(name), bool(higher)) for name, higher in found]
+    found = runs[["metric", "higher", "title"]].drop_duplicates().itertuples(index=False)
+    return [Metric(str(name), bool(higher), str(title)) for name, higher, title in found]
 
 
 def heading(runs: Frame, what: str = "test") -> str:

@@ -1,6 +1,8 @@
 """One look for every figure: colour-blind safe, one rule one colour everywhere, the same bytes each
 time it is drawn."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ OTHERS = ("#E69F00", "#56B4E9", "#F0E442")
 RULE_DASHES = {"multiplicative": "--", "exponential": ":", "power": "-."}
 """Solid where none is named."""
 
-LOOK: Any = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -30,10 +32,13 @@ LOOK: Any = {
 }
 
 
-def styled() -> Any:
-    """The look as a context: whoever imports this package keeps matplotlib's settings as they
-    were."""
-    return mpl.rc_context(LOOK)
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in our style; afterwards matplotlib's settings are what they were. Also a decorator, for
+    the functions that draw. Figures are made without pyplot, so that no backend has to be
+    chosen."""
+    with mpl.rc_context(STYLE):
+        yield
 
 
 def rule_colour(rule: str) -> str:

@@ -83,7 +83,7 @@ def searches(runs: Frame) -> Iterator[tuple[dict[str, str], Frame]]:
 
 
 def _needed(runs: Frame) -> list[str]:
-    names = ("dataset", "optimizer.name", "rule.name", "choice", "metric", "higher")
+    names = ("dataset", "optimizer.name", "rule.name", "choice", "metric", "higher", "title")
     return [*names, *(column for column in HYPERPARAMETERS if column in runs)]
 
 

@@ -144,7 +144,7 @@ def test_a_bug_is_recorded_with_its_traceback(train, monkeypatch):
     status = train.status(folder)
     assert status["state"] == "failed"
     assert status["error"] == "ZeroDivisionError: a bug"
-    assert "test_cli.py" in status["traceback"]
+    assert "test_entry.py" in status["traceback"]
 
 
 BAD = [
@@ -254,10 +254,10 @@ def test_a_run_that_fails_leaves_its_traceback_and_the_others_go_on(train, monke
 
     evaluate = module.evaluate
 
-    def broken(model, *rest):
+    def broken(problem, model, *rest):
         if model[1].out_features == 17:
             raise RuntimeError("the machine is on fire")
-        return evaluate(model, *rest)
+        return evaluate(problem, model, *rest)
 
     sweep = ["-m", *QUICK[:-1], "model.hidden=[17],[16]"]
     with monkeypatch.context() as patch:

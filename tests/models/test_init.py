@@ -14,7 +14,7 @@ from gofau.errors import UserError
 from gofau.models.init import SCHEMES, InitReport, initialise
 from gofau.models.small_cnn import SmallCNN
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "init"
+CONFIGS = Path(__file__).parents[2] / "configs" / "init"
 FILLING = [scheme for scheme in SCHEMES if scheme != "default"]
 
 # std of the weights at scale s, by the definition of each scheme

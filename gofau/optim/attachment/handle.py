@@ -13,14 +13,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gofau.optim.attachment.settings import (
-    PREFIX,
-    ZeroStarts,
-    check,
-    keep_settings,
-    refuse_own_rule,
-    today,
-)
+from gofau.optim.attachment import settings as own_settings
+from gofau.optim.attachment.settings import PREFIX, ZeroStarts
 from gofau.optim.attachment.step import copied, direction, push
 from gofau.optim.rules import Rule, get_rule
 from gofau.optim.update import Item, spares_zeros
@@ -68,7 +62,7 @@ class Attached:
     def __init__(self, optimizer: Optimizer, defaults: Group) -> None:
         ours = {PREFIX + name: value for name, value in defaults.items()}
         for group in optimizer.param_groups:
-            check(ours | group)
+            own_settings.check(ours | group)
         self.watcher: Watcher | None = None
         """Who is told of the next step, and of that one alone."""
         self._buffers: dict[Tensor, Tensor] = {}
@@ -91,7 +85,9 @@ class Attached:
             self._hooks.append(optimizer.register_step_pre_hook(self._before))
             self._hooks.append(optimizer.register_step_post_hook(self._after))
             self._hooks.append(optimizer.register_state_dict_pre_hook(self._saving))
-            self._hooks.append(optimizer.register_load_state_dict_pre_hook(keep_settings))
+            self._hooks.append(
+                optimizer.register_load_state_dict_pre_hook(own_settings.keep_settings)
+            )
             self._hooks.append(optimizer.register_load_state_dict_post_hook(self._loaded))
             _step_hooks(optimizer)[1].move_to_end(self._hooks[1].id, last=False)
             _handles[optimizer] = self
@@ -162,11 +158,11 @@ class Attached:
 
     @torch.no_grad()
     def _keep_all(self, optimizer: Optimizer, late: bool) -> None:
-        refuse_own_rule(optimizer)
+        own_settings.refuse_own_rule(optimizer)
         self._entries = []
         for group in optimizer.param_groups:
             self._take_over(optimizer, group)
-            own = today(optimizer, group)
+            own = own_settings.today(optimizer, group)
             rule, spares = get_rule(own["rule"]), spares_zeros(own)
             for p in group["params"] if rule.name != "additive" else ():
                 moves = p.requires_grad if late else p.grad is not None
@@ -184,7 +180,7 @@ class Attached:
             for name, value in optimizer.defaults.items():
                 if name.startswith(PREFIX):  # a wrapper that shares the groups does not know of it
                     group.setdefault(name, value)
-            check(group)
+            own_settings.check(group)
             self._starts.write(group)
 
     @torch.no_grad()

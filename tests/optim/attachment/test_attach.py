@@ -764,7 +764,7 @@ def test_large_parameters_take_the_compiled_step_to_the_same_end(base, rule, dty
         left.append(native_step(*args))
         return left[-1]
 
-    monkeypatch.setattr("gofau.optim.attachment.step.native.step", step)
+    monkeypatch.setattr("gofau.optim.attachment.step.kernels.step", step)
     for compiled in (True, False):
         monkeypatch.setattr(
             "gofau.optim.attachment.step.pays", lambda _, compiled=compiled: compiled
