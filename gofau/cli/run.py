@@ -8,6 +8,8 @@ from omegaconf import DictConfig
 
 from gofau.config.schema import check, resolve
 from gofau.runs import Run
+from gofau.runs.contents import known
+from gofau.runs.fingerprint import DATA, fingerprint
 from gofau.runs.outcome import finished
 
 
@@ -29,8 +31,11 @@ def run(cfg: DictConfig) -> float:
 
         return study(cfg)
     config = resolve(cfg)
-    if "TORCHELASTIC_RUN_ID" not in os.environ:  # else all processes must come to the same view
-        found = finished(Run(config))
+    today = fingerprint(config, known(config["dataset"]))
+    # Where several processes train together, they must come to the same view; and where the data's
+    # content is not known, it must be read first.
+    if "TORCHELASTIC_RUN_ID" not in os.environ and DATA in today:
+        found = finished(Run(config), today, again=False)
         if found is not None:
             return found
     check(config)

@@ -69,6 +69,8 @@ CHECKS: Mapping[str, Check] = {
     "seed": whole(0),
     "rerun": FLAG,
     "retry_failed": FLAG,
+    "stale": one_of("rerun", "keep"),
+    "reuse": optional(TEXT),
     "sweep.minutes": optional(POSITIVE),
     "dataset.val_fraction": SHARE,
     "dataset.test_fraction": INNER_SHARE,

@@ -8,6 +8,7 @@ import shutil
 import uuid
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def cached(
     source: Path,
     options: Mapping[str, object] | None = None,
 ) -> ImageData:
-    """What ``decode()`` returns, from the cache when it is there.
+    """What ``decode()`` returns, from the cache when it is there; it says where it came from.
 
     An entry is a folder named by a hash of the format, the data set, the source's name, size and
     modification time, and the options. It is written aside and renamed, so any number of processes
@@ -49,7 +50,7 @@ def cached(
         UserError: the source cannot be read, or whatever ``decode`` raises.
     """
     if cache_dir is None:
-        return decode()
+        return replace(decode(), source=source)
     key = {
         "format": FORMAT,
         "dataset": dataset,
@@ -61,14 +62,14 @@ def cached(
     data = _load(entry, key)
     if data is not None:
         log.info("%s: read from the cache %s", data.name, entry)
-        return data
+        return replace(data, source=source)
     log.info("%s: decoding %s (once)", dataset, source)
     data = decode()
     try:
         _store(entry, key, data)
     except OSError as error:
         log.warning("No cache was written in %s (%s); going on without.", cache_dir, error)
-    return data
+    return replace(data, source=source)
 
 
 def _load(entry: Path, key: dict[str, object]) -> ImageData | None:

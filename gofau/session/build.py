@@ -96,6 +96,15 @@ def build(config: Config, world: World | None = None) -> Parts:
     return Parts(trainer, test, optimizer, facts)
 
 
+def data_of(config: Config) -> Any:
+    """The data of a configuration, as its dataset's function returns it: what is read once.
+
+    Raises:
+        UserError: it is missing or broken.
+    """
+    return _data(json.dumps(config["dataset"], sort_keys=True))[0]
+
+
 @functools.lru_cache(maxsize=2)
 def _data(dataset: str) -> tuple[ImageData, dict[str, Images], Any]:
     """The data of a dataset section (as JSON), its parts, and the channels' statistics: read once

@@ -18,11 +18,13 @@ from gofau.errors import UserError
 from gofau.loggers import Guarded, open_logger
 from gofau.optim import monitor
 from gofau.runs import Run
+from gofau.runs.fingerprint import changed
 from gofau.runs.invocation import deadline
 from gofau.runs.lock import Taken, lock
 from gofau.runs.outcome import finished, objective, say, summary
 from gofau.runs.provenance import provenance
 from gofau.session.build import Parts, build
+from gofau.session.fingerprints import fingerprints
 from gofau.session.progress import show
 
 
@@ -38,8 +40,9 @@ def carry_out(config: dict[str, Any]) -> float:
                 say(this, f"{taken} is at it: left alone")
                 return math.nan
             # Another process may have ended it by now.
-            found = world.agree(finished(this))
-            return _locked(this, config, world) if found is None else found
+            today = fingerprints(config)
+            found = world.agree(finished(this, today))
+            return _locked(this, config, world, today) if found is None else found
     except OSError as e:
         ours = e.filename is not None and os.fspath(e.filename).startswith(str(this.folder))
         if not ours and e.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -59,20 +62,24 @@ def _lock(this: Run, held: ExitStack) -> str | None:
     return None
 
 
-def _locked(this: Run, config: dict[str, Any], world: World) -> float:
+def _locked(this: Run, config: dict[str, Any], world: World, today: dict[str, str]) -> float:
     until = deadline(config["sweep"]["minutes"])
     if until is not None and world.agree(time.time() > until):
         say(this, "the sweep's time is over: left for the next time")
         return math.nan
     parts = build(config, world)
     keeper = _keeper(this, parts, until)
-    if config["rerun"]:
+    # A run that began with other code does not go on with today's.
+    other = changed(this.status().get("fingerprint", {}), today)
+    if config["rerun"] or (other and config["stale"] != "keep"):
         keeper.remove()
     resumed = keeper.resume()
     # Around the record, not within: Ctrl-C while a logger opens, or uploads, is not the run's end.
     with open_logger(config, this.folder, resume=resumed, writes=this.writes) as logger:
         facts = {"provenance": provenance(str(parts.trainer.compute.device)), **parts.facts}
         facts["epochs"] = parts.trainer.settings.epochs
+        facts |= {"fingerprint": today}
+        facts["diagnostics_every"] = config["trainer"]["diagnostics_every"]
         this.start(parts.trainer.epoch, parts.trainer.step if resumed else 0, **facts)
         _record(this, parts, keeper, logger)
         logger.finish(this.said["state"], this.said.get("result", {}))
