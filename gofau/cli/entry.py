@@ -117,8 +117,8 @@ def _note(cfg: DictConfig, error: Exception) -> float:
     sentence = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     sentence = _closed(" ".join(sentence.split()))
     what = " ".join(HydraConfig.get().overrides.task)
-    note_failure(cfg.paths.runs_dir, what, sentence, isinstance(error, UserError))
-    print(f"failed: {what}: {sentence}", file=sys.stderr, flush=True)
+    if note_failure(cfg.paths.runs_dir, what, sentence, isinstance(error, UserError)):
+        print(f"failed: {what}: {sentence}", file=sys.stderr, flush=True)
     return math.nan
 
 

@@ -7,14 +7,16 @@ import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from gofau.data.images import ImageData, Images
-from gofau.data.source import fingerprint
+from gofau.data.source import fingerprint, open_source
 from gofau.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -22,6 +24,24 @@ log = logging.getLogger(__name__)
 # Raise it when a data set's decoding changes: old entries are then not found any more.
 FORMAT = 1
 _ARRAYS = ("train_pixels", "train_labels", "test_pixels", "test_labels")
+
+
+_looking: ContextVar[bool] = ContextVar("looking", default=False)
+
+
+class Found(Exception):
+    """The data is there, and that was all that was asked (`looking`)."""
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """In this block data is found and not read: `cached` raises `Found` where it would decode, or
+    the `UserError` of a source that is no whole archive."""
+    token = _looking.set(True)
+    try:
+        yield
+    finally:
+        _looking.reset(token)
 
 
 def cached(
@@ -49,6 +69,12 @@ def cached(
     Raises:
         UserError: the source cannot be read, or whatever ``decode`` raises.
     """
+    if _looking.get():
+        if source.suffix == ".zip":
+            with open_source(source, ()):
+                pass  # its list of files, which stands at its end
+        fingerprint(source)
+        raise Found
     if cache_dir is None:
         return replace(decode(), source=source)
     key = {

@@ -4,11 +4,14 @@ Hydra finds sweepers in modules of ``hydra_plugins``, and nowhere else.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from gofau.cli.preflight import each_value_once, preflight
 from gofau.config.composer import Composer
 
 
@@ -29,10 +32,18 @@ class AxesSweeper(BasicSweeper):
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Raise Hydra's error for a value that no run can be composed with."""
-        seen: set[str] = set()
-        new = []
-        for overrides in batch:
-            if not seen.issuperset(overrides):
-                new.append(overrides)
-                seen.update(overrides)
-        super().validate_batch_is_legal(new)
+        super().validate_batch_is_legal(each_value_once(batch))
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Look first at what the runs share; then run them."""
+        assert self.config is not None
+        assert self.hydra_context is not None
+        config, loader = self.config, self.hydra_context.config_loader
+        words = OverridesParser.create(loader).parse_overrides([*self._parse_config(), *arguments])
+        runs = [run for batch in self.split_arguments(words, self.max_batch_size) for run in batch]
+        preflight(
+            config.hydra.launcher._target_,
+            runs,
+            lambda overrides: loader.load_sweep_config(config, [*overrides]),
+        )
+        return super().sweep(arguments)
