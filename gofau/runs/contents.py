@@ -8,7 +8,7 @@ is the content.
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,21 +28,24 @@ def known(dataset: Mapping[str, Any]) -> str | None:
         return None
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        return said["content"] if said["stamp"] == _stamp(said["source"]) else None
+        return said["content"] if said["stamp"] == _stamp(tuple(said["source"])) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def remember(dataset: Mapping[str, Any], source: Path | None, content: str) -> None:
-    """Keep the hash of data that was just read from ``source``; without a cache, or a source that
-    can be looked at, it is taken again in every process."""
+def remember(
+    dataset: Mapping[str, Any], source: Path | Sequence[Path] | None, content: str
+) -> None:
+    """Keep the hash of data that was just read from ``source``, a file or folder or several;
+    without a cache, or a source that can be looked at, it is taken again in every process."""
     path = _path(dataset)
     if path is None or source is None:
         return
     try:
-        whole = str(source.resolve())
+        paths = [source] if isinstance(source, Path) else source
+        whole = [str(one.resolve()) for one in paths]
         path.parent.mkdir(parents=True, exist_ok=True)
-        said = {"source": whole, "stamp": _take(whole), "content": content}
+        said = {"source": whole, "stamp": _take(tuple(whole)), "content": content}
         write_whole(path, json.dumps(said))
     except OSError:  # a cache that cannot be written is no reason to stop
         return
@@ -59,16 +62,16 @@ def _path(dataset: Mapping[str, Any]) -> Path | None:
 
 
 @cache
-def _stamp(source: str) -> str:
+def _stamp(sources: tuple[str, ...]) -> str:
     """Once a process: a folder of 50,000 images takes a while to look through."""
-    return _take(source)
+    return _take(sources)
 
 
-def _take(source: str) -> str:
+def _take(sources: tuple[str, ...]) -> str:
     found = hashlib.sha256()
-    for path in _files(Path(source)):
+    for path in (file for source in sources for file in _files(Path(source))):
         status = path.stat()
-        line = f"{path.relative_to(source)}\t{status.st_size}\t{status.st_mtime_ns}\n"
+        line = f"{path}\t{status.st_size}\t{status.st_mtime_ns}\n"
         found.update(line.encode(errors="surrogateescape"))
     return found.hexdigest()
 

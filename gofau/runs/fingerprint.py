@@ -22,6 +22,8 @@ STEP = "gofau.optim.update.update"
 """The statement that joins a direction, a step size and a rule."""
 INIT = "gofau.models.init.initialise"
 LIBRARY = "gofau.optim"
+NOTHING = {"init": "default", "stepsize": "base"}
+"""Names that leave everything as it is."""
 
 
 def fingerprint(config: dict[str, Any], data: str | None = None) -> dict[str, str]:
@@ -55,9 +57,9 @@ def _of(section: str, config: dict[str, Any]) -> str | None:
     if targets:
         return digest([*targets, STEP] if section == "optimizer" else targets)
     name = config.get("name")
-    if section == "init":
-        return None if name in (None, "default") else digest([INIT])
-    return _registered(section, name) if isinstance(name, str) else None
+    if not isinstance(name, str) or name == NOTHING.get(section):
+        return None
+    return digest([INIT]) if section == "init" else _registered(section, name)
 
 
 def _targets(value: Any) -> Iterator[str]:

@@ -20,7 +20,7 @@ MACHINERY = tuple(
     f"gofau.optim.{name}"
     for name in (
         *("execution", "attachment", "optimizer", "registry", "checks", "groups", "diagnostics"),
-        *("monitor", "hyperparameters"),
+        *("monitor", "hyperparameters", "evidence", "figures"),
     )
 )
 """How a step is carried out, not what it is: the tests hold all ways equal."""
