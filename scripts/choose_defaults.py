@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from gofau.cli.entry import jobs
+from gofau.cli.plugins import jobs
 from gofau.config.grid import grid
 from gofau.report.cells import BASELINE, read
 from gofau.report.choice import arms, choices, finalists
