@@ -8,6 +8,8 @@ from omegaconf import DictConfig
 
 from gofau.config.schema import check, resolve
 from gofau.runs import Run
+from gofau.runs.contents import known
+from gofau.runs.fingerprint import DATA, fingerprint
 from gofau.runs.outcome import finished
 
 
@@ -30,8 +32,11 @@ def run(cfg: DictConfig) -> float:
 
         return study(cfg)
     config = resolve(cfg)
-    if "TORCHELASTIC_RUN_ID" not in os.environ:  # there, all processes must decide alike
-        found = finished(Run(config))
+    today = fingerprint(config, known(config["dataset"]))
+    # Processes that train together must decide alike; and where the content of the data is not
+    # known, the data must be read first.
+    if "TORCHELASTIC_RUN_ID" not in os.environ and DATA in today:
+        found = finished(Run(config), today, again=False)
         if found is not None:
             return found
     check(config)
