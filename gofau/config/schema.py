@@ -72,6 +72,8 @@ CHECKS: dict[str, Check] = {
     "seed": whole(0),
     "rerun": FLAG,
     "retry_failed": FLAG,
+    "stale": choice("rerun", "keep"),
+    "reuse": optional(TEXT),
     "sweep.minutes": optional(POSITIVE),
     "dataset.val_fraction": SHARE,
     "dataset.test_fraction": INNER_SHARE,
