@@ -44,8 +44,8 @@ class IntegerMadam(Optimizer):
 
     **Zero at the start.** A tensor that is all zero when it is encoded (a bias, a normalisation
     shift) has no θ_max. ``zero_init="additive"`` keeps it in floats and steps it by
-    base_lr · lr_factor · ĝ, unclamped; ``zero_init="freeze"`` leaves it as it is. Its values are in
-    the model's state_dict alone, as with every optimizer. A zero among other values becomes +θ_min.
+    base_lr · lr_factor · ĝ, unclamped; ``zero_init="freeze"`` leaves it as it is. A zero among
+    other values becomes +θ_min.
 
     Args:
         params: parameters, named parameters, or dicts that define groups; plain dense tensors of
@@ -134,13 +134,14 @@ class IntegerMadam(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self._step(p, p.grad, group)
+        moved = [(p, p.grad, group) for p, group in self._parameters() if p.grad is not None]
+        for p, g, group in moved:  # before any of them is stepped
+            self._ready(p, g, group)
+        for p, g, group in moved:
+            self._step(p, g, group)
         return loss
 
-    def _step(self, p: Tensor, g: Tensor, group: Group) -> None:
+    def _ready(self, p: Tensor, g: Tensor, group: Group) -> None:
         if g.is_sparse:
             raise RuntimeError("IntegerMadam does not support sparse gradients")
         state = self.state[p]
@@ -148,6 +149,9 @@ class IntegerMadam(Optimizer):
             weights.begin(p, state, group, "encode")
             weights.write(p, state, group)
         weights.must_be_ours(p, state, group)
+
+    def _step(self, p: Tensor, g: Tensor, group: Group) -> None:
+        state = self.state[p]
         if "k" not in state and group["zero_init"] == "freeze":
             return
         move = scaled_direction(g, state, group)
@@ -159,9 +163,8 @@ class IntegerMadam(Optimizer):
 
     @torch.no_grad()
     def from_float(self) -> None:
-        """Take the present values of the parameters for the weights: k, sign and θ_max are made
-        anew from them, and the parameters set to what these decode to. v and the step numbers stay.
-        To be called when weights were loaded into the model, or changed."""
+        """Take the present values of the parameters for the weights: to be called when some were
+        loaded or changed. k, sign and θ_max are made anew; v and the step numbers stay."""
         for p, group in self._parameters():
             if self.state.get(p):
                 weights.encode(p, self.state[p], group)
@@ -189,8 +192,7 @@ class IntegerMadam(Optimizer):
         return packed
 
     def rule_counts(self) -> dict[str, dict[str, int]]:
-        """How many tensors and elements are stepped how: "integer", or for those that were zero at
-        the start "additive" or "frozen"; as `RuleOptimizer.rule_counts`."""
+        """As `RuleOptimizer.rule_counts`: "integer", and "additive" or "frozen" what began at 0."""
         counts: dict[str, dict[str, int]] = {}
         for p, group in self._parameters():
             rest = "frozen" if group["zero_init"] == "freeze" else "additive"
@@ -207,8 +209,10 @@ class IntegerMadam(Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """As in torch; k and sign are ``packed``, a flat uint8 tensor per parameter."""
         whole = super().state_dict()
-        groups = [group for _, group in self._parameters()]
-        state = {i: weights.to_stored(own, groups[i]) for i, own in whole["state"].items()}
+        pairs = self._parameters()  # torch numbers them in this order
+        state = {
+            i: weights.to_stored(pairs[i][0], own, pairs[i][1]) for i, own in whole["state"].items()
+        }
         return {**whole, "state": state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

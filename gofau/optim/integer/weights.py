@@ -9,7 +9,8 @@ The state of such a parameter is
 ``version``
     torch's count of the parameter's changes, as it was after the optimizer's own.
 
-A stored state has ``packed`` in place of ``k`` and ``sign``, and no ``version``.
+A stored state has ``packed`` in place of ``k`` and ``sign``, or ``values`` where those are missing,
+and no ``version``.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,8 @@ from gofau.optim.update import all_zero
 Group = dict[str, Any]
 State = dict[str, Any]
 
-STORED = {"step", "exp_avg_sq", "packed", "theta_max"}
+STORED = ({"step", "exp_avg_sq", "packed", "theta_max"}, {"step", "exp_avg_sq", "values"})
+"""What a stored state may consist of."""
 
 
 def number_system(group: Group) -> NumberSystem:
@@ -75,15 +77,19 @@ def must_be_ours(p: Tensor, state: State, group: Group) -> None:
     # Touched, but perhaps put back, as where averaged weights stood in for a while; or a copy.
     if not torch.equal(p, number_system(group).decode(code_of(state), p.dtype)):
         raise RuntimeError(
-            f"a parameter of shape {tuple(p.shape)} was changed outside IntegerMadam, but its"
-            " integers are the weights: call optimizer.from_float() after loading or changing some"
+            f"a parameter of shape {tuple(p.shape)} was changed outside IntegerMadam, whose"
+            " integers are the weights: call optimizer.from_float() after loading or changing them"
         )
 
 
-def to_stored(state: State, group: Group) -> State:
-    """A state as it goes into a state_dict: the integers packed."""
+def to_stored(p: Tensor, state: State, group: Group) -> State:
+    """A state as it goes into a state_dict: with the weights, their integers packed."""
     kept = {name: state[name] for name in ("step", "exp_avg_sq")}
-    return kept | number_system(group).pack(code_of(state)) if "k" in state else kept
+    if "k" not in state:
+        # Also where the model is stored: an optimizer that is made for weights that have been
+        # loaded encodes them first, as they are not zero any more.
+        return kept | {"values": p.detach().clone()}
+    return kept | number_system(group).pack(code_of(state))
 
 
 def on_its_own(p: Tensor, state: State, group: Group) -> dict[str, Any]:
@@ -96,15 +102,15 @@ def on_its_own(p: Tensor, state: State, group: Group) -> dict[str, Any]:
     return system.pack(code_of(state)) | about
 
 
+@torch.no_grad()
 def from_stored(stored: Mapping[str, Any], p: Tensor, group: Group) -> State:
-    """The way back from `to_stored`, exact, for the parameter ``p``.
+    """The way back from `to_stored`, exact; ``p`` is set to the ``values`` where there are such.
 
     Raises:
         ValueError: it was stored by another kind of optimizer, or for another shape.
     """
     v = stored.get("exp_avg_sq")
-    whole = {"step", "exp_avg_sq"} <= stored.keys() <= STORED
-    if not whole or not isinstance(v, Tensor) or v.shape != p.shape:
+    if stored.keys() not in STORED or not isinstance(v, Tensor) or v.shape != p.shape:
         shape = f" of shape {tuple(v.shape)}" if isinstance(v, Tensor) else ""
         raise ValueError(
             f"IntegerMadam's state of a parameter of shape {tuple(p.shape)} is needed, got one with"
@@ -118,6 +124,8 @@ def from_stored(stored: Mapping[str, Any], p: Tensor, group: Group) -> State:
         code = number_system(group).unpack(stored, tuple(p.shape))
         state |= {"k": code.k.to(p.device), "sign": code.sign.to(p.device)}
         state["theta_max"] = code.theta_max
+    else:
+        p.copy_(stored["values"])
     return state
 
 
