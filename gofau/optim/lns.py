@@ -174,7 +174,7 @@ def float_weights(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Tensor]:
 def _exponentials(base_lr: float, levels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """exp(−base_lr · k) for every k, rounded once from double precision, then NaN; always computed
     by the CPU, so that it is the same for every device."""
-    k = torch.arange(levels, dtype=torch.float64)
+    k = torch.arange(levels, dtype=torch.float64, device="cpu")
     values = torch.exp(-base_lr * k).to(dtype)
     return torch.cat([values, values.new_full((1,), math.nan)]).to(device)
 

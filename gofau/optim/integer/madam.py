@@ -216,35 +216,31 @@ class IntegerMadam(Optimizer):
         return {**whole, "state": state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As in torch, and exact; the parameters are set to the loaded weights.
+        """As in torch, and exact; the parameters are set to the loaded weights. ValueError where it
+        is not one of IntegerMadam, or not for these parameters; then nothing is changed."""
+        fresh: dict[Tensor, dict[str, Any]] = {}
 
-        Raises:
-            ValueError: it is not one of IntegerMadam, or not for these parameters.
-        """
-        given: dict[str, Any] = {}
+        def take(_: Optimizer, given: dict[str, Any]) -> None:
+            for theirs, ours in zip(given["param_groups"], self.param_groups, strict=False):
+                missing = self.defaults.keys() - theirs.keys()
+                if missing:
+                    raise ValueError(f"not a state_dict of IntegerMadam: it has no {min(missing)}")
+                for i, p in zip(theirs["params"], ours["params"], strict=False):
+                    if i in given["state"]:
+                        fresh[p] = weights.from_stored(given["state"][i], p, theirs)
 
-        def take(_: Optimizer, state_dict: dict[str, Any]) -> None:
-            missing = self.defaults.keys() - set().union(*state_dict["param_groups"])
-            if missing:
-                raise ValueError(f"not a state_dict of IntegerMadam: it has no {min(missing)}")
-            given.update(state_dict)
+        def put(_: Optimizer) -> None:
+            self.state.update(fresh)
+            self.to_float()
 
         # torch would turn the integers into floats; so they are put in after it has done its work,
         # but before anybody else's hook sees the optimizer.
         hooks = [
             self.register_load_state_dict_pre_hook(take),
-            self.register_load_state_dict_post_hook(lambda _: self._restore(given), prepend=True),
+            self.register_load_state_dict_post_hook(put, prepend=True),
         ]
         try:
             super().load_state_dict(state_dict)
         finally:
             for hook in hooks:
                 hook.remove()
-
-    @torch.no_grad()
-    def _restore(self, state_dict: dict[str, Any]) -> None:
-        ids = [i for group in state_dict["param_groups"] for i in group["params"]]
-        for i, (p, group) in zip(ids, self._parameters(), strict=True):
-            if i in state_dict["state"]:
-                self.state[p] = weights.from_stored(state_dict["state"][i], p, group)
-        self.to_float()

@@ -47,8 +47,10 @@ def begin(p: Tensor, state: State, group: Group, init: str) -> None:
     encode(p, state, group)
     if init == "random" and "k" in state:
         # Drawn by the CPU's generator, so that a seed means the same on every device.
-        state["k"].copy_(torch.randint(0, group["levels"], p.shape, dtype=torch.int32))
-    state["step"] = torch.tensor(0.0)
+        state["k"].copy_(
+            torch.randint(0, group["levels"], p.shape, dtype=torch.int32, device="cpu")
+        )
+    state["step"] = torch.tensor(0.0, device="cpu")
     state["exp_avg_sq"] = torch.zeros(p.shape, dtype=wide_dtype(p), device=p.device)
 
 
@@ -63,9 +65,11 @@ def encode(p: Tensor, state: State, group: Group) -> None:
 
 @torch.no_grad()
 def write(p: Tensor, state: State, group: Group) -> None:
-    """Set a parameter to what its integers say."""
+    """Set a parameter to what its state says of its values."""
     if "k" in state:
         p.copy_(number_system(group).decode(code_of(state), p.dtype))
+    elif "values" in state:
+        p.copy_(state.pop("values"))
     state["version"] = p._version
 
 
@@ -102,9 +106,8 @@ def on_its_own(p: Tensor, state: State, group: Group) -> dict[str, Any]:
     return system.pack(code_of(state)) | about
 
 
-@torch.no_grad()
 def from_stored(stored: Mapping[str, Any], p: Tensor, group: Group) -> State:
-    """The way back from `to_stored`, exact; ``p`` is set to the ``values`` where there are such.
+    """The way back from `to_stored`, exact, for the parameter ``p``: to be followed by `write`.
 
     Raises:
         ValueError: it was stored by another kind of optimizer, or for another shape.
@@ -117,7 +120,7 @@ def from_stored(stored: Mapping[str, Any], p: Tensor, group: Group) -> State:
             f" {', '.join(map(str, stored))}{shape}"
         )
     state: State = {
-        "step": torch.tensor(float(stored["step"])),
+        "step": torch.tensor(float(stored["step"]), device="cpu"),
         "exp_avg_sq": v.detach().to(p.device, wide_dtype(p), copy=True).contiguous(),
     }
     if "packed" in stored:
@@ -125,7 +128,7 @@ def from_stored(stored: Mapping[str, Any], p: Tensor, group: Group) -> State:
         state |= {"k": code.k.to(p.device), "sign": code.sign.to(p.device)}
         state["theta_max"] = code.theta_max
     else:
-        p.copy_(stored["values"])
+        state["values"] = stored["values"]
     return state
 
 

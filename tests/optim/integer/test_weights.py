@@ -127,6 +127,8 @@ def test_loading_sees_what_other_hooks_make_of_the_state_dict():
 def test_a_state_dict_of_another_kind_or_shape_is_refused():
     model = net()
     optimizer = made(model)
+    train(model, optimizer, range(3))
+    before = copy.deepcopy(optimizer.state_dict())
     with pytest.raises(ValueError, match="not a state_dict of IntegerMadam: it has no base_lr"):
         optimizer.load_state_dict(Adam(net().parameters()).state_dict())
     wide = nn.Sequential(nn.Linear(6, 7), nn.BatchNorm1d(7), nn.ReLU(), nn.Linear(7, 3))
@@ -136,6 +138,13 @@ def test_a_state_dict_of_another_kind_or_shape_is_refused():
     foreign["state"][0]["momentum_buffer"] = torch.zeros(7, 5)
     with pytest.raises(ValueError, match=r"got one with step, .*momentum_buffer"):
         optimizer.load_state_dict(foreign)
+    foreign["param_groups"].append(foreign["param_groups"][0])
+    del foreign["state"][0]["momentum_buffer"]
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        optimizer.load_state_dict(foreign)
+    for i, state in before["state"].items():
+        same(state, optimizer.state_dict()["state"][i])
+    train(model, optimizer, range(3, 5))
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
