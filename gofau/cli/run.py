@@ -16,9 +16,10 @@ def run(cfg: DictConfig) -> float:
     interrupted goes on where it was.
 
     Returns:
-        The validation accuracy of the last epoch, which is what a sweep may optimise (the test set
-        is for the end); chance level for a run that diverged; NaN for one that did not end here,
-        because another process is at it or the sweep's time is over.
+        The problem's metric on the validation part after the last epoch, which is what a sweep may
+        optimise (the test set is for the end), to be maximised or minimised as the metric says (see
+        `gofau.runs.outcome.objective`); NaN for a run that did not end here, because another
+        process has it locked or the sweep's time is over.
 
     Raises:
         UserError: the configuration has a fault; no run folder is made.

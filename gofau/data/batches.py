@@ -51,7 +51,7 @@ class Batches:
 
     Args:
         images: the split; on the CPU its memory is shared where it can be.
-        batch_size: images a batch; the last batch may be short.
+        batch_size: images per batch; the last batch may be short.
         device: where the batches are made.
         mean, std: of each channel in units of 0..1 (see ``channel_stats``); x = (p/255 − mean)/std.
             A channel that is constant has std 0 and is only centred.
@@ -59,7 +59,8 @@ class Batches:
         shuffle: a new order every epoch.
         seed: with the epoch's number it decides order and augmentation, on every device alike.
         resident: keep all pixels on the device; False sends them batch by batch.
-        share: (rank, processes): of each batch this process gets every so-manyth image.
+        share: (rank, processes): of each batch this process gets the images rank, rank +
+            processes, rank + 2·processes and so on.
 
     Raises:
         UserError: batch_size < 1, seed < 0, mean or std that do not fit the channels, or fewer

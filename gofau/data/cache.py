@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +28,13 @@ def cached(
     *,
     cache_dir: str | Path | None,
     dataset: str,
-    source: Path,
+    source: Path | Sequence[Path],
     options: Mapping[str, object] | None = None,
 ) -> ImageData:
     """What ``decode()`` returns, from the cache when it is there.
 
-    An entry is a folder named by a hash of the format, the data set, the source's name, size and
-    modification time, and the options. It is written aside and renamed, so any number of processes
+    An entry is a folder named by a hash of the format, the data set, the sources' names, sizes and
+    modification times, and the options. It is written aside and renamed, so any number of processes
     may do this at once; an entry that is torn or not ours is decoded anew and replaced.
 
     Args:
@@ -42,7 +42,7 @@ def cached(
         cache_dir: where entries are kept; None for no cache. When it cannot be written, a warning
             is logged and the images are used without.
         dataset: name of the data set.
-        source: the file or folder that is decoded.
+        source: the file or folder that is decoded, or several.
         options: what else changes the result (JSON values).
 
     Raises:
@@ -53,7 +53,7 @@ def cached(
     key = {
         "format": FORMAT,
         "dataset": dataset,
-        "source": [source.name, fingerprint(source)],
+        "source": _identify(source),
         "options": dict(options or {}),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
@@ -62,13 +62,21 @@ def cached(
     if data is not None:
         log.info("%s: read from the cache %s", data.name, entry)
         return data
-    log.info("%s: decoding %s (once)", dataset, source)
+    files = source if isinstance(source, Path) else source[0].parent
+    log.info("%s: decoding %s (once)", dataset, files)
     data = decode()
     try:
         _store(entry, key, data)
     except OSError as error:
         log.warning("No cache was written in %s (%s); going on without.", cache_dir, error)
     return data
+
+
+def _identify(source: Path | Sequence[Path]) -> list[object]:
+    """Changes when a source does. What one source is identified by is as old as the caches."""
+    if isinstance(source, Path):
+        return [source.name, fingerprint(source)]
+    return [[path.name, fingerprint(path)] for path in source]
 
 
 def _load(entry: Path, key: dict[str, object]) -> ImageData | None:

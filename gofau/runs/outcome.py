@@ -26,21 +26,35 @@ def finished(run: Run, quiet: bool = False) -> float | None:
     return None
 
 
+ACCURACY = {"name": "acc", "title": "accuracy", "higher_is_better": True, "format": ".2%"}
+
+
+def metric(status: dict[str, Any]) -> dict[str, Any]:
+    """The metric of a run: name, title, format, whether higher is better, and the level of chance
+    (None where there is none). Records from before problems had metrics are of accuracies."""
+    return status.get("metric") or ACCURACY | {"chance": 1 / status["classes"]}
+
+
 def objective(status: dict[str, Any]) -> float:
-    """Validation accuracy of the last epoch; chance level for a run that diverged."""
-    accuracy = status["result"].get("val/acc")
-    if status["state"] == "diverged" or accuracy is None:
-        return 1 / status["classes"]
-    return accuracy
+    """The metric on the validation part after the last epoch, in its own direction: a sweep is to
+    maximise an accuracy and to minimise a reconstruction loss. A run that diverged, or that has no
+    validation part, counts as chance level; where there is none, as the worst value, ∞ or −∞."""
+    judged = metric(status)
+    value = status["result"].get(f"val/{judged['name']}")
+    if status["state"] != "diverged" and value is not None:
+        return value
+    worst = -math.inf if judged["higher_is_better"] else math.inf
+    return worst if judged["chance"] is None else judged["chance"]
 
 
 def summary(status: dict[str, Any]) -> str:
     """Such as ``test accuracy 98.33%, 1.2 s of training``."""
-    accuracy = status["result"].get("test/acc")
-    parts = [] if accuracy is None else [f"test accuracy {accuracy:.2%}"]
+    judged = metric(status)
+    value = status["result"].get(f"test/{judged['name']}")
+    parts = [] if value is None else [f"test {judged['title']} {value:{judged['format']}}"]
     if "divergence" in status:
-        lost = status["divergence"]
-        parts.append(f"step {lost['step']}: {lost['reason']}")
+        found = status["divergence"]
+        parts.append(f"step {found['step']}: {found['reason']}")
     return ", ".join([*parts, f"{status['result']['seconds']:.1f} s of training"])
 
 

@@ -254,10 +254,10 @@ def test_a_run_that_fails_leaves_its_traceback_and_the_others_go_on(train, monke
 
     evaluate = module.evaluate
 
-    def broken(model, *rest):
+    def broken(problem, model, *rest):
         if model[1].out_features == 17:
             raise RuntimeError("the machine is on fire")
-        return evaluate(model, *rest)
+        return evaluate(problem, model, *rest)
 
     sweep = ["-m", *QUICK[:-1], "model.hidden=[17],[16]"]
     with monkeypatch.context() as patch:

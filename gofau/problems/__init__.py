@@ -1,0 +1,13 @@
+"""What is trained: data, model, loss and metrics, of which the training loop knows nothing.
+
+problem.py               the contract
+image_classification.py  images with labels: cross-entropy, accuracy
+reconstruction.py        images alone, for autoencoders: mean squared error
+images.py                what both do with a data set of images
+
+Nothing but the contract is imported here: a configuration points at a problem by its import name.
+"""
+
+from gofau.problems.problem import Batch, Loader, Loading, Metric, Problem, Task
+
+__all__ = ["Batch", "Loader", "Loading", "Metric", "Problem", "Task"]
