@@ -71,7 +71,7 @@ def test_short_floats_are_encoded_exactly_and_decoded_with_their_own_rounding(dt
     assert back.dtype == dtype
     exact = torch.from_numpy(reference(code, 0.001, 4096))
     error = (back.double() / exact - 1).abs().max().item()
-    assert error <= torch.finfo(dtype).eps / 2 + 3e-7
+    assert error <= torch.finfo(dtype).eps / 2 + 1.3e-7  # of two products in float32
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ class IntegerMadam(Optimizer):
         p_scale: > 0, θ_max in units of rms(θ_0); the paper: 3 for CIFAR-10, 1 for CIFAR-100.
         g_bound: > 0, the largest |ĝ|.
         beta: β in [0, 1), of the average of squared gradients.
+        lr: in place of lr_factor where given, as other optimizers have it.
         maximize: ascend instead of descend.
         min_lr_factor: ≥ 0, the least lr_factor that a schedule reaches.
         init: "encode", the weights as the model has them, or "random", drawn from torch's global
@@ -90,6 +91,7 @@ class IntegerMadam(Optimizer):
         g_bound: float = 10.0,
         beta: float = 0.999,
         *,
+        lr: float | None = None,
         maximize: bool = False,
         min_lr_factor: float = 1.0,
         init: str = "encode",
@@ -100,7 +102,8 @@ class IntegerMadam(Optimizer):
         differentiable: bool = False,
     ) -> None:
         given = {k: v for k, v in locals().items() if k not in ("self", "params", "__class__")}
-        given["lr"] = given.pop("lr_factor")
+        factor = given.pop("lr_factor")
+        given["lr"] = factor if lr is None else lr
         super().__init__(params, given)  # type: ignore[arg-type]
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:

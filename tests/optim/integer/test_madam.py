@@ -142,6 +142,18 @@ def test_weights_that_were_changed_by_somebody_else_are_not_overwritten():
     optimizer.step()
 
 
+def test_no_parameter_is_stepped_where_one_is_at_fault():
+    first, last = (nn.Parameter(torch.randn(4)) for _ in range(2))
+    optimizer = IntegerMadam([first, last])
+    before = first.detach().clone()
+    first.grad, last.grad = torch.ones(4), torch.ones(4)
+    with torch.no_grad():
+        last[2] += 1
+    with pytest.raises(RuntimeError, match="changed outside"):
+        optimizer.step()
+    assert torch.equal(first, before)
+
+
 def test_weights_that_were_put_back_are_no_fault():
     model = Net()
     optimizer = IntegerMadam(model.parameters())
@@ -227,6 +239,8 @@ def test_lr_and_lr_factor_are_one_thing():
     with pytest.raises(ValueError, match="one thing here"):
         IntegerMadam([{"params": [p], "lr": 3.0, "lr_factor": 4.0}])
     assert IntegerMadam([{"params": [p], "lr": 3.0}]).param_groups[0]["lr"] == 3.0
+    assert IntegerMadam([p], lr=4.0).param_groups[0]["lr"] == 4.0
+    assert IntegerMadam([p]).param_groups[0]["lr"] == 10
 
 
 @pytest.mark.parametrize(
