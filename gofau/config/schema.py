@@ -160,6 +160,7 @@ def resolve(cfg: DictConfig) -> Config:
             hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
             raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
     _refuse_infinite(config)
+    _pin_rule(config)  # type: ignore[arg-type]
     if config.get("search"):
         draw(config)  # type: ignore[arg-type]
     _pin_archive(config["dataset"])  # type: ignore[arg-type]
@@ -177,6 +178,13 @@ def _refuse_infinite(value: Any, key: str = "") -> None:
             _refuse_infinite(inner, f"{key}[{i}]")
     elif isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{key} must be a finite number, got {value}")
+
+
+def _pin_rule(config: Config) -> None:
+    """Say that an optimizer which is direction, step size and rule in one (``own_rule``) has no
+    other, so that its run is one run, whatever rule a sweep combines it with."""
+    if config["optimizer"].get("own_rule"):
+        config["rule"], config["stepsize"] = {"name": "own"}, {"name": "base"}
 
 
 def _pin_archive(dataset: Config) -> None:
@@ -216,7 +224,8 @@ def check(config: Config) -> None:
     from gofau.optim.checks import one_of as check_name
 
     try:
-        own = RULES[check_name("rule.name", config["rule"]["name"], RULES)].hyperparameters
+        rules = RULES if not config["optimizer"].get("own_rule") else {"own": RULES["additive"]}
+        own = rules[check_name("rule.name", config["rule"]["name"], rules)].hyperparameters
         for section in ("optimizer", "rule"):
             for name, value in config[section].items():
                 key = f"{section}.{name}"
