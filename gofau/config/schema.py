@@ -17,7 +17,9 @@ from gofau.engine.hardware import best_precision, is_cpu
 from gofau.errors import UserError, nearest
 
 Config = dict[str, Any]
-PERCEPTRONS = ("mlp", "autoencoder", "small_autoencoder")
+FP32_ON_CPU = ("mlp", "autoencoder", "small_autoencoder", "gcn", "char_transformer")
+"""Models for which bf16 does not pay on a CPU: their matrices are too small (perceptrons:
+results/bench_train; a step of char_transformer takes a fifth longer), or sparse."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,19 @@ CHECKS: dict[str, Check] = {
     "dataset.train_size": optional(whole(1)),
     "dataset.image_size": optional(whole(1)),
     "dataset.download": FLAG,
+    "dataset.graph": choice("cora", "citeseer"),
+    "dataset.neighbours": whole(1),
+    "dataset.per_class": whole(1),
+    "dataset.characters": whole(1),
+    "dataset.text_seed": whole(0),
     "dataset.augment.crop": whole(0),
     "dataset.augment.flip": FLAG,
     "dataset.augment.cutout": whole(0),
     "model.width": whole(1),
     "model.hidden": list_of(whole(1)),
     "model.code": whole(1),
+    "model.layers": whole(1),
+    "model.heads": whole(1),
     "model.dropout": SHARE,
     "model.stem": choice("auto", "cifar", "imagenet"),
     "init.scale": optional(POSITIVE),
@@ -99,6 +108,8 @@ CHECKS: dict[str, Check] = {
     "trainer.epochs": whole(1),
     "trainer.batch_size": whole(1),
     "problem.label_smoothing": SHARE,
+    "problem.context": whole(1),
+    "problem.blocks": whole(1),
     "trainer.clip_norm": optional(POSITIVE),
     "trainer.limit_batches": optional(whole(1)),
     "trainer.test": FLAG,
@@ -200,8 +211,7 @@ def _pin_precision(config: Config) -> None:
     """Name the precision, so that a run's identity says in which one it was trained."""
     trainer = config["trainer"]
     if trainer["precision"] == "auto":
-        # A perceptron's matrices are too small for bf16 to pay on a CPU: see results/bench_train.
-        small = config["model"]["name"] in PERCEPTRONS and is_cpu(trainer["device"])
+        small = config["model"]["name"] in FP32_ON_CPU and is_cpu(trainer["device"])
         trainer["precision"] = "fp32" if small else best_precision(trainer["device"])
 
 
