@@ -1,4 +1,4 @@
-"""What Hydra calls when a sweep is over."""
+"""The callback that Hydra calls at the end of a sweep."""
 
 import sys
 from typing import Any
@@ -13,10 +13,10 @@ SHOWN = 3
 
 
 class Failures(Callback):
-    """At the end of a sweep, a line for each kind of failure, and an exit code that says so."""
+    """Prints one line per kind of failure at the end of a sweep, and sets the exit code."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Exit with 2 where all failures are of the user's making, else with 1."""
+        """Exit with 2 where the user's input caused all failures, else with 1."""
         found = failures(config.paths.runs_dir)
         if not found:
             return

@@ -1,4 +1,4 @@
-"""One run from its configuration to its record: what train.py does."""
+"""The function that train.py calls: one run from its configuration to its record."""
 
 import gc
 import os
@@ -15,8 +15,8 @@ from gofau.runs.outcome import finished
 
 
 def run(cfg: DictConfig) -> float:
-    """Train what ``cfg`` describes, unless its record says that this is done; a run that was
-    interrupted goes on where it was.
+    """Train what ``cfg`` describes, unless its record says that it is done already. A run that was
+    interrupted is resumed.
 
     Returns:
         The problem's metric on the validation part after the last epoch, which is what a sweep may
@@ -34,8 +34,8 @@ def run(cfg: DictConfig) -> float:
         return study(cfg)
     config = resolve(cfg)
     today = fingerprint(config, known(config["dataset"]))
-    # Where several processes train together, they must come to the same view; and where the data's
-    # content is not known, it must be read first.
+    # Processes that train together must decide alike; and where the content of the data is not
+    # known, the data must be read first.
     if "TORCHELASTIC_RUN_ID" not in os.environ and DATA in today:
         found = finished(Run(config), today, again=False)
         if found is not None:
@@ -43,7 +43,7 @@ def run(cfg: DictConfig) -> float:
     check(config)
     if config["trainer"]["keep"] == "auto":
         config["trainer"]["keep"] = "none" if in_a_sweep() else "last"
-    # Imported here: what is done is told in milliseconds, torch alone takes seconds.
+    # Imported here: importing torch takes seconds, and a run that is done needs milliseconds.
     from gofau.session.lifecycle import carry_out
 
     _spare_the_imports()
@@ -52,7 +52,7 @@ def run(cfg: DictConfig) -> float:
 
 @cache
 def _spare_the_imports() -> None:
-    """Once a process: what torch and others have imported stays to the end, and looking through it
-    for garbage again and again costs a sweep of short runs some milliseconds a run."""
+    """Keep the garbage collector from looking through imported modules, once per process. They stay
+    to the end anyway, and it would cost a sweep of short runs some milliseconds per run."""
     gc.collect()
     gc.freeze()
