@@ -86,6 +86,7 @@ CHECKS: dict[str, Check] = {
     "trainer.eval_batch_size": whole(1),
     "trainer.checkpoint.epochs": optional(whole(1)),
     "trainer.checkpoint.seconds": optional(NOT_NEGATIVE),
+    "trainer.keep": choice("auto", "last", "best", "none"),
     "trainer.diagnostics_every": optional(whole(1)),
     "trainer.progress": choice("auto", "bar", "lines", "none"),
     "paths.data_dir": TEXT,
