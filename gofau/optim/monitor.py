@@ -6,7 +6,8 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from gofau.optim.diagnostics import Observation, Row
+from gofau.optim.diagnostics import Observation
+from gofau.optim.figures import Row
 
 
 class Monitor:

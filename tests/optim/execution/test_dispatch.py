@@ -11,12 +11,11 @@ import gofau.optim as optim
 from gofau.optim.execution import dispatch
 from gofau.optim.execution.native import compiler, kernels
 from gofau.optim.execution.program import tell_once
-from tests.optim.reference import BASES, CASES
+from tests.optim.reference import BASES, CASES, RICH
 from tests.optim.stepping import (
     FOREACH,
     FUSED,
     LOOP,
-    RICH,
     RULES,
     TOLERANCE,
     assert_same,
