@@ -156,20 +156,22 @@ def _model(config: Config, data: ImageData) -> nn.Module:
 
 
 def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
-    rule = {key: value for key, value in config["rule"].items() if key != "name"}
+    parts = (config["rule"], config["stepsize"])
+    keys = {k: v for part in parts for k, v in part.items() if k != "name"}
     if device.type == "cpu" and compiler.find() is not None:
         # A step is taken hundreds of times here, and its kernel is compiled once a machine: that
         # pays for small models as well, for which the library alone would loop.
-        rule["fused"] = True
+        keys["fused"] = True
     try:
         return make(
             "optimizer",
             config["optimizer"],
             model.parameters(),
             rule=config["rule"]["name"],
-            **rule,
+            stepsize=config["stepsize"]["name"],
+            **keys,
         )
-    except (ValueError, TypeError) as e:  # TypeError: a hyperparameter the rule does not have
+    except (ValueError, TypeError) as e:  # TypeError: a hyperparameter they do not have
         raise UserError(f"optimizer: {e}") from e
 
 

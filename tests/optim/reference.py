@@ -16,13 +16,23 @@ class Lion(torch.optim.Optimizer):
     """Algorithm 2 of arXiv 2302.06675, line by line."""
 
     def __init__(
-        self, params, lr=1e-4, betas=(0.9, 0.99), weight_decay=0, *, maximize=False, foreach=None
+        self,
+        params,
+        lr=1e-4,
+        betas=(0.9, 0.99),
+        weight_decay=0,
+        *,
+        maximize=False,
+        foreach=None,
+        capturable=False,
+        differentiable=False,
+        fused=None,
     ):
         defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay, "maximize": maximize}
         super().__init__(params, defaults)
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure=None):  # type: ignore[override]
         for group in self.param_groups:
             (beta1, beta2), lr = group["betas"], group["lr"]
             for p in (p for p in group["params"] if p.grad is not None):
@@ -41,6 +51,7 @@ class Base(NamedTuple):
         lr: a rate at which 200 steps go somewhere.
         options: each set of them is tested, with and without weight decay and ``maximize``.
         rich: every option that makes a step longer.
+        decay: the default of a decoupled weight decay; None where the decay is of the L2 kind.
     """
 
     ours: Any
@@ -48,6 +59,7 @@ class Base(NamedTuple):
     lr: float
     options: list[dict[str, Any]]
     rich: dict[str, Any]
+    decay: float | None = None
 
 
 TABLE = {
@@ -96,8 +108,9 @@ TABLE = {
         0.01,
         [{}, {"betas": (0.8, 0.95)}, {"amsgrad": True}],
         {"betas": (0.8, 0.95)},
+        decay=0.01,
     ),
-    "lion": Base(ours.Lion, Lion, 0.003, [{}, {"betas": (0.8, 0.95)}], {"weight_decay": 0.1}),
+    "lion": Base(ours.Lion, Lion, 0.003, [{}, {"betas": (0.8, 0.95)}], {"weight_decay": 0.1}, 0.0),
 }
 COMMON = [{}, {"weight_decay": 0.1}, {"maximize": True}, {"weight_decay": 0.1, "maximize": True}]
 
@@ -111,6 +124,12 @@ CASES = [
 ]
 LR = {name: base.lr for name, base in TABLE.items()}
 RICH = {name: base.rich for name, base in TABLE.items()}
+
+
+def decay_of(base, options):
+    """λ of a decoupled weight decay; 0 where there is none, or it is of the L2 kind."""
+    default = TABLE[base].decay
+    return 0.0 if default is None else options.get("weight_decay", default)
 
 
 def pair(base, options, ours_params, torch_params, **rule):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import gofau.optim as optim
 from tests.optim import stepping
-from tests.optim.reference import BASES, RICH
+from tests.optim.reference import BASES, RICH, TABLE
 from tests.optim.stepping import FOREACH, FUSED, LOOP, RULES
 
 STEPS = 200
@@ -52,13 +52,13 @@ class Lars:
 
     def __init__(self, params, lr, momentum=0.9, weight_decay=0.0):
         self.params, self.lr, self.mu, self.decay = params, lr, momentum, weight_decay
-        self.b = [None] * len(params)
+        self.b: list = [None] * len(params)
 
     def step(self):
         for i, p in enumerate(self.params):
-            g = p.grad + self.decay * p
-            self.b[i] = g if self.b[i] is None else self.mu * self.b[i] + g
-            p.copy_(p - self.lr * ratio(p, self.b[i]) * self.b[i])
+            g, b = p.grad + self.decay * p, self.b[i]
+            self.b[i] = b = g if b is None else self.mu * b + g
+            p.copy_(p - self.lr * ratio(p, b) * b)
 
 
 SYSTEMS = {
@@ -171,7 +171,8 @@ def test_compiled_it_is_the_same():
     ends = []
     for compiled in (False, True):
         params = [p.requires_grad_() for p in weights(torch.float64)[:2]]
-        optimizer = optim.AdamW(params, lr=0.02, rule="hybrid", stepsize="trust_ratio", **LOOP)
+        flags: dict = LOOP | {"rule": "hybrid", "stepsize": "trust_ratio"}
+        optimizer = optim.AdamW(params, lr=0.02, **flags)
         step = torch.compile(optimizer.step, backend="eager") if compiled else optimizer.step
         for t in range(3):
             set_gradients(params, t)
@@ -208,7 +209,7 @@ def test_an_additive_step_is_as_long_as_the_rate_says(base, path, lr, size, seed
     """‖Δθ‖ = η·‖θ‖, whatever the gradient's size and the weights'."""
     p = size * torch.randn(7, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     before, p = p.clone(), p.requires_grad_()
-    options = {"weight_decay": 0.0} if base in ("adamw", "lion") else {}
+    options = {} if TABLE[base].decay is None else {"weight_decay": 0.0}
     optimizer = BASES[base][0]([p], lr=lr, stepsize="trust_ratio", **options, **PATHS[path])
     p.grad = torch.randn(p.shape, dtype=p.dtype, generator=torch.Generator().manual_seed(seed + 1))
     optimizer.step()

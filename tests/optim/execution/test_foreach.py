@@ -9,11 +9,10 @@ import torch
 import gofau.optim as optim
 from gofau.optim.execution.foreach import buckets
 from scripts.meter import Meter, sizes
-from tests.optim.reference import BASES, CASES, LR
+from tests.optim.reference import BASES, CASES, LR, RICH
 from tests.optim.stepping import (
     FOREACH,
     LOOP,
-    RICH,
     RULES,
     assert_same,
     compare,
