@@ -5,7 +5,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from gofau.cli.entry import one_sentence, task
+from gofau.cli.entry import start, task
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -19,5 +19,4 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    with one_sentence():
-        main()
+    start(main)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gofau.cli.entry import jobs
+from gofau.cli.plugins import jobs
 from gofau.config.grid import grid
 from gofau.report.cells import BASELINE, FINISHED, read
 from gofau.report.choice import arms, choices, finalists

@@ -23,7 +23,7 @@ class CommandLine:
 
     def __call__(self, *words: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
-        from gofau.cli.entry import one_sentence
+        from gofau.cli.entry import start
 
         GlobalHydra.instance().clear()
         train = importlib.import_module("train")
@@ -31,8 +31,7 @@ class CommandLine:
         self.capsys.readouterr()
         code = 0
         try:
-            with one_sentence():
-                train.main()
+            start(train.main)
         except SystemExit as e:
             code = e.code if isinstance(e.code, int) else 1
         out, err = self.capsys.readouterr()

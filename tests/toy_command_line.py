@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from gofau.cli.entry import one_sentence
+from gofau.cli.entry import start
 
 
 @pytest.fixture
@@ -29,8 +29,7 @@ def outcome(main: Callable[[], Any], capsys) -> tuple[Any, str, str]:
     """Exit code, stdout, stderr of a command."""
     code: Any = 0
     try:
-        with one_sentence():
-            main()
+        start(main)
     except SystemExit as e:
         code = e.code
     return code, *capsys.readouterr()

@@ -1,1 +1,1 @@
-"""What a configuration may say: composed, checked, drawn from ranges, and expanded to a sweep."""
+"""Configurations: composed, checked, drawn from ranges, and expanded to the runs of a sweep."""

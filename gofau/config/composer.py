@@ -1,8 +1,8 @@
 """The configurations of a sweep's runs, at 6 ms each where Hydra takes 85.
 
-Most runs of a sweep differ from another in values (``seed=3``, ``optimizer.lr=0.1``) and not in the
-choice of groups (``model=resnet8``). A choice is composed by Hydra, once a process; the values are
-then set in a copy, as Hydra would have set them.
+Most runs of a sweep differ only in values (``seed=3``, ``optimizer.lr=0.1``) and not in the choice
+of groups (``model=resnet8``). Hydra composes each choice once per process; the values are then set
+in a copy, as Hydra would have set them.
 """
 
 import copy
@@ -13,14 +13,15 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
 _composed: dict[tuple[str, ...], DictConfig] = {}
-"""Of the process, not of a loader: joblib hands a loader of its own to every run."""
+"""One per process rather than one per loader, since joblib gives every run a loader of its own."""
 
 
 class Composer(ConfigLoaderImpl):
-    """Hydra's loader of configurations, quick where one has been loaded that differs in values.
+    """Hydra's loader of configurations, faster where one that differs only in values was loaded
+    before.
 
     Args:
-        config_search_path: of the loader whose place it takes (``loader.get_search_path()``).
+        config_search_path: of the loader that it replaces (``loader.get_search_path()``).
     """
 
     def load_sweep_config(
@@ -29,47 +30,48 @@ class Composer(ConfigLoaderImpl):
         """The configuration of one run.
 
         Args:
-            master_config: what the command line says without the sweep.
-            sweep_overrides: the words of this run, as typed.
+            master_config: of the command line without the sweep.
+            sweep_overrides: the overrides of this run, as typed.
         """
-        words = OverridesParser.create().parse_overrides(sweep_overrides)
+        overrides = OverridesParser.create().parse_overrides(sweep_overrides)
         values: list[Override] = []
         choices: list[Override] = []
-        for word in words:
-            (values if self._is_value(word) else choices).append(word)
-        if any(self._reorders(word) for word in choices):
+        for override in overrides:
+            (values if self._is_value(override) else choices).append(override)
+        if any(self._depends_on_order(override) for override in choices):
             return super().load_sweep_config(master_config, sweep_overrides)
         config = copy.deepcopy(self._chosen(master_config, choices))
         self._apply_overrides_to_config(values, config)
-        ours = [word for word in words if not word.is_hydra_override()]
-        config.hydra.overrides.task = [word.input_line for word in ours]
+        task = [override for override in overrides if not override.is_hydra_override()]
+        config.hydra.overrides.task = [override.input_line for override in task]
         named = config.hydra.job.config.override_dirname
         config.hydra.job.override_dirname = get_overrides_dirname(
-            ours, exclude_keys=named.exclude_keys, item_sep=named.item_sep, kv_sep=named.kv_sep
+            task, exclude_keys=named.exclude_keys, item_sep=named.item_sep, kv_sep=named.kv_sep
         )
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
 
     def _chosen(self, master: DictConfig, choices: list[Override]) -> DictConfig:
-        words = [word.input_line or "" for word in choices]
+        lines = [override.input_line or "" for override in choices]
         places = [source.path for source in self.repository.get_sources()]
         hydras = [*master.hydra.overrides.hydra]
-        key = (master.hydra.job.config_name, *places, *hydras, *words)
+        key = (master.hydra.job.config_name, *places, *hydras, *lines)
         if key not in _composed:
-            _composed[key] = super().load_sweep_config(master, words)
+            _composed[key] = super().load_sweep_config(master, lines)
         return _composed[key]
 
-    def _is_value(self, word: Override) -> bool:
-        """Whether it sets a value that is there, and nothing else."""
-        plain = word.type == OverrideType.CHANGE and word.package is None
-        ours = not word.is_hydra_override() and not word.is_sweep_override()
-        return plain and ours and not self._is_choice(word)
+    def _is_value(self, override: Override) -> bool:
+        """Whether it changes the value of an existing key, and nothing else."""
+        plain = override.type == OverrideType.CHANGE and override.package is None
+        task = not override.is_hydra_override() and not override.is_sweep_override()
+        return plain and task and not self._is_choice(override)
 
-    def _reorders(self, word: Override) -> bool:
-        """Whether it makes a difference that it comes before all values."""
-        return (word.is_add() or word.is_delete()) and not self._is_choice(word)
+    def _depends_on_order(self, override: Override) -> bool:
+        """Whether the result changes when it is applied before all values."""
+        return (override.is_add() or override.is_delete()) and not self._is_choice(override)
 
-    def _is_choice(self, word: Override) -> bool:
-        """Of a group, which may also be given values: ``sweep={minutes: 3}``."""
-        values = isinstance(word.value(), dict)
-        return self.repository.group_exists(word.key_or_group) and not values
+    def _is_choice(self, override: Override) -> bool:
+        """Whether it chooses from a group; a group can also be given values, as in
+        ``sweep={minutes: 3}``."""
+        values = isinstance(override.value(), dict)
+        return self.repository.group_exists(override.key_or_group) and not values

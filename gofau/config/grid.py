@@ -1,4 +1,4 @@
-"""What a sweep consists of: the configuration of each of its runs, without running any."""
+"""The configuration of each run of a sweep, without running any."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -14,24 +14,27 @@ from gofau.config.composer import Composer
 from gofau.config.schema import Config, settle
 
 
-def grid(configs: Path, words: Sequence[str]) -> Iterator[tuple[dict[str, str], Config]]:
-    """The runs that ``python train.py -m WORDS`` would do.
+def grid(configs: Path, overrides: Sequence[str]) -> Iterator[tuple[dict[str, str], Config]]:
+    """The runs that ``python train.py -m OVERRIDES`` would carry out.
 
     Args:
         configs: the folder of configs.
-        words: overrides as typed, sweeps (``seed=0,1``) and experiments with a grid of their own
-            (``hydra.sweeper.params``) among them; a typed sweep replaces the experiment's.
+        overrides: as typed; they may hold sweeps (``seed=0,1``) and an experiment with a grid of
+        its
+            own (``hydra.sweeper.params``), whose axes a typed sweep replaces.
 
     Yields:
-        What varies, as {key: value}, and the settled configuration.
+        The swept keys with their values, and the settled configuration, for each run.
     """
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
         parser = OverridesParser.create()
-        typed = {o.key_or_group: o for o in parser.parse_overrides([*words])}
+        typed = {o.key_or_group: o for o in parser.parse_overrides([*overrides])}
         first = [o.input_line or "" for o in typed.values() if not o.is_sweep_override()]
         loader = Composer(GlobalHydra.instance().config_loader().get_search_path())
-        whole = loader.load_configuration("train", [w for w in first if w], RunMode.MULTIRUN)
+        whole = loader.load_configuration(
+            "train", [line for line in first if line], RunMode.MULTIRUN
+        )
         params = [f"{k}={v}" for k, v in (whole.hydra.sweeper.params or {}).items()]
         every = {o.key_or_group: o for o in parser.parse_overrides(params)} | typed
         fixed = [o.input_line or "" for o in every.values() if not o.is_sweep_override()]

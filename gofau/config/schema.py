@@ -1,10 +1,10 @@
-"""What a configuration may say: resolved, and checked before anything is read or built.
+"""What a configuration may hold: resolved, and checked before anything is read or built.
 
 Every fault ends in a `UserError`: one sentence with the key, what it may be and what it was.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class Check:
-    """A value's domain: in words, and as a test."""
+    """What a value may be: in words, for the message, and as a test."""
 
     words: str
     accepts: Callable[[Any], bool]
@@ -43,8 +43,8 @@ def optional(check: Check) -> Check:
     return Check(f"{check.words}, or null", lambda v: v is None or check.accepts(v))
 
 
-def one_of(*names: str) -> Check:
-    """One of these; true and false are those of YAML."""
+def choice(*names: str) -> Check:
+    """One of these names; "true" and "false" are YAML's booleans."""
     return Check(
         f"one of {', '.join(names)}",
         lambda v: (str(v).lower() if isinstance(v, bool) else v) in names,
@@ -65,7 +65,7 @@ SHARE = Check("a number in [0, 1)", lambda v: _is_number(v) and 0 <= v < 1)
 INNER_SHARE = Check("a number in (0, 1)", lambda v: _is_number(v) and 0 < v < 1)
 TEXT = Check("a text", lambda v: isinstance(v, str) and v != "")
 
-CHECKS: Mapping[str, Check] = {
+CHECKS: dict[str, Check] = {
     "seed": whole(0),
     "rerun": FLAG,
     "retry_failed": FLAG,
@@ -82,7 +82,7 @@ CHECKS: Mapping[str, Check] = {
     "model.width": whole(1),
     "model.hidden": list_of(whole(1)),
     "model.dropout": SHARE,
-    "model.stem": one_of("auto", "cifar", "imagenet"),
+    "model.stem": choice("auto", "cifar", "imagenet"),
     "init.scale": optional(POSITIVE),
     "scheduler.warmup_epochs": NOT_NEGATIVE,
     "scheduler.final": NOT_NEGATIVE,
@@ -99,32 +99,34 @@ CHECKS: Mapping[str, Check] = {
     "trainer.test": FLAG,
     "trainer.detect_anomaly": FLAG,
     "trainer.device": TEXT,
-    "trainer.precision": one_of("fp32", "bf16", "auto"),
-    "trainer.compile": one_of("true", "false", "auto"),
+    "trainer.precision": choice("fp32", "bf16", "auto"),
+    "trainer.compile": choice("true", "false", "auto"),
     "trainer.device_data_limit": optional(POSITIVE),
     "trainer.threads": optional(whole(1)),
     "trainer.eval_batch_size": whole(1),
     "trainer.checkpoint.epochs": optional(whole(1)),
     "trainer.checkpoint.seconds": optional(NOT_NEGATIVE),
     "trainer.diagnostics_every": optional(whole(1)),
-    "trainer.progress": one_of("auto", "bar", "lines", "none"),
-    "logger.name": one_of("csv", "tensorboard", "wandb"),
-    "logger.project": TEXT,
-    "logger.entity": optional(TEXT),
-    "logger.group": optional(TEXT),
-    "logger.mode": one_of("offline", "online", "disabled"),
-    "logger.tags": list_of(TEXT),
+    "trainer.progress": choice("auto", "bar", "lines", "none"),
     "paths.data_dir": TEXT,
     "paths.cache_dir": TEXT,
     "paths.runs_dir": TEXT,
 }
+WANDB: dict[str, Check] = {
+    "logger.project": TEXT,
+    "logger.entity": optional(TEXT),
+    "logger.group": optional(TEXT),
+    "logger.mode": choice("offline", "online", "disabled"),
+    "logger.tags": list_of(TEXT),
+}
+"""Of ``logger=wandb``; other loggers may give these names another meaning."""
 
 
 def settle(cfg: DictConfig) -> Config:
     """The configuration as plain, resolved, checked data; `resolve`, then `check`.
 
     Raises:
-        UserError: something needed is missing, or a value is of the wrong type or out of range.
+        UserError: a key that is needed is missing, or a value is of the wrong type or out of range.
     """
     config = resolve(cfg)
     check(config)
@@ -133,11 +135,11 @@ def settle(cfg: DictConfig) -> Config:
 
 def resolve(cfg: DictConfig) -> Config:
     """The part of `settle` that a run's identity needs. Where a dataset may come from several
-    archives, the full data or a stated subset, it names the one that is here; where the precision
-    is chosen by the hardware, it names that.
+    archives, the full data or a subset of it, the result names the one that is in the data folder;
+    where the hardware decides the precision, it names the precision.
 
     Raises:
-        UserError: as for `settle`, the ranges of the optimizer's own values aside.
+        UserError: as for `settle`, except for values that the optimizer library refuses.
     """
     try:
         config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
@@ -146,7 +148,8 @@ def resolve(cfg: DictConfig) -> Config:
     except OmegaConfBaseException as e:
         raise UserError(f"the configuration has a fault: {str(e).splitlines()[0]}") from e
     assert isinstance(config, dict)
-    for key, domain in CHECKS.items():
+    _, logger = _look_up(config, "logger.name")
+    for key, domain in (CHECKS | WANDB if logger == "wandb" else CHECKS).items():
         found, value = _look_up(config, key)
         if found and not domain.accepts(value):
             hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
@@ -160,7 +163,7 @@ def resolve(cfg: DictConfig) -> Config:
 
 
 def _refuse_infinite(value: Any, key: str = "") -> None:
-    """A hyperparameter that is NaN or infinite has no meaning, nor a form in a record."""
+    """A hyperparameter that is NaN or infinite has no meaning, and JSON cannot hold it."""
     if isinstance(value, dict):
         for name, inner in value.items():
             _refuse_infinite(inner, f"{key}.{name}" if key else str(name))
@@ -172,7 +175,8 @@ def _refuse_infinite(value: Any, key: str = "") -> None:
 
 
 def _pin_archive(dataset: Config) -> None:
-    """So that a run's identity says which data it was; the first, to be fetched, if none is."""
+    """Name the archive that is in the data folder, so that a run's identity says which data it was
+    trained on; the first of the list, which can be downloaded, where none is there."""
     names = dataset.get("archive")
     if isinstance(names, list):
         here = Path(dataset["data_dir"]).expanduser()
@@ -180,7 +184,7 @@ def _pin_archive(dataset: Config) -> None:
 
 
 def _pin_precision(config: Config) -> None:
-    """So that a run's identity says in which precision it was."""
+    """Name the precision, so that a run's identity says in which one it was trained."""
     trainer = config["trainer"]
     if trainer["precision"] == "auto":
         # A perceptron's matrices are too small for bf16 to pay on a CPU: see results/bench_train.
@@ -197,7 +201,7 @@ def _look_up(config: Any, key: str) -> tuple[bool, Any]:
 
 
 def check(config: Config) -> None:
-    """The optimizer library's own checks, before any data is read, with the keys' full names.
+    """The optimizer library's own checks, with the keys' full names, before any data is read.
 
     Raises:
         UserError: a value is of the wrong type or out of range.

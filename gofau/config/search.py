@@ -1,9 +1,9 @@
-"""Hyperparameters drawn from ranges: the same number of points for every arm, of one sequence.
+"""Hyperparameters drawn from ranges: the same number of points for every arm, from one sequence.
 
-An arm is an optimizer with a rule. Point k of the sequence is number k + 1 of Halton's in bases 2,
-3 and 5, whose coordinates are the learning rate, η_in and γ. So a sweep over
-``search.trial=0,1,2,…`` gives every arm the same shares of its ranges, whatever the number of
-trials; after 25 of them each fifth of every range has been tried about equally often.
+An arm is an optimizer with a rule. Point k is number k + 1 of Halton's sequence in bases 2, 3 and
+5; its coordinates give the learning rate, η_in and γ. So a sweep over ``search.trial=0,1,2,…``
+tries the same shares of its ranges for every arm, whatever the number of trials; after 25 trials
+each fifth of every range has been tried about equally often.
 Source: J. H. Halton, *On the efficiency of certain quasi-random sequences of points in evaluating
 multi-dimensional integrals* (1960).
 """
@@ -27,7 +27,7 @@ def point(trial: int) -> tuple[float, ...]:
 
 
 def _mirrored(number: int, base: int) -> float:
-    """The digits of a number, mirrored at the point: 6 = 110 in base 2 becomes 0.011."""
+    """The digits of a number, mirrored at the radix point: 6 = 110 in base 2 becomes 0.011."""
     value, share = 0.0, 1.0
     while number:
         number, digit = divmod(number, base)
@@ -37,11 +37,11 @@ def _mirrored(number: int, base: int) -> float:
 
 
 def draw(config: Config) -> None:
-    """Set the hyperparameters that the ``search`` section of a configuration has ranges for, to
-    three digits, in place. Those that the optimizer's rule does not have are left out.
+    """Set the hyperparameters for which the ``search`` section has ranges, in place, rounded to
+    three digits. Those that the rule does not have are left out.
 
     Raises:
-        UserError: there is no range for the optimizer and rule, or one is none.
+        UserError: there is no range for the optimizer and rule, or a range is not [low, high].
     """
     search = config["search"]
     trial = search.get("trial")

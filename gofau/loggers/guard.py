@@ -13,10 +13,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class Guarded:
-    """A logger from its opening to its end. What it raises becomes one warning, and it is dropped.
+    """A logger from its opening to its end. An exception of the logger becomes one warning, and the
+    logger is dropped.
 
-    A context left by an exception finishes it as failed or interrupted; otherwise `finish` says how
-    the run ended. Ctrl-C is not the logger's failure, and passes.
+    An exception of the run finishes the logger as failed or interrupted; otherwise `finish` says
+    how the run ended. Ctrl-C is not the logger's failure, and is passed on.
 
     Args:
         name: as in ``logger=<name>``, for the warning.
@@ -47,7 +48,8 @@ class Guarded:
         self.finish("failed" if bug else "interrupted", {})
 
     def log(self, row: Mapping[str, Any], step: int) -> None:
-        """`Logger.log`; values that are None, such as those of no validation part, are left out."""
+        """`Logger.log`; values that are None, such as those of an empty validation split, are left
+        out."""
         if self._logger is not None:
             try:
                 self._logger.log(_measured(row), step)
@@ -70,7 +72,8 @@ class Guarded:
         )
         logger, self._logger = self._logger, None
         if logger is not None:
-            with suppress(Exception):  # it is broken, and its processes and files may yet be freed
+            # It is broken already; closing it may still free its files and processes.
+            with suppress(Exception):
                 logger.finish("failed", {})
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from torch.utils.tensorboard import SummaryWriter
 
@@ -15,11 +15,12 @@ class TensorBoard(Logger):
     """A curve for every column of metrics.csv, and the test set's numbers as a point at the end.
 
     Args:
+        config: not needed.
         folder: the run's folder.
-        resume: go on with the curves that are there, rather than begin them anew.
+        resume: continue the curves that are there, rather than replace them.
     """
 
-    def __init__(self, folder: Path, resume: bool) -> None:
+    def __init__(self, *, config: dict[str, Any], folder: Path, resume: bool) -> None:
         self._folder = folder / "tensorboard"
         self._resume = resume
         self._writer: SummaryWriter | None = None

@@ -2,7 +2,7 @@
 
 import secrets
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 import wandb
 
@@ -10,30 +10,42 @@ from gofau.loggers.base import Logger, Row
 from gofau.runs import State, science, write_whole
 
 GIVE_UP = 300.0
-"""Seconds to wait at the end of a run for what is not uploaded yet; it stays on disk."""
+"""Seconds to wait for uploads at the end of a run; what is not uploaded stays on disk."""
 
 
 @final
 class WandB(Logger):
     """One W&B run for one run: its name is the folder's, its configuration the scientific one.
 
-    Which W&B run it is, is kept in ``<run>/wandb-id``, so that a run that is resumed goes on there.
+    The W&B run's id is kept in ``<run>/wandb-id``, so that a resumed run goes on in the same one.
     A key is read by W&B itself (``wandb login`` or ``WANDB_API_KEY``) and never seen here.
 
     Args:
-        config: the settled configuration; ``config["logger"]`` has project, entity, group (null:
-            runs that differ in seed and hyperparameters alone), mode and tags.
+        config: the settled configuration.
         folder: the run's folder.
-        resume: go on with the W&B run that is there, rather than begin another.
+        resume: continue the W&B run that is there, rather than begin another.
+        group: W&B's group; None for that of all runs that differ only in seed and hyperparameters.
+        mode: "offline", "online" or "disabled".
+        more: ``project``, ``entity`` and ``tags``, as `wandb.init` takes them.
     """
 
-    def __init__(self, config: dict[str, Any], folder: Path, resume: bool) -> None:
-        keys, kept = config["logger"], folder / "wandb-id"
+    def __init__(
+        self,
+        *,
+        config: dict[str, Any],
+        folder: Path,
+        resume: bool,
+        group: str | None = None,
+        mode: Literal["offline", "online", "disabled"] = "offline",
+        **more: Any,
+    ) -> None:
+        kept = folder / "wandb-id"
         known = resume and kept.exists()
         folder.mkdir(parents=True, exist_ok=True)
         self._run = wandb.init(
-            **{key: keys[key] for key in ("project", "entity", "mode", "tags")},
-            group=keys["group"] or folder.name.rsplit("-", 2)[0],
+            **more,
+            mode=mode,
+            group=group or folder.name.rsplit("-", 2)[0],
             name=folder.name,
             id=kept.read_text(encoding="utf-8") if known else secrets.token_hex(6),
             resume="allow",
@@ -41,7 +53,7 @@ class WandB(Logger):
             config=science(config),
             dir=str(folder),
             save_code=False,
-            settings=_settings(keys["mode"]),
+            settings=_settings(mode),
         )
         write_whole(kept, self._run.id)
 
@@ -57,8 +69,9 @@ class WandB(Logger):
 
 
 def _settings(mode: str) -> wandb.Settings:
-    """The console is ours. Online, W&B says where the run can be seen, and offline nothing."""
+    """W&B does not capture the output. Online it says where the run can be seen; offline,
+    nothing."""
     settings = wandb.Settings(console="off", quiet=True, silent=mode != "online")
-    if hasattr(settings, "finish_timeout"):  # newer than the oldest that will do
+    if hasattr(settings, "finish_timeout"):  # not in the oldest version that pyproject.toml allows
         settings.finish_timeout = GIVE_UP
     return settings

@@ -23,7 +23,7 @@ Adagrad's lr_decay, which divides η and η_out in their code, is a part of l he
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -35,7 +35,13 @@ Group = dict[str, Any]
 
 
 class Direction(ABC):
-    """Gradient + state → (m, l). Implementations hold no data of their own."""
+    """Gradient + state → (m, l). Implementations hold no data of their own.
+
+    Attributes:
+        counts: whether `init` makes a ``step``, in which the steps are counted.
+    """
+
+    counts: ClassVar[bool] = True
 
     @abstractmethod
     def init(self, p: Tensor, group: Group) -> State:

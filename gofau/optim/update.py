@@ -89,7 +89,8 @@ def propose(direction: Direction, p: Tensor, g: Tensor, state: State, h: Group) 
 def begin(direction: Direction, p: Tensor, state: State, group: Group) -> None:
     """Make what is missing of a parameter's state: all of it before the first step, nothing later.
     A state loaded from torch.optim keeps what it has."""
-    if "step" in state and all(name in state for name in direction.buffers(group)):
+    wanted = (*(("step",) if direction.counts else ()), *direction.buffers(group))
+    if all(name in state for name in wanted):
         return
     for name, value in direction.init(p, group).items():
         state.setdefault(name, value)

@@ -22,7 +22,7 @@ from gofau.report.profile import profile
 from gofau.report.render import Table, save_table
 from gofau.report.sensitivity import over_init, over_lr
 from gofau.report.speedup import speedup
-from gofau.report.style import save_figure
+from gofau.report.style import save_figure, styled
 from gofau.report.tables import accuracy, comparison, robustness
 from gofau.report.types import Frame
 
@@ -68,6 +68,7 @@ def figures(results: Path, names: list[str]) -> list[Path]:
     return [path for folder in folders(results, names) for path in draw(folder)]
 
 
+@styled()
 def draw(folder: Path) -> list[Path]:
     """Draw the figures of one experiment from what is committed in its folder."""
     runs, paths = read(folder), []

@@ -1,7 +1,10 @@
 """One look for every figure: colour-blind safe, one rule one colour everywhere, the same bytes each
 time it is drawn."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -18,18 +21,24 @@ OTHERS = ("#E69F00", "#56B4E9", "#F0E442")
 RULE_DASHES = {"multiplicative": "--", "exponential": ":", "power": "-."}
 """Solid where none is named."""
 
-mpl.use("Agg")
-mpl.rcParams.update(
-    {
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.alpha": 0.25,
-        "figure.dpi": 120,
-        "svg.hashsalt": "gofau",
-    }
-)
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "figure.dpi": 120,
+    "svg.hashsalt": "gofau",
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in our style, without a window; afterwards matplotlib's settings are what they were.
+    Also a decorator, for the functions that draw."""
+    mpl.use("Agg")
+    with mpl.rc_context(STYLE):
+        yield
 
 
 def rule_colour(rule: str) -> str:

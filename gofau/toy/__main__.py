@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from gofau.cli.entry import one_sentence, task
+from gofau.cli.entry import start, task
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -21,5 +21,4 @@ def main(cfg: DictConfig) -> float:
 
 if __name__ == "__main__":
     sys.argv[0] = "python -m gofau.toy"  # what provenance quotes
-    with one_sentence():
-        main()
+    start(main)

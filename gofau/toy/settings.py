@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.config.schema import POSITIVE, TEXT, Check, Config, list_of, one_of, whole
+from gofau.config.schema import POSITIVE, TEXT, Check, Config, choice, list_of, whole
 from gofau.errors import UserError, nearest
 from gofau.optim import SGD, Adagrad, Adam, AdamW, RMSprop, RuleOptimizer
 from gofau.toy.descent import Arm
@@ -34,10 +34,10 @@ COMMON: Mapping[str, Check] = {
     "name": Check(
         "a name for a folder", lambda v: isinstance(v, str) and v.replace("_", "").isalnum()
     ),
-    "task": one_of(*OVER_A_GRID, *OVER_DRAWS),
+    "task": choice(*OVER_A_GRID, *OVER_DRAWS),
     "cases": list_of(Check("problem/optimizer", lambda v: str(v).count("/") == 1)),
     "steps": whole(1),
-    "dtype": one_of("float32", "float64"),
+    "dtype": choice("float32", "float64"),
     "results_dir": TEXT,
 }
 GRID: Mapping[str, Check] = {
@@ -49,7 +49,7 @@ GRID: Mapping[str, Check] = {
 SECTION = Check("a section", lambda v: isinstance(v, dict))
 DRAWS: Mapping[str, Check] = {
     "draws": SECTION,
-    "draws.sequence": one_of("sobol", "random"),
+    "draws.sequence": choice("sobol", "random"),
     "draws.seed": whole(0),
     "draws.repeats": whole(1),
     "draws.looks": Check("a list of rising whole numbers ≥ 1", _rises),

@@ -10,7 +10,7 @@ from collections import defaultdict
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -19,6 +19,7 @@ from gofau.errors import UserError
 from gofau.loggers import Guarded, Logger, Nothing, open_logger
 from gofau.loggers.tensorboard import TensorBoard
 from gofau.runs import SECTIONS, identity, science
+from tests.command_line import ROOT
 
 QUICK = ["model=mlp", "model.hidden=[16]", "trainer.epochs=2", "dataset.train_size=200"]
 KEY = "dummy" * 8  # as long as a real one
@@ -40,6 +41,14 @@ class Recorder(Logger):
         self.told.append(what)
         if what[0] in self.broken:
             raise OSError(f"no {what[0]}\nsecond line")
+
+
+def section(name: str) -> dict[str, Any]:
+    """What configs/logger says of a logger."""
+    return yaml.safe_load((ROOT / f"configs/logger/{name}.yaml").read_text(encoding="utf-8"))
+
+
+CSV = section("csv")
 
 
 def test_missing_values_are_left_out():
@@ -120,12 +129,12 @@ def test_training_outlives_its_logger(train, monkeypatch, broken):
 
 
 @pytest.mark.parametrize(
-    ("name", "modules"),
-    [("wandb", ["wandb"]), ("tensorboard", ["torch.utils.tensorboard", "tensorboard"])],
+    ("name", "behind"), [("wandb", "wandb"), ("tensorboard", "torch.utils.tensorboard")]
 )
-def test_a_missing_package_is_one_sentence(train, monkeypatch, name, modules):
-    for module in modules:
-        monkeypatch.setitem(sys.modules, module, None)
+def test_a_missing_package_is_one_sentence(train, monkeypatch, name, behind):
+    for module in (f"gofau.loggers.{name}", behind):  # so that they are imported anew
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, name, None)
     code, out, err = train(*QUICK, f"logger={name}")
     assert (code, out) == (2, "")
     (line,) = err.splitlines()
@@ -138,12 +147,55 @@ def test_a_folder_of_the_same_name_is_not_the_package(tmp_path, monkeypatch):
     (tmp_path / "wandb").mkdir()
     with monkeypatch.context() as patch:
         patch.delitem(sys.modules, "wandb")
+        patch.delitem(sys.modules, "gofau.loggers.wandb", raising=False)
         patch.setattr(sys, "path", [str(tmp_path)])
         with pytest.raises(UserError, match="needs the package wandb"):
-            open_logger({"logger": {"name": "wandb"}}, tmp_path)
+            open_logger({"logger": section("wandb")}, tmp_path)
 
 
-@pytest.mark.parametrize("config", [{}, {"logger": None}, {"logger": {"name": "csv"}}], ids=str)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"_target_": "gofau.loggers.tensorbord.TensorBoard"}, "there is no logger._target_"),
+        ({"_target_": "gofau.loggers.tensorboard.Board"}, "there is no logger._target_"),
+        ({"_target_": "TensorBoard"}, "there is no logger._target_"),
+        ({"_target_": ""}, "there is no logger._target_"),
+        ({"_target_": "gofau.loggers.Guarded"}, "must be a Logger"),
+        ({"_target_": "gofau.runs.identity"}, "must be a Logger"),
+        ({"every": 3}, "refuses its keys: got an unexpected keyword argument 'every'"),
+        ({"_target_": "homeless.Homeless"}, "needs the package no_such_home: pip"),
+    ],
+)
+def test_what_is_no_logger_is_one_sentence(tmp_path, monkeypatch, change, message):
+    (tmp_path / "homeless.py").write_text("import no_such_home")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=message):
+        open_logger({"logger": section("tensorboard") | change}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+class Listed(Recorder):
+    """A logger of one's own, with a key of its own whose name W&B gives another meaning."""
+
+    made: ClassVar[list["Listed"]] = []
+
+    def __init__(self, *, config, folder, resume, mode):
+        super().__init__()
+        self.given = (config["seed"], folder, resume, mode)
+        self.made.append(self)
+
+
+def test_a_logger_of_ones_own_needs_a_class_and_no_registry(train):
+    own = ["logger.name=listed", f"logger._target_={__name__}.Listed", "+logger.mode=7"]
+    code, _, err = train(*QUICK, *own)
+    assert (code, err) == (0, "")
+    (folder,) = train.runs()
+    (logger,) = Listed.made
+    assert logger.given == (0, Path("runs") / folder.name, False, 7)
+    assert [what[0] for what in logger.told] == ["log", "log", "finish"]
+
+
+@pytest.mark.parametrize("config", [{}, {"logger": None}, {"logger": CSV}], ids=str)
 def test_without_a_logger_nothing_is_written(tmp_path, config):
     with open_logger(config, tmp_path / "run") as logger:
         logger.log({"epoch": 1}, 1)
@@ -153,7 +205,7 @@ def test_without_a_logger_nothing_is_written(tmp_path, config):
 
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])
 def test_of_several_processes_one_logs(tmp_path, name):
-    with open_logger({"logger": {"name": name}}, tmp_path / "run", writes=False) as logger:
+    with open_logger({"logger": section(name)}, tmp_path / "run", writes=False) as logger:
         assert isinstance(logger._logger, Nothing)
         logger.log({"epoch": 1}, 1)
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +259,7 @@ def test_tensorboard_has_what_metrics_csv_has(train):
 
 
 def test_tensorboard_resumed_goes_on_where_the_checkpoint_was(tmp_path):
-    config = {"logger": {"name": "tensorboard"}}
+    config = {"logger": section("tensorboard")}
     with open_logger(config, tmp_path) as logger:
         for step in (1, 2, 3):
             logger.log({"loss": 1.0}, step)
@@ -323,9 +375,8 @@ def test_wandb_has_the_numbers_the_configuration_and_the_result(train, wandb):
 
 
 def test_wandb_resumed_is_the_same_run_and_repeated_is_another(wandb, tmp_path):
-    logger = {"name": "wandb", "project": "p", "entity": None, "group": None, "tags": []}
-    config = {section: {"name": section} for section in SECTIONS}
-    config |= {"seed": 0, "logger": logger | {"mode": "offline"}}
+    config = {name: {"name": name} for name in SECTIONS}
+    config |= {"seed": 0, "logger": section("wandb")}
     folder = tmp_path / "a-run-s0-0123456789"
     with suppress(KeyboardInterrupt), open_logger(config, folder) as logger:
         logger.log({"loss": 1.0}, 1)

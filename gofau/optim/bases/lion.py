@@ -15,6 +15,8 @@ class LionDirection(Direction):
     """m = sign(β1·b_{t−1} + (1 − β1)·g), then b_t = β2·b_{t−1} + (1 − β2)·g; b_0 = 0 and l = 1.
     Source: arXiv 2302.06675."""
 
+    counts = False
+
     def init(self, p: Tensor, group: Group) -> State:
         return {name: zeros(p) for name in self.buffers(group)}
 

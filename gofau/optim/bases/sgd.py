@@ -14,6 +14,8 @@ class SGDDirection(Direction):
     """m = g, or the momentum buffer b_t = μ·b_{t−1} + (1 − dampening)·g with b_1 = g (Nesterov:
     m = g + μ·b_t); l = 1. As torch.optim.SGD."""
 
+    counts = False
+
     def init(self, p: Tensor, group: Group) -> State:
         return {}
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from gofau.report.style import save_figure
+from gofau.report.style import save_figure, styled
 from gofau.report.toy import published
 from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, ranges, style
 from gofau.report.toy.cells import different, load, minima, optimizer_name, where
@@ -21,6 +21,7 @@ SHOWN = 1e-9, 3.0
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
+@styled()
 def draw(folder: Path) -> list[Path]:
     """Write ``table.csv``, ``table.md``, ``table.tex`` and the figure ``distribution``."""
     cells, quantiles = by_start(load(folder)), pd.read_csv(folder / "quantiles.csv.gz")

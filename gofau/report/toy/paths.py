@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gofau.report.style import RULE_DASHES, rule_colour, save_figure
+from gofau.report.style import RULE_DASHES, rule_colour, save_figure, styled
 from gofau.report.toy.cells import Box, different, load, minima, plane, rule_line, title, where
 
 FLOOR = 1e-12  # below, rounding has its say even in double precision
@@ -17,6 +17,7 @@ MARKS = "".join(GLYPHS)
 WORDS = "Each rule from each start at the learning rate that suits it best there; ✕: a path's end"
 
 
+@styled()
 def draw(folder: Path) -> list[Path]:
     """Draw ``paths``: a column for each problem with its optimizer, a row of contours and a row for
     each start."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
-from gofau.report.style import save_figure
+from gofau.report.style import save_figure, styled
 from gofau.report.toy.cells import different, load, minima, plane, title, where
 
 COLOURS, LOST = "cividis", "#D55E00"
@@ -25,6 +25,7 @@ WORDS = {
 LABEL = "score: distance to the nearest global minimum, mean over the steps (low is good)"
 
 
+@styled()
 def draw(folder: Path) -> list[Path]:
     """Draw ``starts_<problem>_<region>`` for each region of starts that rates were chosen for: a
     column for each rule, and for each optimizer a row of heat maps and a row of surfaces, all on

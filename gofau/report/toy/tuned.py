@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from gofau.report.style import save_figure
+from gofau.report.style import save_figure, styled
 from gofau.report.toy import published
 from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, ranges, style
 from gofau.report.toy.cells import different, load, optimizer_name, where
@@ -20,6 +20,7 @@ BUDGETS = 100, None
 """Numbers of tried configurations that the table shows; None is the largest there is."""
 
 
+@styled()
 def draw(folder: Path) -> list[Path]:
     """Write ``table.csv``, ``order.csv``, ``table.md``, ``table.tex`` and the figure ``bests``."""
     cells, bests = by_start(load(folder)), by_start(pd.read_csv(folder / "bests.csv.gz"))

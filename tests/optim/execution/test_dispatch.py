@@ -23,6 +23,7 @@ from tests.optim.stepping import (
     parameters,
     run,
     set_gradients,
+    steady,
 )
 
 needs_compiler = pytest.mark.skipif(compiler.find() is None, reason="no C compiler")
@@ -67,7 +68,7 @@ def test_every_case_on_every_path(base, options, rule, path):
 def test_short_floats_are_stepped_in_float32_and_rounded_once(base, dtype, path):
     """Which is what torch's fused optimizers do."""
     short = parameters(dtype)
-    options = RICH[base] if base == "sgd" else RICH[base] | {"eps": 1e-4}
+    options = RICH[base] | steady(base)
     optimizer = run(base, options | path, short)
     long = [p.detach().float().requires_grad_() for p in short]
     other = BASES[base][0](long)
