@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from gofau.optim.checks import Interval
 from tests.optim.reference import BASES
 from tests.optim.stepping import FOREACH, FUSED, LOOP
 
-PATHS = {"loop": LOOP, "foreach": FOREACH, "fused": FUSED}
+PATHS: dict[str, dict[str, Any]] = {"loop": LOOP, "foreach": FOREACH, "fused": FUSED}
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def registered(own_stepsizes):
         role, needs = "eta", frozenset({"curvature"})
 
         def __call__(self, layers, group, evidence):
+            assert evidence.hvp is not None
             products = evidence.hvp([layer.d for layer in layers])
             pairs = zip(layers, products, strict=True)
             return [(x.g * x.d).sum() / (x.d * hd).sum() for x, hd in pairs]
@@ -108,7 +110,7 @@ def test_one_that_needs_the_loss_takes_the_place_of_eta(path):
 def test_it_is_the_rules_eta_and_the_decays_too(path):
     """Multiplicative with η_out = η, and a decoupled decay of η·λ."""
     params = two()
-    options = {"rule": "multiplicative", "eta_in": 1e9, "weight_decay": 0.1}
+    options: dict[str, Any] = {"rule": "multiplicative", "eta_in": 1e9, "weight_decay": 0.1}
     optimizer = optim.AdamW(params, lr=0.01, stepsize="polyak", **options, **PATHS[path])
     optimizer.step(backward(optimizer, quadratic(params)))
     f = 0.5 * 2 * 25 + 0.5 * 5 * 5
@@ -340,7 +342,8 @@ def test_each_layer_may_have_its_own():
 def test_what_is_observed_is_d_after_the_step_size(path, foreign, dtype):
     """tanh(η_in·s·d) saturates beyond 2.65: s = 5/0.125 lifts d = 0.125 to 5, of one element."""
     p = torch.tensor([3.0, 4.0], dtype=dtype, requires_grad=True)
-    hyper = {"rule": "multiplicative", "eta_in": 1.0, "eta_out": 0.5, "stepsize": "trust_ratio"}
+    hyper: dict[str, Any] = {"rule": "multiplicative", "eta_in": 1.0, "eta_out": 0.5}
+    hyper["stepsize"] = "trust_ratio"
     if foreign:
         optimizer = torch.optim.SGD([p], lr=1.0)
         optim.attach(optimizer, **hyper)
@@ -351,8 +354,7 @@ def test_what_is_observed_is_d_after_the_step_size(path, foreign, dtype):
         optimizer.step()
     assert step.result()["saturation/all"] == 0.5
     assert p.tolist() == pytest.approx([3.0, 2.0], abs=1e-3)  # tanh 5
-    if not foreign:
-        assert optimizer.watcher is None
+    assert getattr(optimizer, "watcher", None) is None
 
 
 def test_a_monitored_walk_is_the_walk():

@@ -1,6 +1,7 @@
 """The trust ratio: LAMB and LARS by short references, and what it promises, on every path."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,12 @@ from tests.optim.reference import BASES, RICH, TABLE
 from tests.optim.stepping import FOREACH, FUSED, LOOP, RULES
 
 STEPS = 200
-PATHS = {"loop": LOOP, "foreach": FOREACH, "fused": FUSED, "differentiable": {}}
+PATHS: dict[str, dict[str, Any]] = {
+    "loop": LOOP,
+    "foreach": FOREACH,
+    "fused": FUSED,
+    "differentiable": {},
+}
 PATHS["differentiable"] = {"differentiable": True}
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 

@@ -63,7 +63,7 @@ def test_no_more_operations_than_torch_and_six_for_hybrid(base, options):
         ("rmsprop", {}, 6),
         ("adam", {}, 8),
         ("adamw", {}, 9),
-        ("lion", {}, 4),
+        ("lion", {}, 6),
     ],
 )
 def test_the_operations_of_the_additive_rule_are_counted(base, options, count):
