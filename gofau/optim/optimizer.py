@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gofau.optim.checks import check_group, plain
-from gofau.optim.directions import Direction, Group
+from gofau.optim.directions import Direction, Group, State
 from gofau.optim.evidence import Gathered
 from gofau.optim.execution.sizing import Watch, step
 from gofau.optim.hyperparameters import SHARED, Part, check_own, own_options
@@ -121,7 +121,7 @@ class RuleOptimizer(Optimizer):
 
     def _items(self, group: Group) -> list[Item]:
         """What there is to step in a group: the parameters that have a gradient."""
-        items = []
+        items: list[Item] = []
         spares, rule = spares_zeros(group), get_rule(group["rule"])
         stepsize = get_stepsize(group["stepsize"])
         keeps = spares or bool(self.direction.buffers(group))  # else no state, as in torch
@@ -131,7 +131,7 @@ class RuleOptimizer(Optimizer):
             if p.grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
             own = {} if stepsize is BASE else stepsize.init(p, group)
-            state = self.state[p] if keeps or own else {}
+            state: State = self.state[p] if keeps or own else {}
             begin(self.direction, p, state, group)
             for name, value in own.items():
                 state.setdefault(name, value)
@@ -166,7 +166,7 @@ class RuleOptimizer(Optimizer):
             group.setdefault("stepsize", "base")  # pickled before there were any
             on_device = group.get("capturable") or group.get("fused")
             for p in group["params"]:
-                own = self.state.get(p) or {}
+                own: State = self.state.get(p) or {}
                 if "step" in own and not isinstance(own["step"], Tensor):
                     device = p.device if on_device else "cpu"
                     own["step"] = torch.tensor(float(own["step"]), device=device)
@@ -182,7 +182,7 @@ class RuleOptimizer(Optimizer):
         state_dict = self.state_dict()
         own = {"rule", "stepsize", "zero_init", *SHARED}
         own |= {name for part in (*RULES.values(), *STEPSIZES.values()) for name in part.own}
-        groups = []
+        groups: list[Group] = []
         for group in state_dict["param_groups"]:
             if group["rule"] != "additive":
                 raise ValueError(f"torch.optim has only the additive rule, not '{group['rule']}'")

@@ -32,7 +32,7 @@ class Rule:
     name: str
     xi: Xi
     hyperparameters: Mapping[str, Hyperparameter]
-    _moves: dict[Any, bool] = field(default_factory=dict, compare=False, repr=False)
+    _moves: dict[Any, bool] = field(default_factory=dict[Any, bool], compare=False, repr=False)
 
     def __call__(self, theta: Tensor, d: Tensor, group: dict[str, Any]) -> Tensor:
         """ξ with η and the hyperparameters that ``group`` carries.
@@ -45,7 +45,7 @@ class Rule:
         if self.is_built_in or torch.compiler.is_compiling():
             return self.xi(theta, d, group["lr"], **own)
         before = _versions(theta, d)
-        xi = self.xi(theta, d, group["lr"], **own)
+        xi: Any = self.xi(theta, d, group["lr"], **own)  # whatever the user's function returns
         if _versions(theta, d) != before:
             raise ValueError(f"rule '{self.name}' writes into θ or d: it must leave them alone")
         if not isinstance(xi, Tensor) or xi.shape != theta.shape:

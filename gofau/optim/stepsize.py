@@ -25,7 +25,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
-import torch
 from torch import Tensor
 
 from gofau.optim.checks import FLAGS, RANGES, one_of
@@ -135,14 +134,14 @@ class StepSize(ABC):
         Raises:
             ValueError: not one value per layer, or of a shape that its scope rules out.
         """
-        values = self(layers, group, evidence)
+        values: Any = self(layers, group, evidence)  # whatever the user's class returns
         if len(values) != len(layers):
             count = f"{len(layers)} layers, got {len(values)} values"
             raise ValueError(f"{self.title} must return one value per layer: {count}")
         for layer, value in zip(layers, values, strict=True):
             shape = tuple(value.shape) if isinstance(value, Tensor) else None
             if self.scope == "element" and shape is not None:
-                fits = torch.broadcast_shapes(shape, layer.d.shape) == layer.d.shape
+                fits = fits_into(shape, tuple(layer.d.shape))
             else:
                 fits = shape == ()
             if not fits:
@@ -150,6 +149,16 @@ class StepSize(ABC):
                 got = type(value).__name__ if shape is None else f"shape {shape}"
                 raise ValueError(f"{self.title}: a value must {want}, got {got}")
         return values
+
+
+def fits_into(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether a tensor of one shape broadcasts to another without widening that.
+
+    >>> fits_into((3, 1), (3, 4)), fits_into((4,), (3, 4)), fits_into((3, 4), (4,))
+    (True, True, False)
+    """
+    pairs = zip(reversed(shape), reversed(other), strict=False)
+    return len(shape) <= len(other) and all(a in (1, b) for a, b in pairs)
 
 
 STEPSIZES: dict[str, StepSize] = {}

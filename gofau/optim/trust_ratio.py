@@ -1,6 +1,6 @@
 """The trust ratio of LARS and LAMB: a step of every layer in proportion to its weights."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -36,8 +36,10 @@ def _norms(tensors: Iterable[Tensor]) -> list[Tensor]:
     some = list(tensors)
     if all(type(x) in PLAIN for x in some):
         return list(torch._foreach_norm(some))  # type: ignore[attr-defined]
-    # The norm of a sharded tensor (DTensor) is that of the whole.
-    norms: list[Any] = [torch.linalg.vector_norm(x) for x in some]
+    # The norm of a sharded tensor (DTensor) is that of the whole. Of what torch declares as of an
+    # unknown type, or not for all tensors, a type checker is told nothing.
+    norm: Callable[[Tensor], Any] = torch.linalg.vector_norm  # type: ignore[reportUnknownMemberType]
+    norms = [norm(x) for x in some]
     return [x.full_tensor() if hasattr(x, "full_tensor") else x for x in norms]
 
 

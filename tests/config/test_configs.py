@@ -204,7 +204,7 @@ TWINS = [name for name in EXPERIMENTS if name.startswith("smoke_")]
 REPORTED = [
     name
     for name in EXPERIMENTS
-    if f"smoke_{name.split('_', 1)[1]}" in TWINS or f"smoke_{name}" in TWINS
+    if f"smoke_{name.split('_', 1)[-1]}" in TWINS or f"smoke_{name}" in TWINS
 ]
 
 

@@ -120,7 +120,7 @@ BYPASSES = ("first_step", "second_step", "fused_backward")
 """Methods of third-party optimizers that move weights, and that no step hook sees."""
 
 
-def _refuse(optimizer: Optimizer) -> None:
+def _refuse(optimizer: Any) -> None:
     """Say in one sentence why an optimizer cannot have a rule, where it cannot."""
     name = type(optimizer).__name__
     if not isinstance(optimizer, Optimizer):
@@ -154,7 +154,8 @@ def _wrapped(optimizer: Optimizer) -> str | None:
         if isinstance(value, Optimizer) and value is not optimizer:
             return name
         if isinstance(value, (list, tuple, dict)):
-            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            many: Any = value
+            pairs: Any = many.items() if isinstance(value, dict) else enumerate(many)
             for key, x in pairs:
                 if isinstance(x, Optimizer) and x is not optimizer:
                     return f"{name}[{key!r}]"
