@@ -17,6 +17,9 @@ from gofau.engine.hardware import best_precision, is_cpu
 from gofau.errors import UserError, nearest
 
 Config = dict[str, Any]
+FP32_ON_CPU = ("mlp", "autoencoder", "small_autoencoder", "gcn", "char_transformer")
+"""Models for which bf16 does not pay on a CPU: their matrices are too small (perceptrons:
+results/bench_train; a step of char_transformer takes a fifth longer), or sparse."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ CHECKS: dict[str, Check] = {
     "seed": whole(0),
     "rerun": FLAG,
     "retry_failed": FLAG,
+    "stale": choice("rerun", "keep"),
+    "reuse": optional(TEXT),
     "sweep.minutes": optional(POSITIVE),
     "dataset.val_fraction": SHARE,
     "dataset.test_fraction": INNER_SHARE,
@@ -76,11 +81,19 @@ CHECKS: dict[str, Check] = {
     "dataset.train_size": optional(whole(1)),
     "dataset.image_size": optional(whole(1)),
     "dataset.download": FLAG,
+    "dataset.graph": choice("cora", "citeseer"),
+    "dataset.neighbours": whole(1),
+    "dataset.per_class": whole(1),
+    "dataset.characters": whole(1),
+    "dataset.text_seed": whole(0),
     "dataset.augment.crop": whole(0),
     "dataset.augment.flip": FLAG,
     "dataset.augment.cutout": whole(0),
     "model.width": whole(1),
     "model.hidden": list_of(whole(1)),
+    "model.code": whole(1),
+    "model.layers": whole(1),
+    "model.heads": whole(1),
     "model.dropout": SHARE,
     "model.stem": choice("auto", "cifar", "imagenet"),
     "init.scale": optional(POSITIVE),
@@ -94,6 +107,8 @@ CHECKS: dict[str, Check] = {
     "trainer.epochs": whole(1),
     "trainer.batch_size": whole(1),
     "problem.label_smoothing": SHARE,
+    "problem.context": whole(1),
+    "problem.blocks": whole(1),
     "trainer.clip_norm": optional(POSITIVE),
     "trainer.limit_batches": optional(whole(1)),
     "trainer.test": FLAG,
@@ -155,6 +170,7 @@ def resolve(cfg: DictConfig) -> Config:
             hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
             raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
     _refuse_infinite(config)
+    _pin_rule(config)  # type: ignore[arg-type]
     if config.get("search"):
         draw(config)  # type: ignore[arg-type]
     _pin_archive(config["dataset"])  # type: ignore[arg-type]
@@ -174,6 +190,13 @@ def _refuse_infinite(value: Any, key: str = "") -> None:
         raise UserError(f"{key} must be a finite number, got {value}")
 
 
+def _pin_rule(config: Config) -> None:
+    """Say that an optimizer which is direction, step size and rule in one (``own_rule``) has no
+    other, so that its run is one run, whatever rule a sweep combines it with."""
+    if config["optimizer"].get("own_rule"):
+        config["rule"], config["stepsize"] = {"name": "own"}, {"name": "base"}
+
+
 def _pin_archive(dataset: Config) -> None:
     """Name the archive that is in the data folder, so that a run's identity says which data it was
     trained on; the first of the list, which can be downloaded, where none is there."""
@@ -187,8 +210,7 @@ def _pin_precision(config: Config) -> None:
     """Name the precision, so that a run's identity says in which one it was trained."""
     trainer = config["trainer"]
     if trainer["precision"] == "auto":
-        # A perceptron's matrices are too small for bf16 to pay on a CPU: see results/bench_train.
-        small = config["model"]["name"] == "mlp" and is_cpu(trainer["device"])
+        small = config["model"]["name"] in FP32_ON_CPU and is_cpu(trainer["device"])
         trainer["precision"] = "fp32" if small else best_precision(trainer["device"])
 
 
@@ -211,7 +233,8 @@ def check(config: Config) -> None:
     from gofau.optim.checks import one_of as check_name
 
     try:
-        rule = RULES[check_name("rule.name", config["rule"]["name"], RULES)]
+        rules = RULES if not config["optimizer"].get("own_rule") else {"own": RULES["additive"]}
+        rule = rules[check_name("rule.name", config["rule"]["name"], rules)]
         size = STEPSIZES[check_name("stepsize.name", config["stepsize"]["name"], STEPSIZES)]
         own = {"optimizer": {}, "rule": rule.own, "stepsize": size.own}
         for section in own:

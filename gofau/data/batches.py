@@ -51,7 +51,7 @@ class Batches:
 
     Args:
         images: the split; on the CPU its memory is shared where it can be.
-        batch_size: images a batch; the last batch may be short.
+        batch_size: images per batch; the last batch may be short.
         device: where the batches are made.
         mean, std: of each channel in units of 0..1 (see ``channel_stats``); x = (p/255 − mean)/std.
             A channel that is constant has std 0 and is only centred.
@@ -59,7 +59,8 @@ class Batches:
         shuffle: a new order every epoch.
         seed: with the epoch's number it decides order and augmentation, on every device alike.
         resident: keep all pixels on the device; False sends them batch by batch.
-        share: (rank, processes): of each batch this process gets every so-manyth image.
+        share: (rank, processes): of each batch this process gets the images rank, rank +
+            processes, rank + 2·processes and so on.
 
     Raises:
         UserError: batch_size < 1, seed < 0, mean or std that do not fit the channels, or fewer
@@ -129,7 +130,7 @@ class Batches:
             shape (B,).
         """
         count, (rank, processes) = len(self._rows), self.share
-        generator = _generator(self.seed, epoch)
+        generator = seeded(self.seed, epoch)
         order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
         height, width = self._size
         draws = draw(self.augment, count, height, width, generator).to(self.device)
@@ -159,7 +160,7 @@ class Batches:
         return torch.tensor(values, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
 
 
-def _generator(seed: int, epoch: int) -> torch.Generator:
+def seeded(seed: int, epoch: int) -> torch.Generator:
     """A CPU generator, so that every device sees the same numbers. The pair is hashed: with plain
     sums, epoch 1 of seed 0 would be epoch 0 of seed 1."""
     state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)

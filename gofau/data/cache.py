@@ -7,13 +7,16 @@ import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from gofau.data.images import ImageData, Images
-from gofau.data.source import fingerprint
+from gofau.data.source import fingerprint, open_source
 from gofau.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -23,18 +26,36 @@ FORMAT = 1
 _ARRAYS = ("train_pixels", "train_labels", "test_pixels", "test_labels")
 
 
+_looking: ContextVar[bool] = ContextVar("looking", default=False)
+
+
+class Found(Exception):
+    """The data is there, and that was all that was asked (`looking`)."""
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """In this block data is found and not read: `cached` raises `Found` where it would decode, or
+    the `UserError` of a source that is no whole archive."""
+    token = _looking.set(True)
+    try:
+        yield
+    finally:
+        _looking.reset(token)
+
+
 def cached(
     decode: Callable[[], ImageData],
     *,
     cache_dir: str | Path | None,
     dataset: str,
-    source: Path,
+    source: Path | Sequence[Path],
     options: Mapping[str, object] | None = None,
 ) -> ImageData:
-    """What ``decode()`` returns, from the cache when it is there.
+    """What ``decode()`` returns, from the cache when it is there; it says where it came from.
 
-    An entry is a folder named by a hash of the format, the data set, the source's name, size and
-    modification time, and the options. It is written aside and renamed, so any number of processes
+    An entry is a folder named by a hash of the format, the data set, the sources' names, sizes and
+    modification times, and the options. It is written aside and renamed, so any number of processes
     may do this at once; an entry that is torn or not ours is decoded anew and replaced.
 
     Args:
@@ -42,18 +63,21 @@ def cached(
         cache_dir: where entries are kept; None for no cache. When it cannot be written, a warning
             is logged and the images are used without.
         dataset: name of the data set.
-        source: the file or folder that is decoded.
+        source: the file or folder that is decoded, or several.
         options: what else changes the result (JSON values).
 
     Raises:
         UserError: the source cannot be read, or whatever ``decode`` raises.
     """
+    if _looking.get():
+        _look_at(source)
+        raise Found
     if cache_dir is None:
-        return decode()
+        return replace(decode(), source=source)
     key = {
         "format": FORMAT,
         "dataset": dataset,
-        "source": [source.name, fingerprint(source)],
+        "source": _identify(source),
         "options": dict(options or {}),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
@@ -61,14 +85,30 @@ def cached(
     data = _load(entry, key)
     if data is not None:
         log.info("%s: read from the cache %s", data.name, entry)
-        return data
-    log.info("%s: decoding %s (once)", dataset, source)
+        return replace(data, source=source)
+    files = source if isinstance(source, Path) else source[0].parent
+    log.info("%s: decoding %s (once)", dataset, files)
     data = decode()
     try:
         _store(entry, key, data)
     except OSError as error:
         log.warning("No cache was written in %s (%s); going on without.", cache_dir, error)
-    return data
+    return replace(data, source=source)
+
+
+def _look_at(source: Path | Sequence[Path]) -> None:
+    for path in [source] if isinstance(source, Path) else source:
+        if path.suffix == ".zip":
+            with open_source(path, ()):
+                pass  # its list of files, which stands at its end
+        fingerprint(path)
+
+
+def _identify(source: Path | Sequence[Path]) -> list[object]:
+    """Changes when a source does. What one source is identified by is as old as the caches."""
+    if isinstance(source, Path):
+        return [source.name, fingerprint(source)]
+    return [[path.name, fingerprint(path)] for path in source]
 
 
 def _load(entry: Path, key: dict[str, object]) -> ImageData | None:

@@ -39,18 +39,20 @@ def tiny_imagenet(
     data_dir: str | Path = "data",
     cache_dir: str | Path | None = None,
     download: bool = True,
+    image_size: int | None = None,
 ) -> ImageData:
-    """Tiny ImageNet (Stanford CS231N): 200 classes, RGB images of 64×64, 500 a class to train on.
+    """Tiny ImageNet (Stanford CS231N): 200 classes, RGB images of 64×64, 500 per class to train on.
 
-    The official test images have no labels, so the official validation images (50 a class) are our
-    test split. Gray images become RGB. Classes are in the order of their WordNet ids.
+    The official test images have no labels, so the official validation images (50 per class) are
+    our test split. Gray images become RGB. Classes are in the order of their WordNet ids.
 
     Args:
         archive: names to look for, the first that exists is read; a subset with fewer training
-            images a class counts, and the result's name says which it was.
+            images per class counts, and the result's name says which it was.
         data_dir: where they are looked for.
         cache_dir: where the decoded arrays are kept; None for nowhere.
         download: fetch the official zip (248 MB) when none is there.
+        image_size: None takes images as they are; N resizes each to N×N pixels.
 
     Raises:
         UserError: the data is missing and cannot be downloaded, or a file of it is damaged.
@@ -59,11 +61,15 @@ def tiny_imagenet(
     """
     source = locate(archive, data_dir, download)
     return cached(
-        lambda: _read(source), cache_dir=cache_dir, dataset="tiny_imagenet", source=source
+        lambda: _read(source, image_size),
+        cache_dir=cache_dir,
+        dataset="tiny_imagenet",
+        source=source,
+        options=None if image_size is None else {"image_size": image_size},
     )
 
 
-def _read(path: Path) -> ImageData:
+def _read(path: Path, image_size: int | None) -> ImageData:
     with open_source(path, ("train", "val")) as source:
         images = [name for name in source.files if is_image(name)]
         train = [name for name in images if name.startswith("train/")]
@@ -77,7 +83,7 @@ def _read(path: Path) -> ImageData:
         index = {wnid: label for label, wnid in enumerate(wnids)}
         labels = [index[name.split("/")[1]] for name in train]
         labels += _val_labels(source, test, index)
-        pixels, _ = decode(source, [*train, *test])
+        pixels, _ = decode(source, [*train, *test], image_size)
         targets = np.array(labels, dtype=np.int64)
         return ImageData(
             path.name.removesuffix(".zip"),

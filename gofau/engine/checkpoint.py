@@ -21,8 +21,10 @@ from gofau.runs import write_whole
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
+"""1: a trainer's sums were losses and numbers of right answers. 2: a sum per metric, by name."""
 KEEP = 2
+"""Generations on disk: the newest, and the one before in case that is torn."""
 
 
 def save(folder: Path, identity: str, step: int, state: dict[str, Any]) -> Path:
@@ -41,7 +43,7 @@ def save(folder: Path, identity: str, step: int, state: dict[str, Any]) -> Path:
     torch.save({"format": FORMAT, "identity": identity, "state": state}, buffer)
     data = buffer.getvalue()
     folder.mkdir(exist_ok=True)
-    for torn in folder.glob(".*"):  # a process was killed while it wrote; only one writes here
+    for torn in folder.glob(".*"):  # left by a process that was killed; only one writes here
         torn.unlink(missing_ok=True)
     path = folder / f"{step:010d}-{_digest(data)}.pt"
     write_whole(path, data)
@@ -51,8 +53,8 @@ def save(folder: Path, identity: str, step: int, state: dict[str, Any]) -> Path:
 
 
 def load(folder: Path, identity: str) -> dict[str, Any] | None:
-    """The newest state that is whole and of this run; None if there is none. One that is torn, or
-    not ours, is named in the log, and the one before it is taken.
+    """The newest state that is whole and of this run; None if there is none. One that is torn, of
+    another run or of an older format is named in the log, and the one before it is taken.
 
     Raises:
         UserError: it was written by a newer gofau, whose work should not be thrown away.
@@ -87,6 +89,8 @@ def _read(path: Path, identity: str) -> dict[str, Any]:
             f"{path} was written by a newer gofau (format {content['format']}, this one knows"
             f" {FORMAT}): update gofau, or give rerun=true to begin anew"
         )
+    if content["format"] < FORMAT:
+        raise _Unfit(f"it was written by an older gofau (format {content['format']})")
     if content["identity"] != identity:
         raise _Unfit(f"it belongs to another run ({content['identity']})")
     return content["state"]

@@ -22,14 +22,15 @@ class OutOfTime(Exception):
     """The sweep's time is over; the run is saved."""
 
 
-class Keeper:
-    """Stands beside a trainer and is told of every batch and epoch.
+class Checkpointer:
+    """Saves a trainer's state from time to time, and stops it when asked to. It is told of every
+    batch and every epoch.
 
     Args:
-        trainer: whose state is kept; its first process writes.
+        trainer: whose state is saved; the first process writes.
         folder: where checkpoints go.
         identity: the run's.
-        every_epochs, every_seconds: how often; None for not at all.
+        every_epochs, every_seconds: how often to save; None for not at all.
         deadline: when to stop, in seconds of `time.time`; None for never.
         pause: called with True when the run is about to stop, and with False if it goes on.
     """
@@ -65,7 +66,7 @@ class Keeper:
         return True
 
     def save(self) -> None:
-        """Write a checkpoint. A full disk stops no run: it is told, and tried again later."""
+        """Write a checkpoint. A full disk stops no run: it is logged, and tried again later."""
         self._saved = time.monotonic()
         state = {"trainer": self.trainer.state_dict(), "random": random_state()}
         if not self.trainer.world.first:
@@ -81,11 +82,11 @@ class Keeper:
         Raises:
             OutOfTime, KeyboardInterrupt, SystemExit: the run is saved and is to stop.
         """
-        wish = self._wish()
-        if wish == SAVE:
+        request = self._request()
+        if request == SAVE:
             self.save()
-        elif wish is not None:
-            self._stop(wish)
+        elif request is not None:
+            self._stop(request)
 
     def epoch(self) -> None:
         """An epoch is done, and written down."""
@@ -97,16 +98,16 @@ class Keeper:
         if self.trainer.world.first:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _wish(self) -> int | None:
+    def _request(self) -> int | None:
         """A signal's number, `TIME_IS_UP`, `SAVE`, or None to go on; the same in all processes."""
         if self.trainer.world.size == 1:
-            return self._own_wish()
+            return self._own_request()
         if self.trainer.step % TOGETHER:
             return None
-        wishes = self.trainer.world.all(self._own_wish())
-        return max((wish for wish in wishes if wish is not None), default=None)
+        requests = self.trainer.world.all(self._own_request())
+        return max((each for each in requests if each is not None), default=None)
 
-    def _own_wish(self) -> int | None:
+    def _own_request(self) -> int | None:
         if self.signals.received is not None:
             return self.signals.received
         if self.deadline is not None and time.time() > self.deadline:
@@ -116,10 +117,10 @@ class Keeper:
         )
         return SAVE if due else None
 
-    def _stop(self, wish: int) -> None:
+    def _stop(self, request: int) -> None:
         self.save()
         self.pause(True)
-        if wish == TIME_IS_UP:
+        if request == TIME_IS_UP:
             raise OutOfTime
-        self.signals.answer(wish)
+        self.signals.answer(request)
         self.pause(False)

@@ -16,15 +16,15 @@ work. A compilation takes 10 to 30 s on two cores and saves a fifth of a step of
 of resnet18's (results/bench_train)."""
 
 
-def operations(model: nn.Module, shape: tuple[int, ...]) -> int:
-    """Floating point operations to train on one image: two for each multiplication and addition of
-    the convolutions and linear layers, once forward and twice backward.
+def operations(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+    """Floating point operations to train on these inputs once: two for each multiplication and
+    addition of the convolutions and linear layers, once forward and twice backward.
 
     Args:
-        model: on any device; left as it was.
-        shape: (C, H, W) of one image.
+        model: left as it was.
+        inputs: what the model is called with, on its device.
 
-    >>> operations(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 2, 2))
+    >>> operations(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (torch.zeros(1, 3, 2, 2),))
     360
     """
     counted = 0
@@ -38,8 +38,7 @@ def operations(model: nn.Module, shape: tuple[int, ...]) -> int:
     was = model.training
     try:
         with torch.no_grad():
-            like = next(model.parameters())
-            model.eval()(torch.zeros(1, *shape, device=like.device))
+            model.eval()(*inputs)
     finally:
         model.train(was)
         for hook in hooks:
@@ -47,7 +46,9 @@ def operations(model: nn.Module, shape: tuple[int, ...]) -> int:
     return 3 * 2 * counted
 
 
-def pays(device: torch.device, model: nn.Module, shape: tuple[int, ...], images: int) -> bool:
+def pays(
+    device: torch.device, model: nn.Module, example: tuple[Tensor, ...], examples: int
+) -> bool:
     """Whether compiling pays for a run. It depends on the configuration alone, never on a clock, so
     that a resumed run goes the way it came.
 
@@ -55,31 +56,33 @@ def pays(device: torch.device, model: nn.Module, shape: tuple[int, ...], images:
     more than all that is fused saves (small_cnn and vgg11 in results/bench_train).
 
     Args:
-        model, shape: the network, and (C, H, W) of one image.
-        images: that the run trains on, over all its epochs.
+        device: where the run is to train.
+        model, example: the network and its inputs for one example, both on one device.
+        examples: that the run trains on, over all its epochs.
     """
     if device.type == "cpu" and any(isinstance(m, nn.MaxPool2d) for m in model.modules()):
         return False
     least = PAYS_FROM.get(device.type)
-    return least is not None and images * operations(model, shape) >= least
+    return least is not None and examples * operations(model, example) >= least
 
 
 class Compiled:
-    """A loss compiled for batches of one shape; whatever else comes, a short last batch or an
-    evaluation, is not worth a graph of its own and is computed as it stands.
+    """A loss compiled for batches of one size; whatever else comes, a short last batch or an
+    evaluation, is not worth a graph of its own and is computed without.
 
     Graphs belong to the process: a second run with the same architecture finds them made. Where
     they cannot be made (no C++ compiler, no Triton) that is told once, and the plain loss is used.
 
     Args:
-        shape: (B, C, H, W).
+        examples: in a batch of this process (see `Problem.count`).
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+    def __init__(self, examples: int) -> None:
+        self.examples = examples
 
-    def takes(self, x: Tensor) -> bool:
-        return tuple(x.shape) == self.shape and torch.is_grad_enabled()
+    def takes(self, examples: int) -> bool:
+        """Whether a batch of so many examples is for the compiled loss."""
+        return examples == self.examples and torch.is_grad_enabled()
 
     def __call__(self, loss: Callable[..., Any], *args: Any) -> Any:
         """``loss(*args)``."""

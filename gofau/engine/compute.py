@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from gofau.engine.compilation import Compiled
+from gofau.problems import Batch, Problem
 
 
 @dataclass(frozen=True)
 class Compute:
-    """How logits and losses are computed.
+    """How outputs and losses are computed.
 
     Weights, optimizer state, losses and statistics of BatchNorm are float32 always. ``bf16`` is
     torch's autocast: convolutions and matrix products in bfloat16. In ``fp32`` on a GPU they may
@@ -20,7 +20,7 @@ class Compute:
     Args:
         device: where everything happens.
         precision: fp32 or bf16.
-        compiled: the compiled loss, for batches of one shape; None for none.
+        compiled: the compiled loss, for batches of one size; None for none.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -34,27 +34,27 @@ class Compute:
             torch.set_float32_matmul_precision("high")
         return model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def logits(self, model: nn.Module, x: Tensor) -> Tensor:
-        """float32, shape (B, classes)."""
-        return _logits(model, x, self.precision == "bf16")
+    def output(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+        """What the model gives, as float32."""
+        return _output(model, inputs, self.precision == "bf16")
 
     def loss(
-        self, model: nn.Module, x: Tensor, y: Tensor, smoothing: float = 0.0
-    ) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy (nats) of a batch, and how many were right; both 0-dimensional."""
-        args = (model, x, y, smoothing, self.precision == "bf16")
-        if self.compiled is not None and self.compiled.takes(x):
+        self, problem: Problem, model: nn.Module, batch: Batch, training: bool
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Mean loss and summed metrics of a batch, as `Problem.loss` has them."""
+        args = (problem, model, batch, training, self.precision == "bf16")
+        if self.compiled is not None and self.compiled.takes(problem.count(batch)):
             return self.compiled(_loss, *args)
         return _loss(*args)
 
 
-def _logits(model: nn.Module, x: Tensor, bf16: bool) -> Tensor:
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
-        return model(x).float()
+def _output(model: nn.Module, inputs: tuple[Tensor, ...], bf16: bool) -> Tensor:
+    with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=bf16):
+        return model(*inputs).float()
 
 
+# A function of the module, not a method: its compiled graphs are found again by the next run.
 def _loss(
-    model: nn.Module, x: Tensor, y: Tensor, smoothing: float, bf16: bool
-) -> tuple[Tensor, Tensor]:
-    logits = _logits(model, x, bf16)
-    return cross_entropy(logits, y, label_smoothing=smoothing), (logits.argmax(1) == y).sum()
+    problem: Problem, model: nn.Module, batch: Batch, training: bool, bf16: bool
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    return problem.loss(_output(model, problem.inputs(batch), bf16), batch, training)

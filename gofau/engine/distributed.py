@@ -74,7 +74,7 @@ def join(device: torch.device) -> World:
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if gpu else "gloo", device_id=device if gpu else None)
         atexit.register(dist.destroy_process_group)
-        # torchrun sets one thread a process, which is a guess: share the cores out.
+        # torchrun sets one thread per process, which is a guess: share the cores out.
         if not gpu and "OMP_NUM_THREADS" in os.environ:
             local = int(os.environ.get("LOCAL_WORLD_SIZE", dist.get_world_size()))
             torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local))

@@ -1,50 +1,42 @@
-"""Evaluate a classifier on batches of images."""
-
-from collections.abc import Iterator
-from typing import Protocol
+"""Evaluate a model on one part of the data."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gofau.engine.compute import Compute
 from gofau.engine.distributed import World
-
-Batch = tuple[Tensor, Tensor]
-
-
-class Source(Protocol):
-    """Batches of (x, y): float images (B, C, H, W) and int64 labels (B,), on the model's device;
-    where several processes train together, each process's share of them."""
-
-    def __len__(self) -> int: ...
-
-    def count(self, batch: int) -> int:
-        """Images in the batch of that number, over all processes."""
-        ...
-
-    def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
-        """The batches of that epoch from number ``start`` on: the same whenever they are asked for
-        again."""
-        ...
+from gofau.problems import Loader, Problem
 
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, batches: Source, compute: Compute | None = None, world: World | None = None
+    problem: Problem,
+    model: nn.Module,
+    batches: Loader,
+    compute: Compute | None = None,
+    world: World | None = None,
 ) -> dict[str, float | None]:
-    """Mean cross-entropy (nats) and accuracy (a fraction); both None where there are no batches.
+    """Means over all examples of the loss and of each metric of the problem, by name; each None
+    where there are no batches.
 
-    >>> evaluate(model, test)  # doctest: +SKIP
+    >>> evaluate(problem, model, test)  # doctest: +SKIP
     {'loss': 0.03, 'acc': 0.99}
     """
     compute, world = compute or Compute(), world or World()
-    images = sum(batches.count(batch) for batch in range(len(batches)))
-    if not images:
-        return {"loss": None, "acc": None}
+    examples = sum(batches.count(batch) for batch in range(len(batches)))
+    if not examples:
+        return missing(problem)
     model.eval()
     sums = []
-    for x, y in batches.epoch():
-        loss, hits = compute.loss(model, x, y)
-        sums.append(torch.stack([loss.double() * len(y), hits.double()]))
-    loss, hits = world.sum(torch.stack(sums).sum(0)).tolist()
-    return {"loss": loss / images, "acc": hits / images}
+    for batch in batches.epoch():
+        loss, metrics = compute.loss(problem, model, batch, training=False)
+        total = loss.double() * problem.count(batch)
+        sums.append(torch.stack([total, *(metric.double() for metric in metrics)]))
+    totals = world.sum(torch.stack(sums).sum(0)).tolist()
+    names = ("loss", *problem.metrics)
+    return {name: total / examples for name, total in zip(names, totals, strict=True)}
+
+
+def missing(problem: Problem) -> dict[str, float | None]:
+    """What `evaluate` returns where there is nothing to evaluate."""
+    return dict.fromkeys(("loss", *problem.metrics))

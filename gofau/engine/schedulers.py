@@ -1,4 +1,4 @@
-"""Learning rate schedules, stepped once a batch.
+"""Learning rate schedules, stepped once per batch.
 
 Each is called as ``schedule(optimizer, total_steps=…, steps_per_epoch=…, **own)`` and returns a
 torch scheduler; it drives ``lr`` of every param group from the value that the group has.

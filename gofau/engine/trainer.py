@@ -1,4 +1,4 @@
-"""Train a classifier. Knows no concrete optimizer, dataset, model or logger."""
+"""The training loop. Knows no concrete problem, optimizer, dataset, model or logger."""
 
 import copy
 import math
@@ -15,22 +15,21 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from gofau.engine.compute import Compute
 from gofau.engine.distributed import World
-from gofau.engine.evaluation import Source, evaluate
+from gofau.engine.evaluation import evaluate
+from gofau.problems import Batch, Loader, Problem
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train, beyond model, data, optimizer and schedule.
+    """How to train, beyond problem, model, optimizer and schedule.
 
     Attributes:
         epochs: passes over the training set, ≥ 1.
-        label_smoothing: in [0, 1), as in torch's cross_entropy; evaluation never smooths.
         clip_norm: the largest norm of the whole gradient; None leaves it alone.
-        limit_batches: batches an epoch at most; None for all.
+        limit_batches: batches per epoch at most; None for all.
     """
 
     epochs: int
-    label_smoothing: float = 0.0
     clip_norm: float | None = None
     limit_batches: int | None = None
 
@@ -38,19 +37,19 @@ class Settings:
 @dataclass(frozen=True)
 class Divergence:
     """Where and how a run diverged: a non-finite loss, or a loss at the end above that at the
-    start. ``whole`` says whether the weights are still numbers, in which case the run went its full
-    length."""
+    start. ``finite`` says whether the weights are still finite, in which case the run went its
+    full length."""
 
     step: int
     epoch: int
     reason: str
-    whole: bool
+    finite: bool
 
 
 class Trainer:
     """One training run, an epoch at a time.
 
-    Inside an epoch nothing waits for the device: losses and hits are kept there, and looked at
+    Inside an epoch nothing waits for the device: losses and metrics are kept there, and looked at
     when the epoch is over, divergence included, which is then dated to its step.
 
     "A training loss at the end above that at the start" is measured on the run's first batch, with
@@ -59,6 +58,7 @@ class Trainer:
     called diverged by chance.
 
     Args:
+        problem: what a batch is, its loss and its metrics.
         model: placed by ``compute`` already.
         optimizer, scheduler: of the model's parameters; the schedule advances with every step.
         train, validation: this process's share of the batches.
@@ -73,16 +73,18 @@ class Trainer:
 
     def __init__(
         self,
+        problem: Problem,
         model: nn.Module,
         optimizer: Optimizer,
         scheduler: LRScheduler,
-        train: Source,
-        validation: Source,
+        train: Loader,
+        validation: Loader,
         settings: Settings,
         compute: Compute | None = None,
         world: World | None = None,
     ) -> None:
-        self.model, self.optimizer, self.scheduler = model, optimizer, scheduler
+        self.problem, self.model = problem, model
+        self.optimizer, self.scheduler = optimizer, scheduler
         self.train, self.validation, self.settings = train, validation, settings
         self.compute, self.world = compute or Compute(), world or World()
         self.network = self.world.wrap(model)
@@ -93,72 +95,77 @@ class Trainer:
         self.start_loss: float | None = None
         self.divergence: Divergence | None = None
         self.row: dict[str, Any] = {}  # what the last whole epoch returned
-        self._losses: list[Tensor] = []  # of this epoch, summed over the images of a batch
-        self._hits: list[Tensor] = []
+        # Of this epoch: per batch, the sum over its examples of the loss and of each metric.
+        self._sums: dict[str, list[Tensor]] = {name: [] for name in ("loss", *problem.metrics)}
         self._epoch_seconds = 0.0
         self._last_lr: Any = math.nan
 
     def steps_per_epoch(self) -> int:
         return steps_per_epoch(self.train, self.settings)
 
-    def images_per_epoch(self) -> int:
+    def examples_per_epoch(self) -> int:
         """Over all processes."""
         return sum(self.train.count(batch) for batch in range(self.steps_per_epoch()))
 
-    def images_done(self) -> int:
+    def examples_done(self) -> int:
         """So far, over all epochs."""
         now = sum(self.train.count(batch) for batch in range(self.batch))
-        return self.epoch * self.images_per_epoch() + now
+        return self.epoch * self.examples_per_epoch() + now
 
-    def run_epoch(self, on_batch: Callable[[int], None] = lambda images: None) -> dict[str, Any]:
+    def run_epoch(self, on_batch: Callable[[int], None] = lambda examples: None) -> dict[str, Any]:
         """Train to the end of the epoch, evaluate on the validation part, return a row of metrics.
 
         Args:
-            on_batch: called after every batch with its number of images (over all processes). At
-                that moment the trainer is whole: its `state_dict` may be taken, and it may raise to
-                leave the epoch where it is.
+            on_batch: called after every batch with its number of examples (over all processes). At
+                that moment the trainer's state is consistent: its `state_dict` may be taken, and
+                it may raise to leave the epoch where it is.
 
         Returns:
-            epoch (1 for the first), step, lr, train/loss, train/acc (both as seen while training),
-            val/loss, val/acc, seconds (of training so far, evaluation not counted) and
-            images_per_second.
+            epoch (1 for the first), step, lr; train/loss and each metric of the problem as
+            train/<name>, as seen while training; the same as val/…; seconds (of training so far,
+            evaluation not counted) and examples_per_second.
         """
         self._mark = time.perf_counter()
         self.model.train()
         left = self.steps_per_epoch() - self.batch
-        for x, y in islice(self.train.epoch(self.epoch, self.batch), left):
+        for batch in islice(self.train.epoch(self.epoch, self.batch), left):
             if self.start_loss is None:
-                self.start_loss = self.probe(x, y)
-            images = self.train.count(self.batch)
-            self._one_step(x, y, images)
-            on_batch(images)
-        sums = self.world.sum(torch.stack(self._losses).double()).cpu()
-        hits, images = self.world.sum(torch.stack(self._hits).sum()).item(), self.images_per_epoch()
+                self.start_loss = self.probe(batch)
+            examples = self.train.count(self.batch)
+            self._one_step(batch, examples)
+            on_batch(examples)
+        sums = {
+            name: self.world.sum(torch.stack(each).double()).cpu()
+            for name, each in self._sums.items()
+        }
         self._tick()
         self.epoch += 1
-        self._look_for_divergence(sums)
+        self._look_for_divergence(sums["loss"])
+        examples = self.examples_per_epoch()
         row = {"epoch": self.epoch, "step": self.step, "lr": float(self._last_lr)}
-        row |= {"train/loss": sums.sum().item() / images, "train/acc": hits / images}
-        found = evaluate(self.model, self.validation, self.compute, self.world)
-        row |= {f"val/{key}": value for key, value in found.items()}
-        speed = images / self._epoch_seconds
-        self.batch, self._losses, self._hits, self._epoch_seconds = 0, [], [], 0.0
-        self.row = row | {"seconds": self.seconds, "images_per_second": speed}
+        row |= {f"train/{name}": each.sum().item() / examples for name, each in sums.items()}
+        found = evaluate(self.problem, self.model, self.validation, self.compute, self.world)
+        row |= {f"val/{name}": value for name, value in found.items()}
+        speed = examples / self._epoch_seconds
+        self.batch, self._epoch_seconds = 0, 0.0
+        self._sums = {name: [] for name in self._sums}
+        self.row = row | {"seconds": self.seconds, "examples_per_second": speed}
         return self.row
 
-    def _one_step(self, x: Tensor, y: Tensor, images: int) -> None:
-        loss, hits = self.compute.loss(self.network, x, y, self.settings.label_smoothing)
+    def _one_step(self, batch: Batch, examples: int) -> None:
+        loss, metrics = self.compute.loss(self.problem, self.network, batch, training=True)
         self.model.zero_grad(set_to_none=True)
+        here = self.problem.count(batch)
         # Processes average their gradients, but the last batch may not divide into equal shares.
-        share = len(y) * self.world.size / images
+        share = here * self.world.size / examples
         (loss if share == 1 else loss * share).backward()
         if self.settings.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self._last_lr = self.optimizer.param_groups[0]["lr"]
         self.optimizer.step()
         self.scheduler.step()
-        self._losses.append(loss.detach() * len(y))
-        self._hits.append(hits)
+        for each, value in zip(self._sums.values(), (loss.detach() * here, *metrics), strict=True):
+            each.append(value.detach())
         self.step += 1
         self.batch += 1
 
@@ -168,13 +175,14 @@ class Trainer:
         self._epoch_seconds += now - self._mark
         self._mark = now
 
-    def probe(self, x: Tensor, y: Tensor) -> float:
-        """The training loss of one batch as the model stands, leaving no trace in it (BatchNorm's
-        running statistics are those of a copy)."""
+    def probe(self, batch: Batch) -> float:
+        """The training loss of one batch with the weights of now, leaving no trace in the model
+        (BatchNorm's running statistics are those of a copy)."""
         twin = copy.deepcopy(self.model).train()
         with torch.no_grad():
-            loss, _ = self.compute.loss(twin, x, y, self.settings.label_smoothing)
-        total = self.world.sum(torch.stack([loss * len(y), loss.new_tensor(len(y))]).double())
+            loss, _ = self.compute.loss(self.problem, twin, batch, training=True)
+        here = self.problem.count(batch)
+        total = self.world.sum(torch.stack([loss * here, loss.new_tensor(here)]).double())
         return (total[0] / total[1]).item()
 
     def _look_for_divergence(self, sums: Tensor) -> None:
@@ -182,17 +190,16 @@ class Trainer:
         if len(bad):
             step = self.step - len(sums) + int(bad[0]) + 1
             reason = "the training loss is not finite"
-            self.divergence = Divergence(step, self.epoch, reason, whole=False)
+            self.divergence = Divergence(step, self.epoch, reason, finite=False)
         elif self.epoch == self.settings.epochs and self.start_loss is not None:
-            x, y = next(iter(self.train.epoch(0)))
-            end = self.probe(x, y)
+            end = self.probe(next(iter(self.train.epoch(0))))
             if not end <= self.start_loss:  # also true for a NaN
                 reason = (
                     f"the training loss ends at {end:.4g}, above the {self.start_loss:.4g} it"
                     " began with"
                 )
-                whole = math.isfinite(end)
-                self.divergence = Divergence(self.step, self.epoch, reason, whole)
+                finite = math.isfinite(end)
+                self.divergence = Divergence(self.step, self.epoch, reason, finite)
 
     def state_dict(self) -> dict[str, Any]:
         """All that going on needs, weights and schedule included: tensors and plain values. Of
@@ -206,8 +213,8 @@ class Trainer:
             "scheduler": self.scheduler.state_dict(),
             "progress": progress | {"_last_lr": float(self._last_lr)},
             "sums": {
-                name: self.world.sum(torch.stack(sums)) if sums else torch.zeros(0)
-                for name, sums in (("losses", self._losses), ("hits", self._hits))
+                name: self.world.sum(torch.stack(each)) if each else torch.zeros(0)
+                for name, each in self._sums.items()
             },
             "divergence": None if self.divergence is None else asdict(self.divergence),
         }
@@ -220,18 +227,18 @@ class Trainer:
         for name in (*_PROGRESS, "_last_lr"):
             setattr(self, name, state["progress"][name])
         # They are sums over all processes: the first has them, the others begin with nothing.
-        self._losses, self._hits = (
-            [*(state["sums"][name].to(self.compute.device) * int(self.world.first))]
-            for name in ("losses", "hits")
-        )
-        lost = state["divergence"]
-        self.divergence = None if lost is None else Divergence(**lost)
+        self._sums = {
+            name: [*(state["sums"][name].to(self.compute.device) * int(self.world.first))]
+            for name in self._sums
+        }
+        found = state["divergence"]
+        self.divergence = None if found is None else Divergence(**found)
 
 
 _PROGRESS = ("epoch", "batch", "step", "seconds", "_epoch_seconds", "start_loss", "row")
 
 
-def steps_per_epoch(train: Source, settings: Settings) -> int:
+def steps_per_epoch(train: Loader, settings: Settings) -> int:
     """Batches in an epoch."""
     limit = settings.limit_batches
     return len(train) if limit is None else min(len(train), limit)

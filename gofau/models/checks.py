@@ -43,9 +43,7 @@ def check_input(
     >>> check_input("vgg11", [3, 32, 32], num_classes=10, minimum=32)
     (3, 32, 32)
     """
-    if len(shape) != 3:
-        raise UserError(f"{model}: shape must be (channels, height, width), not {tuple(shape)!r}.")
-    channels, height, width = (check_count(model, "every entry of shape", n) for n in shape)
+    channels, height, width = check_shape(model, shape)
     check_count(model, "num_classes", num_classes)
     if min(height, width) < minimum:
         raise UserError(
@@ -53,3 +51,41 @@ def check_input(
             f"but these are {height}×{width}."
         )
     return channels, height, width
+
+
+def check_shape(model: str, shape: Sequence[int]) -> tuple[int, int, int]:
+    """``shape`` as a tuple (C, H, W).
+
+    Args:
+        model: Name of the architecture, for the message.
+        shape: Channels, height and width of one image.
+
+    Raises:
+        UserError: The shape is not three positive integers.
+
+    >>> check_shape("mlp", [1, 8, 8])
+    (1, 8, 8)
+    """
+    if len(shape) != 3:
+        raise UserError(f"{model}: shape must be (channels, height, width), not {tuple(shape)!r}.")
+    channels, height, width = (check_count(model, "every entry of shape", n) for n in shape)
+    return channels, height, width
+
+
+def check_widths(model: str, key: str, widths: object) -> list[int]:
+    """``widths`` as a list of integers of at least 1, for a key that lists widths of layers.
+
+    Args:
+        model: Name of the architecture, for the message.
+        key: Name of its argument, for the message.
+        widths: What the user gave.
+
+    Raises:
+        UserError: It is not a sequence of such integers.
+
+    >>> check_widths("mlp", "hidden", [256, 64])
+    [256, 64]
+    """
+    if isinstance(widths, str) or not isinstance(widths, Sequence):
+        raise UserError(f"{model}: {key} must be a list of widths such as [256], not {widths!r}.")
+    return [check_count(model, f"every entry of {key}", n) for n in widths]

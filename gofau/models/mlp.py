@@ -6,8 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from gofau.errors import UserError
-from gofau.models.checks import check_count, check_input
+from gofau.models.checks import check_input, check_widths
 
 
 class MLP(nn.Sequential):
@@ -37,9 +36,7 @@ class MLP(nn.Sequential):
         self, shape: tuple[int, int, int], num_classes: int, hidden: Sequence[int] = (256, 256)
     ) -> None:
         inputs = math.prod(check_input("mlp", shape, num_classes))
-        if isinstance(hidden, int | str):
-            raise UserError(f"mlp: hidden must be a list of widths such as [256], not {hidden!r}.")
-        widths = [inputs, *(check_count("mlp", "every entry of hidden", n) for n in hidden)]
+        widths = [inputs, *check_widths("mlp", "hidden", hidden)]
         layers: list[nn.Module] = [nn.Flatten()]
         for fan_in, fan_out in pairwise(widths):
             layers += [nn.Linear(fan_in, fan_out), nn.ReLU(inplace=True)]

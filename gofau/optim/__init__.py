@@ -14,6 +14,7 @@ from gofau.optim.bases.sgd import SGD
 from gofau.optim.diagnostics import observe
 from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hyperparameters import Hyperparameter
+from gofau.optim.integer.madam import IntegerMadam
 from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
@@ -37,6 +38,7 @@ __all__ = [
     "Attached",
     "Evidence",
     "Hyperparameter",
+    "IntegerMadam",
     "Layer",
     "Lion",
     "Monitor",

@@ -39,7 +39,7 @@ def _norms(tensors: Iterable[Tensor]) -> list[Tensor]:
     # The norm of a sharded tensor (DTensor) is that of the whole. Of what torch declares as of an
     # unknown type, or not for all tensors, a type checker is told nothing.
     norm: Callable[[Tensor], Any] = torch.linalg.vector_norm  # type: ignore[reportUnknownMemberType]
-    norms = [norm(x) for x in some]
+    norms: list[Any] = [norm(x) for x in some]
     return [x.full_tensor() if hasattr(x, "full_tensor") else x for x in norms]
 
 

@@ -1,121 +1,161 @@
-"""The table of epochs and seconds to the target accuracy."""
+"""How much sooner a rule gets to the accuracy that the additive rule has: from separate trainings
+of different length, each with its whole schedule.
+
+The first epoch at which a curve touches a target is a lottery: with a cosine schedule the accuracy
+in the middle of a run says little of what a run of that length would end at. So each arm is trained
+for several horizons (2 to 32 epochs), and an arm's curve is the accuracy at the end against the
+horizon.
+"""
 
 import math
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
-from gofau.report.cells import BASELINE, rules, varying
-from gofau.report.render import Cell, Row, Table, number
-from gofau.report.speed import SHARE, bound, log_speedups, reaches
-from gofau.report.statistics import Summary, summary
-from gofau.report.tables import groups, labels, tags
+from gofau.report.cells import BASELINE, CONTEXT, counts, in_order, rules, varying
+from gofau.report.metric import metric_of
+from gofau.report.pairs import Comparison, bound_of, compare, differences, unlike_cells
+from gofau.report.tables import groups, numbers_of, tags
 from gofau.report.types import Frame
+from gofau.report.verdict import Question, decide
+
+MARGIN = math.log(1.05)
+"""±5 % is no difference, in the logarithm of the speed-up."""
+OTHERS = [axis for axis in CONTEXT if axis != "horizon"]
 
 
-def speedups(runs: Frame, folder: Path) -> Frame:
-    """One row a cell and rule.
+@dataclass(frozen=True)
+class Rise:
+    """A monotone curve through the results at the horizons: isotonic regression (least squares
+    among curves that never fall), linear in the logarithm of the horizon between them."""
+
+    horizons: tuple[float, ...]
+    fitted: tuple[float, ...]
+
+    def at(self, horizon: float) -> float:
+        return float(np.interp(math.log(horizon), np.log(self.horizons), self.fitted))
+
+    def epochs_to(self, target: float) -> tuple[float, str]:
+        """The shortest horizon that reaches the target, and its mark: ``≤`` where the shortest
+        training reaches it already, ``≥`` where the longest does not.
+
+        >>> Rise((2.0, 8.0), (0.5, 0.7)).epochs_to(0.6), Rise((2.0, 8.0), (0.5, 0.7)).epochs_to(0.8)
+        ((4.0, ''), (8.0, '≥'))
+        """
+        reached = [i for i, y in enumerate(self.fitted) if y >= target - 1e-9]
+        if not reached:
+            return self.horizons[-1], "≥"
+        i = reached[0]
+        if i == 0:
+            return self.horizons[0], "≤"
+        x, y = np.log(self.horizons[i - 1 : i + 1]), self.fitted[i - 1 : i + 1]
+        return round(math.exp(float(np.interp(target, y, x))), 9), ""
+
+
+def rise(horizons: ArrayLike, results: ArrayLike) -> Rise | None:
+    """The curve of results that are better when higher; None where one is missing, or there are not
+    two horizons."""
+    x, y = np.asarray(horizons, dtype=float), np.asarray(results, dtype=float)
+    if len(x) < 2 or not np.isfinite(y).all():
+        return None
+    return Rise(tuple(map(float, x)), tuple(map(float, isotonic_regression(y).x)))
+
+
+def speedups(runs: Frame) -> Frame:
+    """One row per cell, rule and seed: how many times sooner the rule is where the additive rule is
+    after a middling training.
+
+    The target of a cell and seed is the additive rule's fitted result at the geometric mean of the
+    shortest and the longest horizon, so that as large a speed-up as slow-down can be seen.
 
     Returns:
-        the cell's labels, rule, target, n, diverged and censored runs, median epochs and seconds to
-        the target (a censored run counts with all that it was given), and for ``epochs`` and
-        ``seconds`` the speed-up over additive: the geometric mean of the ratios of the same seeds,
-        the ends of its 95 % Student-t interval (taken on logarithms), and the mark of `bound`.
+        the cell's axes, ``rule``, ``seed``, ``target``, ``epochs`` (to the target), ``log/epochs``
+        and ``log/seconds`` (logarithms of the speed-ups; NaN where nothing is known) and ``bound``:
+        ``≤`` or ``≥`` where the true speed-up may be lower or higher.
     """
-    reached = reaches(runs, folder)
-    axes = list(dict.fromkeys(["optimizer", *varying(runs)]))
+    if runs["horizon"].nunique() < 2:
+        return pd.DataFrame(columns=[*OTHERS, "rule", "seed", "target", "epochs", "bound", *LOGS])
+    lost = {rule: unlike_cells(runs, differences(runs, rule), "horizon") for rule in rules(runs)}
+    horizons = in_order(runs["horizon"])
     rows = []
-    for key, part in groups(runs, axes):
-        here = reached.loc[reached.index.intersection(part.index)]
-        for rule in rules(part):
-            rows.append(key | _one(here, rule) | tags(part))
+    for key, cell in runs.groupby(OTHERS, sort=False, dropna=False):
+        for seed, part in cell.groupby("seed"):
+            found = {rule: _curve(mine, horizons) for rule, mine in part.groupby("rule")}
+            base, pace = found.get(BASELINE, (None, math.nan))
+            for rule in rules(part):
+                row = dict(zip(OTHERS, key, strict=True)) | {"rule": rule, "seed": seed}
+                known = base if (key, seed) not in lost[rule] else None
+                rows.append(row | _speedup(known, pace, *found[rule]))
     return pd.DataFrame(rows)
 
 
-def _one(here: Frame, rule: str) -> dict[str, Any]:
-    mine, base = (here[here["rule"] == name] for name in (rule, BASELINE))
-    censored = [int((part["censored"] == True).sum()) for part in (mine, base)]  # noqa: E712
-    row = {
-        "rule": rule,
-        "target": float(mine["target"].mean()) if len(mine) else math.nan,
-        "n": len(mine),
-        "diverged": int((mine["state"] == "diverged").sum()),
-        "censored": censored[0],
-    }
-    for unit in ("epochs", "seconds"):
-        row[unit] = float(mine[unit].median()) if len(mine) else math.nan
-        s = _ratio(here, rule, unit)
-        row |= {f"speedup/{unit}": s.mean, f"low/{unit}": s.low, f"high/{unit}": s.high}
-    return row | {"bound": bound(*censored)}
+LOGS = ("log/epochs", "log/seconds")
 
 
-def _ratio(here: Frame, rule: str, unit: str) -> Summary:
-    if not {rule, BASELINE} <= set(here["rule"]):
-        return summary([])
-    s = summary(log_speedups(here, rule, unit))
-    return Summary(s.n, *(math.exp(v) for v in (s.mean, s.sd, s.low, s.high)))
+def _curve(part: Frame, horizons: list[float]) -> tuple[Rise | None, float]:
+    """The curve of one arm and seed, and its seconds per epoch."""
+    results = metric_of(part).sign * part.set_index("horizon")["outcome"].reindex(horizons)
+    seconds = part["seconds"].sum() / part["horizon"].sum() if "seconds" in part else math.nan
+    return rise(horizons, results), float(seconds)
 
 
-def acceleration(runs: Frame, folder: Path) -> Table:
-    """How soon every rule reaches the additive rule's target, and the speed-up."""
-    data = speedups(runs, folder)
-    axes = list(data.columns[: data.columns.get_loc("rule")])
-    rows = []
-    for key, group in groups_of(data, axes):
-        best = group["speedup/epochs"].max()
-        for row in group.to_dict("records"):
-            about = {k: str(row[k]) for k in ("dataset", "model", "optimizer", "rule") if k in row}
-            rows.append(Row((*labels(key), *_cells(row, best)), about))
-    return Table(
-        "acceleration",
-        "Epochs and seconds to the target accuracy",
-        f"Target: {SHARE:.0%} of the mean validation accuracy with which the additive runs of the"
-        " same cell end. Median over seeds of the first epoch that reaches it and of the seconds"
-        " of training until then; a censored run (never reached it, or diverged) counts with all"
-        " that it was given. Speed-up: geometric mean over seeds of additive / rule, above 1"
-        " where the rule is faster, with its 95 % Student-t interval; ≤: the rule's runs were"
-        " censored, so this is an upper bound, ≥: the additive ones, a lower bound. Bold: the"
-        " largest.",
-        (
-            *axes,
-            "rule",
-            "target",
-            "epochs",
-            "speed-up",
-            "seconds",
-            "speed-up in seconds",
-            "n, censored",
-        ),
-        tuple(rows),
-        data,
-    )
+def _speedup(base: Rise | None, pace: float, ours: Rise | None, our_pace: float) -> dict[str, Any]:
+    nothing = {"target": math.nan, "epochs": math.nan, "bound": "", **dict.fromkeys(LOGS, math.nan)}
+    if base is None or ours is None:
+        return nothing
+    target = base.at(math.sqrt(base.horizons[0] * base.horizons[-1]))
+    (theirs, early), (epochs, mark) = base.epochs_to(target), ours.epochs_to(target)
+    if early and mark == "≤":  # both there from the start: which is faster cannot be seen
+        return nothing | {"target": target, "epochs": epochs}
+    log = math.log(theirs / epochs)
+    seconds = log + math.log(pace / our_pace) if pace > 0 and our_pace > 0 else math.nan
+    # A time that is really shorter makes the speed-up larger, and the baseline's makes it smaller.
+    bound = {"≥": "≤", "≤": "≥"}.get(mark, "≤" if early else "")
+    return {"target": target, "epochs": epochs, "bound": bound, LOGS[0]: log, LOGS[1]: seconds}
 
 
-def groups_of(data: Frame, axes: list[str]) -> Any:
-    for key, part in data.groupby(axes, sort=False, dropna=False):
-        yield dict(zip(axes, key, strict=True)), part
+def compared(speeds: Frame, rule: str, unit: str = LOGS[0]) -> Comparison:
+    """The logarithm of a rule's speed-up over all cells of some `speedups`."""
+    mine = speeds[speeds["rule"] == rule]
+    if mine.empty:
+        return compare([math.nan])
+    table = mine.set_index([*OTHERS, "seed"])[unit].unstack("seed")
+    return replace(compare(table), bound=bound_of(mine.loc[mine[unit].notna(), "bound"]))
 
 
-def _cells(row: dict[str, Any], best: float) -> list[Cell]:
-    if not row["n"]:
-        return [Cell(row["rule"]), Cell("–"), *[Cell("missing")] * 4, Cell("0")]
-    target = Cell(number(100 * row["target"], 1), number=row["target"])
-    return [
-        Cell(row["rule"]),
-        target,
-        Cell(f"{row['epochs']:g}", number=row["epochs"]),
-        _speedup(row, "epochs", best),
-        Cell(number(row["seconds"], 2), number=row["seconds"]),
-        _speedup(row, "seconds", math.inf),
-        Cell(f"{row['n']}, {row['censored']}"),
-    ]
+def speedup_of(runs: Frame, rule: str) -> Comparison:
+    """The same of runs, with the pairs that were left out as unlike."""
+    lost = len(unlike_cells(runs, differences(runs, rule), "horizon"))
+    return replace(compared(speedups(runs), rule), unlike={"pairs": lost} if lost else {})
 
 
-def _speedup(row: dict[str, Any], unit: str, best: float) -> Cell:
-    value, low, high = (float(row[f"{key}/{unit}"]) for key in ("speedup", "low", "high"))
-    if row["rule"] == BASELINE or np.isnan(value):
-        return Cell("1" if row["rule"] == BASELINE else "–", number=value)
-    interval = "" if np.isnan(low) else f" ({number(low)} … {number(high)})"
-    return Cell(f"{row['bound']}{number(value)}{interval}", value == best and value > 1, value)
+def summaries(runs: Frame) -> Frame:
+    """One row per cell and rule: what the table and the figure show."""
+    speeds = speedups(runs)
+    axes = [a for a in dict.fromkeys(["optimizer", *varying(runs)]) if a != "horizon"]
+    rows, asked = [], []
+    for key, part in groups(runs, axes):
+        here = speeds.merge(pd.DataFrame([key]), on=axes) if len(speeds) else speeds
+        for rule in rules(part):
+            mine = here[here["rule"] == rule]
+            c, s = (compared(here, rule, unit) for unit in LOGS)
+            asked.append((rule, Question(c, MARGIN)))
+            counted = counts(part[part["rule"] == rule])
+            row = {**key, "rule": rule, "target": mine["target"].mean(), "bound": c.bound}
+            row |= {"epochs": mine["epochs"].median(), **counted._asdict()}
+            row |= {"shown": int(mine[LOGS[0]].notna().sum()), "pairs_expected": c.expected}
+            row |= {"bounds": int((mine["bound"] != "").sum())}
+            for unit, found in (("epochs", c), ("seconds", s)):
+                ends = {"speedup": found.mean, "low": found.low, "high": found.high}
+                row |= {f"{end}/{unit}": math.exp(v) for end, v in ends.items()}
+            rows.append(row | {"tags": tags(part)})
+    verdicts = iter(decide([q for rule, q in asked if rule != BASELINE]))
+    for row, (rule, question) in zip(rows, asked, strict=True):
+        answer = next(verdicts) if rule != BASELINE else None
+        row["answer"] = answer
+        row |= numbers_of(question.comparison, answer) if answer else {}
+    return pd.DataFrame(rows)

@@ -5,17 +5,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gofau.report.metric import Counts
+from gofau.report.population import images
 from gofau.report.types import Column, Frame
 from gofau.runs import SECTIONS
 
-AXES = (*SECTIONS, "lr")
+AXES = (*SECTIONS, "lr", "horizon")
 """A run's labels. With the seed they say what it is."""
 CONTEXT = tuple(axis for axis in AXES if axis != "rule")
 """Rules are compared where these agree."""
 DEFAULT = "default"
-"""The learning rate of runs that each have the default one of their optimizer and rule."""
+"""The learning rate, and the horizon, of runs that do not vary it."""
 FINISHED = ("done", "diverged")
 BASELINE = "additive"
+
+
+UNUSED = (
+    *("provenance.versions.", "provenance.python", "provenance.platform", "provenance.command"),
+    *("divergence/", "train/", "started", "updated", "seconds_total", "steps", "science"),
+)
+"""Beginnings of the names of columns that the report does not need."""
+PROBLEM = ["problem", "dataset", "model"]
+"""Runs with these in common are judged alike."""
 
 
 def read(folder: Path) -> Frame:
@@ -26,39 +37,91 @@ def read(folder: Path) -> Frame:
 
         - one label for each of `AXES`: a section's name, followed by those of its numbers that vary
           here where its name does not, such as ``kaiming_normal ×5`` or ``hybrid gamma=0.2`` (a
-          rule's: where the optimizer does not either, as each has defaults of its own); ``lr`` is
-          the learning rate, which has an axis of its own, or `DEFAULT` where nothing has two;
-        - ``outcome``: accuracy on the test set at the last epoch, a fraction; chance level for a
-          run that diverged; NaN where there is no result;
-        - ``choice``: the same on the validation part, for choosing, never for reporting.
+          rule's: where the optimizer does not either, as each has defaults of its own); ``lr``, the
+          learning rate, and ``horizon``, the number of epochs of the schedule, have axes of their
+          own, or `DEFAULT` where they do not vary;
+        - ``metric``, ``higher``, ``title``: the metric's name, whether higher is better, and the
+          name for people; a record that does not say it is one of accuracy;
+        - ``outcome``: the metric on the test set at the last epoch; NaN where there is no result. A
+          run that diverged counts at chance level, and where a metric has no such level as the
+          worst finished run of its problem: it was no better, and ranks last;
+        - ``choice``: the same on the validation part, for choosing, never for reporting;
+        - ``capped``: it diverged, and its outcome flatters it, as there is no chance level;
+        - ``images``: how many test images an accuracy is a share of, NaN where that is not known;
+        - ``cell``: a number for each combination of the labels of `CONTEXT`;
+        - ``dead``: finished, and no better than a guess at the end: within two standard errors of
+          chance level on that many images.
     """
-    return prepare(pd.read_csv(folder / "runs.csv"))
+    return prepare(pd.read_csv(folder / "runs.csv", low_memory=False, usecols=_is_used))
+
+
+def _is_used(column: str) -> bool:
+    """Columns that no table shows are left out: every selection of rows copies what is there."""
+    return not column.startswith(UNUSED)
 
 
 def prepare(runs: Frame) -> Frame:
     """What `read` adds, for a frame of runs."""
-    added = {section: _label(runs, section) for section in SECTIONS}
-    added["lr"] = _rates(runs)
-    lost = runs["state"] == "diverged"
-    chance = 1 / _numbers(runs, "classes")
-    for name, column in (("outcome", "test/acc"), ("choice", "val/acc")):
-        added[name] = _numbers(runs, column).where(runs["state"] == "done").mask(lost, chance)
-    return runs.assign(**added)
+    added: Frame = {section: _label(runs, section) for section in SECTIONS}
+    added["lr"] = _varied(runs, "optimizer.lr", ["optimizer.name", "rule.name"])
+    added["horizon"] = _varied(runs, "trainer.epochs", ["dataset.name", "model.name"])
+    runs = runs.assign(**added)
+    named = _text(runs, "metric.name").replace({"": "acc"})
+    higher = _text(runs, "metric.higher_is_better").str.lower() != "false"
+    title = _text(runs, "metric.title")
+    title = title.where(title != "", named.replace({"acc": "accuracy"}))
+    runs = runs.assign(metric=named, higher=higher, title=title)
+    chance = _chance(runs)
+    runs = runs.assign(outcome=_result(runs, "test", chance), choice=_result(runs, "val", chance))
+    runs = runs.assign(images=_images(runs))
+    guess = chance + 2 * (chance * (1 - chance) / runs["images"].fillna(np.inf)) ** 0.5
+    dead = (runs["state"] == "done") & runs["higher"] & (runs["outcome"] <= guess)
+    capped = (runs["state"] == "diverged") & chance.isna()
+    cell = runs.groupby(list(CONTEXT), sort=False, dropna=False).ngroup()
+    return runs.assign(
+        dead=dead, capped=capped, cell=cell
+    ).copy()  # in one piece: much faster to select from
+
+
+def _chance(runs: Frame) -> Column:
+    """The metric of a guess; NaN where there is no such thing."""
+    told = _numbers(runs, "metric.chance")
+    guess = 1 / _numbers(runs, "classes")
+    return told.fillna(guess.where(_text(runs, "metric.name").isin(["", "acc"])))
+
+
+def _result(runs: Frame, part: str, chance: Column) -> Column:
+    """The metric on one part of the data, with what a diverged run counts for."""
+    found = pd.Series(np.nan, runs.index)
+    for name in runs["metric"].unique():
+        found = found.where(runs["metric"] != name, _numbers(runs, f"{part}/{name}"))
+    found = found.where(runs["state"] == "done")
+    groups = found.groupby([runs[key] for key in [*PROBLEM, "metric"]], dropna=False)
+    worst = groups.transform("min").where(runs["higher"], groups.transform("max"))
+    return found.mask(runs["state"] == "diverged", chance.fillna(worst))
+
+
+def _images(runs: Frame) -> Column:
+    of_images = (runs["state"] == "done") & (runs["metric"] == "acc")
+    found = runs["outcome"].where(of_images).groupby(runs["dataset"]).transform(images)
+    return pd.to_numeric(found)
 
 
 def _numbers(runs: Frame, column: str) -> Column:
     return pd.to_numeric(runs[column]) if column in runs else pd.Series(np.nan, runs.index)
 
 
-def _rates(runs: Frame) -> Column:
-    rates = _numbers(runs, "optimizer.lr")
-    whose = [_text(runs, "optimizer.name"), _text(runs, "rule.name")]
-    varied = rates.groupby(whose).nunique().max() > 1
-    return rates if varied else pd.Series(DEFAULT, runs.index)
+def _varied(runs: Frame, column: str, within: list[str]) -> Column:
+    """The numbers of a column as an axis, if they vary where those others do not."""
+    values = _numbers(runs, column)
+    varied = values.groupby([_text(runs, name) for name in within]).nunique().max() > 1
+    return values if varied else pd.Series(DEFAULT, runs.index)
 
 
 def _text(runs: Frame, column: str) -> Column:
-    return runs[column].astype(str) if column in runs else pd.Series("", runs.index)
+    if column not in runs:
+        return pd.Series("", runs.index)
+    return runs[column].astype(str).fillna("").replace({"nan": "", "None": ""})
 
 
 def _label(runs: Frame, section: str) -> Column:
@@ -68,7 +131,7 @@ def _label(runs: Frame, section: str) -> Column:
     for column in (c for c in runs if c.startswith(f"{section}.")):
         # A missing value is a value too: init.scale is one for some schemes only.
         varies = runs[column].astype(str).groupby(whose).transform("nunique") > 1
-        if column in (name, "optimizer.lr") or not varies.any():
+        if column in (name, "optimizer.lr", "trainer.epochs") or not varies.any():
             continue
         text = runs[column].map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
         key = column.removeprefix(f"{section}.")
@@ -88,18 +151,24 @@ def in_order(values: Column) -> list:
     return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
 
 
+def describe_place(value: object) -> str:
+    """A value of an axis as text."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def rules(runs: Frame) -> list[str]:
     """The rules, the baseline first."""
     found = in_order(runs["rule"])
     return sorted(found, key=lambda rule: rule != BASELINE)
 
 
-def counts(runs: Frame) -> tuple[int, int, int]:
-    """How many runs finished (diverged ones among them), how many of those diverged, how many are
+def counts(runs: Frame) -> Counts:
+    """How many runs finished (diverged and dead ones among them), diverged, were dead, are
     missing."""
     state = runs["state"]
     finished = int(state.isin(FINISHED).sum())
-    return finished, int((state == "diverged").sum()), len(runs) - finished
+    lost, dead = int((state == "diverged").sum()), int(runs["dead"].sum())
+    return Counts(finished, lost, dead, len(runs) - finished)
 
 
 LOSSY = {"cifar10_jpeg": "lossy JPEG, not comparable with published CIFAR-10"}
@@ -118,39 +187,3 @@ def describe(runs: Frame) -> str:
         notes += [f"{', '.join(f'{n:g}' for n in epochs)} epochs"] if epochs else []
         found.append(f"{name} ({'; '.join(notes)})" if notes else str(name))
     return ", ".join(found)
-
-
-MADE_WITH = {
-    "provenance.device": "device",
-    "provenance.cpu": "processor",
-    "compute.threads": "threads",
-    "compute.precision": "precision",
-}
-"""What a run's result depends on besides what it measures, by its column in runs.csv."""
-
-
-def unlike(runs: Frame) -> str:
-    """A sentence where these runs were not all made on one kind of machine, with one number of
-    threads and in one precision, such as ``Not all runs were made alike (threads: 1, 2).``; else
-    nothing. A run whose record does not say it is left out of this."""
-    found = []
-    for column, word in MADE_WITH.items():
-        values = in_order(runs[column]) if column in runs else []
-        if len(values) > 1:
-            texts = (f"{v:g}" if isinstance(v, float) else str(v) for v in values)
-            found.append(f"{word}: {', '.join(texts)}")
-    return f"Not all runs were made alike ({'; '.join(found)})." if found else ""
-
-
-def differences(runs: Frame, rule: str, baseline: str = BASELINE, value: str = "outcome") -> Frame:
-    """``value`` of one rule minus that of another over the same cells and seeds.
-
-    Returns:
-        one row a cell (a `CONTEXT` that both rules, or one, were asked for in), one column a seed;
-        NaN where one of the two has no result.
-    """
-    one, other = (
-        runs[runs["rule"] == name].set_index([*CONTEXT, "seed"])[value].unstack("seed")
-        for name in (rule, baseline)
-    )
-    return one.sub(other) if len(one) and len(other) else (one if len(one) else other) * np.nan

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from gofau.report.cells import in_order, rules
-from gofau.report.render import Cell, Row, Table
+from gofau.report.render import Cell, Table, TableRow
 from gofau.report.statistics import summary
 from gofau.report.types import Frame
 
@@ -113,10 +113,17 @@ def choices(runs: Frame) -> Iterator[Found]:
         yield Found(optimizer, rule, part["trial"].nunique(), last, values, edges, fresh)
 
 
+def unit(values: pd.Series, column: str) -> np.ndarray:
+    """The values of a hyperparameter from 0 to 1 between the ends of what was tried: γ as it is,
+    the others by their logarithm."""
+    x = np.asarray(values, dtype=float)
+    x = x if column == "rule.gamma" else np.log(x)
+    return (x - x.min()) / (x.max() - x.min())
+
+
 def _at_an_end(tried: pd.Series, value: float, column: str) -> bool:
-    scale = np.asarray if column == "rule.gamma" else np.log
-    low, high, x = (float(scale(v)) for v in (tried.min(), tried.max(), value))
-    return not EDGE < (x - low) / (high - low) < 1 - EDGE
+    place = unit(pd.Series([tried.min(), tried.max(), value]), column)[2]
+    return not EDGE < place < 1 - EDGE
 
 
 def choice(runs: Frame) -> Table:
@@ -137,10 +144,11 @@ def choice(runs: Frame) -> Table:
             mine = found.runs[found.runs["dataset.name"] == task]
             s = summary(loss(mine).replace(math.inf, math.nan))
             lost = int((mine["state"] == "diverged").sum())
-            text = f"{s.mean:.3f} ± {s.half:.3f} ({s.n}{f', {lost} ✕' if lost else ''})"
+            half = f" ± {s.half:.3f}" if s.half == s.half else ""
+            text = f"{s.mean:.3f}{half} ({s.n}{f', {lost} ✕' if lost else ''})"
             cells.append(Cell(text if s.n else "–", number=s.mean))
             numbers |= {f"{task}.mean": s.mean, f"{task}.half": s.half, f"{task}.n": s.n}
-        rows.append(Row(tuple(cells), about))
+        rows.append(TableRow(tuple(cells), about))
         data.append(about | numbers | {"edges": " ".join(found.edges)})
     return Table(
         "choice",

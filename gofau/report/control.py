@@ -8,12 +8,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gofau.report.cells import BASELINE, counts, differences, in_order, rules
-from gofau.report.pairs import Comparison, compare
-from gofau.report.render import Cell, Row, Table, number, percent
+from gofau.report.cells import BASELINE, counts, in_order, rules
+from gofau.report.metric import heading, metric_of
+from gofau.report.pairs import Comparison, compare, differences, over_seeds, paired, told
+from gofau.report.render import Cell, Table, TableRow
 from gofau.report.statistics import summary
-from gofau.report.tables import difference_cells, groups, labels, tags
+from gofau.report.tables import (
+    JUDGED,
+    RANDOM,
+    difference_cells,
+    groups,
+    labels,
+    numbers_of,
+    tags,
+    verdict_cells,
+)
 from gofau.report.types import Frame
+from gofau.report.verdict import Question, Verdict, decide
+
+TASK = ["dataset", "model", "optimizer"]
+KINDS = ("tuned", "same", "matched")
+"""The three comparisons."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +41,10 @@ class Tuned:
 
 
 def tune(runs: Frame, tried: list[float]) -> Tuned:
-    """The rate of the highest mean validation accuracy; of equals, the smallest. Diverged runs
-    count at chance level."""
+    """The rate of the best mean on the validation part; of equals, the smallest. What a diverged
+    run counts for, `cells.read` says."""
     means = runs[runs["lr"].isin(tried)].groupby("lr")["choice"].mean()
-    lr = float(means.idxmax())  # type: ignore[arg-type]
+    lr = float((metric_of(runs).sign * means).idxmax())  # type: ignore[arg-type]
     return Tuned(lr, runs[runs["lr"] == lr], lr in (min(tried), max(tried)))
 
 
@@ -45,19 +60,21 @@ def retuned(part: Frame, rule: str) -> dict[str, Any]:
     """One optimizer: ``rule`` and the additive rule at their own best rates, compared over seeds.
 
     Returns:
-        ``tried`` rates, the two `Tuned` (None without any), ``tuned``, ``same`` and ``matched``:
-        comparisons of the outcomes at each one's best rate, at equal rates, and at equal mean size
-        of the steps (see `_matched`).
+        ``tried`` rates, the two `Tuned` (None without any), ``pairs`` of their runs, ``tuned``,
+        ``same`` and ``matched``: comparisons of the outcomes at each one's best rate, at equal
+        rates, and at equal mean size of the steps (see `_matched`), for which so many were
+        ``asked``.
     """
     tried = budget(part, [BASELINE, rule])
     found: dict[str, Any] = {"tried": len(tried), "ours": None, "theirs": None}
-    found["same"] = compare(differences(part, rule))
+    found["same"] = over_seeds(differences(part, rule))
     found["matched"] = compare(_matched(part, rule))
+    found["asked"] = int((part["rule"] == rule).sum())
     if not tried:
-        return found | {"tuned": compare([math.nan])}
+        return found | {"pairs": None, "tuned": compare([math.nan])}
     ours, theirs = (tune(part[part["rule"] == name], tried) for name in (rule, BASELINE))
-    pair = [t.runs.set_index("seed")["outcome"] for t in (ours, theirs)]
-    return found | {"ours": ours, "theirs": theirs, "tuned": compare(pair[0] - pair[1])}
+    pairs = paired(ours.runs, theirs.runs, [*TASK, "seed"])
+    return found | {"ours": ours, "theirs": theirs, "pairs": pairs, "tuned": over_seeds(pairs)}
 
 
 def _matched(part: Frame, rule: str) -> Any:
@@ -82,47 +99,59 @@ def _matched(part: Frame, rule: str) -> Any:
             theirs = np.interp(
                 run["size"], base["size"], base["outcome"], left=math.nan, right=math.nan
             )
-            rows.loc[run["lr"], seed] = run["outcome"] - theirs  # type: ignore[index]
-    return rows
+            rows.loc[run["lr"], seed] = metric_of(part).sign * (run["outcome"] - theirs)
+    # A rate with steps beyond the additive ones' in some seed has no say: each seed is asked the
+    # same.
+    return rows.dropna() if rows.notna().all(axis=1).any() else rows
 
 
 def control(runs: Frame) -> Table:
-    """One row an optimizer and rule, and the finding in words in the note."""
+    """One row per optimizer and rule, and the finding in words in the note."""
+    arms = [
+        (key, part, r) for key, part in groups(runs, TASK) for r in rules(part) if r != BASELINE
+    ]
+    found = [retuned(part, rule) for _, part, rule in arms]
+    typical = [part.loc[part["rule"] == BASELINE, "outcome"].mean() for _, part, _ in arms]
+    margins = [metric_of(part).margin(t) for (_, part, _), t in zip(arms, typical, strict=True)]
+    answers = decide([Question(f["tuned"], m) for f, m in zip(found, margins, strict=True)])
     rows, data, words = [], [], []
-    for key, part in groups(runs, ["dataset", "model", "optimizer"]):
-        for rule in rules(part):
-            if rule == BASELINE:
-                continue
-            found = retuned(part, rule)
-            rows.append(
-                Row((*labels(key), Cell(rule), *_cells(found)), tags(part) | {"rule": rule})
-            )
-            data.append(key | {"rule": rule} | _numbers(found))
-            words.append(_sentence(key["optimizer"], rule, found))
+    for (key, part, rule), f, verdict in zip(arms, found, answers, strict=True):
+        cells = (*labels(key), Cell(rule), *_cells(f, verdict, part))
+        rows.append(TableRow(cells, tags(part) | {"rule": rule}))
+        data.append(key | {"rule": rule} | _numbers(f, verdict))
+        words.append(_sentence(key["optimizer"], rule, f, verdict, part))
     return Table(
         "control",
         "Is it just the learning rate?",
         " ".join(words)
         + "\n\nEach rule's rate is the best on the validation part of the same list;"
-        " accuracy is that on the test set, in per cent: mean ± half of the 95 % interval (standard"
-        " deviation; n, of which ✕ diverged, at chance level). *: the best rate is the list's"
-        " first or last, so a longer list might change it. Differences in points, paired by"
-        " seed, with their 95 % interval (of a bootstrap; Student's t for fewer than six of one"
-        " cell): tuned, each at its own best rate; same rate, over"
-        " the whole list; same mean step, over the rates whose steps were, in their measured mean"
-        " size (root mean square of the change of all weights), within the range of additive's,"
-        " against additive read at that size between the two nearest of its rates.",
+        f" {heading(runs)}{metric_of(runs).unit}: mean ± half of the 95 % interval (standard"
+        " deviation; n, of which ✕ diverged and ⊘ dead). *: the best rate is the list's first or"
+        " last, so a longer list might change it. Better by, paired by seed, above 0 where the"
+        " rule is better, with its 95 % interval: tuned, each at its own best rate; same rate,"
+        " over the whole list; same mean step, over the rates whose steps were, in their measured"
+        " mean size (root mean square of the change of all weights), within the range of"
+        " additive's in every seed, against additive read at that size between the two nearest of"
+        f" its rates. {RANDOM} {JUDGED}"
+        f" {told([f['tuned'] for f in found])}".rstrip(),
         (
-            *("dataset", "model", "optimizer", "rule", "rates", "its rate", "its accuracy"),
-            *("additive rate", "additive accuracy", "tuned", "interval", "same rate", "interval"),
-            *("same mean step", "interval"),
+            *(*TASK, "rule", "rates", "its rate", "its result", "additive rate", "additive result"),
+            *("tuned: better by", "95 % interval", "verdict", "its interval", "p (Holm)"),
+            *(
+                "same rate: better by",
+                "95 % interval",
+                "same mean step: better by",
+                "95 % interval",
+            ),
+            "pairs of same mean step",
         ),
         tuple(rows),
         pd.DataFrame(data),
     )
 
 
-def _cells(found: dict[str, Any]) -> list[Cell]:
+def _cells(found: dict[str, Any], verdict: Verdict, part: Frame) -> list[Cell]:
+    metric = metric_of(part)
     cells = [Cell(str(found["tried"]), number=found["tried"])]
     for tuned in (found["ours"], found["theirs"]):
         if tuned is None:
@@ -130,38 +159,42 @@ def _cells(found: dict[str, Any]) -> list[Cell]:
             continue
         cells.append(Cell(f"{tuned.lr:g}" + "*" * tuned.at_edge, number=tuned.lr))
         s = summary(tuned.runs["outcome"])
-        cells.append(Cell(percent(s, counts(tuned.runs)), number=s.mean))
-    for name in ("tuned", "same", "matched"):
-        cells += difference_cells(found[name])
-    return cells
+        cells.append(Cell(metric.entry(s, counts(tuned.runs)), number=s.mean))
+    cells += [*difference_cells(found["tuned"], metric), *verdict_cells(verdict, metric)]
+    cells += [c for name in KINDS[1:] for c in difference_cells(found[name], metric)]
+    matched: Comparison = found["matched"]
+    return [*cells, Cell(f"{matched.pairs} of {found['asked']}", number=matched.pairs)]
 
 
-def _numbers(found: dict[str, Any]) -> dict[str, Any]:
+def _numbers(found: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
     row: dict[str, Any] = {"rates": found["tried"]}
     for side in ("ours", "theirs"):
         tuned = found[side]
         row[f"{side}/lr"] = tuned.lr if tuned else math.nan
         row[f"{side}/mean"] = tuned.runs["outcome"].mean() if tuned else math.nan
-    for name in ("tuned", "same", "matched"):
+    row |= {f"tuned/{key}": value for key, value in numbers_of(found["tuned"], verdict).items()}
+    for name in KINDS[1:]:
         c: Comparison = found[name]
-        row |= {f"{name}/{k}": getattr(c, k) for k in ("mean", "low", "high", "p", "pairs")}
+        row |= {f"{name}/{k}": getattr(c, k) for k in ("mean", "low", "high", "seeds", "pairs")}
     return row
 
 
-def _sentence(optimizer: str, rule: str, found: dict[str, Any]) -> str:
-    c: Comparison = found["tuned"]
+WORDS = {
+    "supported": "so it is not just the learning rate: a gain is left",
+    "not supported": "so tuning the additive rule does better",
+    "no difference": "so there is no difference once both are tuned",
+}
+
+
+def _sentence(optimizer: str, rule: str, found: dict[str, Any], v: Verdict, part: Frame) -> str:
+    c, metric = found["tuned"], metric_of(part)
     if not c.pairs:
         return f"With {optimizer}, {rule}: missing."
-    if c.low > 0:
-        verdict = "so it is not just the learning rate: a gain is left"
-    elif c.high < 0:
-        verdict = "so tuning the additive rule does better"
-    else:
-        verdict = "so no difference is shown once both are tuned"
+    low, mean, high = (metric.text(x, sign=True) for x in (v.low, c.mean, v.high))
+    interval = f", interval {low} … {high}" if v.low == v.low else ""
     return (
-        f"With {optimizer}, {rule} at its best rate ({found['ours'].lr:g}) is"
-        f" {number(100 * c.mean, sign=True)} points from additive at its own"
-        f" ({found['theirs'].lr:g}), interval {number(100 * c.low, sign=True)} …"
-        f" {number(100 * c.high, sign=True)}, {found['tried']} rates and {c.seeds} seeds each,"
-        f" {verdict}."
+        f"With {optimizer}, {rule} at its best rate ({found['ours'].lr:g}) is better by {mean}"
+        f"{' points' * metric.fraction} than additive at its own"
+        f" ({found['theirs'].lr:g}){interval}, {found['tried']} rates and {c.seeds} seeds each,"
+        f" {WORDS.get(v.word, v.text)}."
     )

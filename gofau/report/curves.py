@@ -8,16 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gofau.report.cells import in_order, rules
+from gofau.report.metric import Metric, metric_of
 from gofau.report.panels import finish, grid, panels, per_cent, rest, tally, what
 from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
-METRICS = {"train/loss": "training loss", "val/acc": "validation accuracy (%)"}
-
 
 def curves(runs: Frame, folder: Path) -> Figure | None:
-    """Training loss and validation accuracy against epochs; two rows for each dataset and model.
+    """Training loss and validation result against epochs; two rows for each dataset and model.
 
     A line is the mean over the seeds that got that far, the band its 95 % Student-t interval. None
     where there are no curves.
@@ -27,19 +26,22 @@ def curves(runs: Frame, folder: Path) -> Figure | None:
         return None
     optimizers = in_order(epochs["optimizer"])
     blocks = panels(epochs, rest(runs, "optimizer"))
-    figure, axes = grid(
-        len(METRICS) * len(blocks), len(optimizers), sharex=True, sharey="row", height=1.9
-    )
+    figure, axes = grid(2 * len(blocks), len(optimizers), sharex=True, sharey="row", height=1.9)
     for i, (title, block) in enumerate(blocks):
+        metric = metric_of(block)
+        shown = {
+            "train/loss": "training loss",
+            f"val/{metric.name}": f"validation {metric.title}{metric.unit}",
+        }
         for column, optimizer in enumerate(optimizers):
-            for row, (metric, label) in enumerate(METRICS.items(), start=i * len(METRICS)):
+            for row, (name, label) in enumerate(shown.items(), start=2 * i):
                 ax = axes[row][column]
                 part = block[block["optimizer"] == optimizer]
                 for rule in rules(part):
-                    _line(ax, part[part["rule"] == rule], metric, rule)
+                    _line(ax, part[part["rule"] == rule], name, rule)
                 if column == 0:
                     ax.set_ylabel(f"{title}\n{label}" if title else label)
-            _scale(axes[2 * i][column], axes[2 * i + 1][column], block)
+            _scale(axes[2 * i][column], axes[2 * i + 1][column], block, metric)
     for column, optimizer in enumerate(optimizers):
         axes[0][column].set_title(optimizer)
         axes[-1][column].set_xlabel("epoch")
@@ -56,8 +58,8 @@ def _epochs(runs: Frame, folder: Path) -> Frame:
     return frame.merge(runs[labels], on="identity", validate="many_to_one")
 
 
-def _line(ax: Axes, part: Frame, metric: str, rule: str) -> None:
-    points = [(epoch, summary(group[metric])) for epoch, group in part.groupby("epoch")]
+def _line(ax: Axes, part: Frame, column: str, rule: str) -> None:
+    points = [(epoch, summary(group[column])) for epoch, group in part.groupby("epoch")]
     points = [(epoch, s) for epoch, s in points if s.n]
     x = [epoch for epoch, _ in points]
     mean = np.array([s.mean for _, s in points])
@@ -68,11 +70,15 @@ def _line(ax: Axes, part: Frame, metric: str, rule: str) -> None:
     ax.fill_between(x, low, mean + half, color=colour, alpha=0.15, lw=0)
 
 
-def _scale(loss: Axes, accuracy: Axes, block: Frame) -> None:
-    """The accuracy axis begins a little under the worst that is reached after the first epochs."""
+def _scale(loss: Axes, result: Axes, block: Frame, metric: Metric) -> None:
+    """The axis of results ends a little beyond the worst that is reached after the first epochs."""
     loss.set_yscale("log")
-    late = block.loc[block["epoch"] > block["epoch"].max() / 5, "val/acc"].dropna()
-    low, high = (late.quantile(0.01), late.max()) if len(late) else (0.0, 1.0)
-    margin = 0.05 * (high - low) + 0.005
-    accuracy.set_ylim(max(0.0, low - margin), min(1.005, high + margin))
-    per_cent(accuracy)
+    late = block.loc[block["epoch"] > block["epoch"].max() / 5, f"val/{metric.name}"].dropna()
+    ends = (0.01, 1.0) if metric.higher else (0.0, 0.99)
+    low, high = (late.quantile(end) for end in ends) if len(late) else (0.0, 1.0)
+    margin = 0.05 * (high - low) + (0.005 if metric.fraction else 1e-9)
+    if metric.fraction:
+        result.set_ylim(max(0.0, low - margin), min(1.005, high + margin))
+        per_cent(result)
+    else:
+        result.set_ylim(low - margin, high + margin)

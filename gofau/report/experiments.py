@@ -26,7 +26,11 @@ class Report:
 
 DEFAULT = Report("An experiment of one's own")
 REPORTS: Mapping[str, Report] = {
-    "defaults": Report("How the default hyperparameters were chosen", ("choice",), ()),
+    "defaults": Report(
+        "How the default hyperparameters were chosen",
+        ("choice", "tuning", "importance"),
+        ("tuning", "importance"),
+    ),
     "first_run": Report("What a first run ends at, 40 seeds", ("first_run",), ()),
     "fig3_cifar100_curves": Report("Learning curves at the default settings, CIFAR-100"),
     "fig4_tiny_imagenet_curves": Report("Learning curves at the default settings, Tiny ImageNet"),
@@ -43,10 +47,11 @@ REPORTS: Mapping[str, Report] = {
     "tab4_cifar100": Report("Optimizers and architectures, CIFAR-100"),
     "tab5_tiny_imagenet": Report("Optimizers and architectures, Tiny ImageNet"),
     "tab6_acceleration": Report(
-        "Epochs and seconds to a target accuracy",
+        "Epochs to equal accuracy, from trainings of different length",
         ("acceleration", "accuracy", "comparison"),
-        ("speedup", "curves"),
+        ("over_horizon", "speedup"),
     ),
+    "autoencoder": Report("A problem without labels, where lower is better: an autoencoder"),
     "is_it_just_lr": Report(
         "The control: both rules with the learning rate tuned at equal budget",
         ("control", "accuracy"),

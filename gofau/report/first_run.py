@@ -3,7 +3,7 @@
 import pandas as pd
 
 from gofau.report.cells import counts, in_order, rules
-from gofau.report.render import Cell, Row, Table, number
+from gofau.report.render import Cell, Table, TableRow, number
 from gofau.report.statistics import summary
 from gofau.report.types import Frame
 
@@ -24,7 +24,7 @@ def first_run(runs: Frame) -> Table:
                 more, found = _of(mine[mine["compute.threads"] == n])
                 cells += more
                 numbers |= {f"{key}, {n} threads": value for key, value in found.items()}
-            rows.append(Row(tuple(cells), about))
+            rows.append(TableRow(tuple(cells), about))
             data.append(about | numbers)
     heads = ("mean ± half interval (n)", "worst", f"below {LOW:.0%}")
     columns = [
@@ -34,7 +34,8 @@ def first_run(runs: Frame) -> Table:
         "first_run",
         "What the default run ends at",
         "Accuracy on the test set at the last epoch, in per cent: mean over the seeds ± half of the"
-        " 95 % Student-t interval (n, of which ✕ diverged, at chance level); the worst of them; and"
+        " 95 % Student-t interval (n, of which ✕ diverged, at chance level, and ⊘ dead: no better"
+        " than a guess); the worst of them; and"
         f" how many ended below {LOW:.0%}, diverged ones included.",
         ("optimizer", "rule", *columns),
         tuple(rows),
@@ -45,8 +46,9 @@ def first_run(runs: Frame) -> Table:
 def _of(runs: Frame) -> tuple[list[Cell], dict[str, float]]:
     outcome = runs["outcome"].dropna()
     s, worst, low = summary(outcome), float(outcome.min()), int((outcome < LOW).sum())
-    _, lost, missing = counts(runs)
-    marks = f"{f', {lost} ✕' if lost else ''}{f', {missing} missing' if missing else ''}"
+    _, lost, dead, missing = counts(runs)
+    more = ((lost, " ✕"), (dead, " ⊘"), (missing, " missing"))
+    marks = "".join(f", {n}{sign}" for n, sign in more if n)
     text = f"{number(100 * s.mean, 2)} ± {number(100 * s.half, 2)} ({s.n}{marks})"
     cells = [Cell(text, number=s.mean), Cell(number(100 * worst, 2), number=worst)]
     cells.append(Cell(f"{low} of {s.n}", number=low))

@@ -1,5 +1,5 @@
-"""Heat maps of robustness: one panel a rule and optimizer, accuracy over initialisation × learning
-rate."""
+"""Heat maps of robustness: one panel per rule and optimizer, the result over initialisation ×
+learning rate."""
 
 from pathlib import Path
 
@@ -8,13 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gofau.report.cells import in_order, rules, varying
+from gofau.report.metric import heading, metric_of
 from gofau.report.panels import finish, grid, panels, rest, tally, what
 from gofau.report.sensitivity import NAMES
 from gofau.report.types import Frame
 
 
 def heatmap(runs: Frame, folder: Path) -> Figure | None:
-    """Mean test accuracy in each cell, in per cent, and in brackets how many seeds diverged.
+    """Mean test result in each cell, accuracies in per cent, and in brackets how many seeds
+    diverged or were dead.
 
     Columns of panels are the rules. Where both initialisation and learning rate vary, a panel shows
     one against the other, and there is a row of panels an optimizer; where one does, a panel shows
@@ -35,32 +37,51 @@ def heatmap(runs: Frame, folder: Path) -> Figure | None:
         sharex=True,
         sharey=True,
     )
-    image = None
+    image, metric = None, metric_of(runs)
+    ends = (0.0, 100.0) if metric.fraction else _ends(runs, down, across)
     for row, (title, block) in zip(axes, blocks, strict=True):
         for ax, rule in zip(row, names, strict=True):
-            image = _panel(ax, block[block["rule"] == rule], (down, ys), (across, xs))
+            image = _panel(ax, block[block["rule"] == rule], (down, ys), (across, xs), ends)
         row[0].set_ylabel(title or NAMES.get(down, down))
     for ax, rule in zip(axes[0], names, strict=True):
         ax.set_title(rule)
     figure.supxlabel(NAMES.get(across, across), fontsize=9)
     assert image is not None
     bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01)
-    bar.set_label("test accuracy (%)")
-    caption = f"{what(runs)}: mean over {tally(runs)} (their number in brackets, at chance level)"
+    bar.set_label(heading(runs) + metric.unit)
+    caption = f"{what(runs)}: mean over {tally(runs)} (their number in brackets)"
     return finish(figure, axes, caption)
 
 
-def _panel(ax: Axes, part: Frame, down: tuple[str, list], across: tuple[str, list]):
+def _ends(runs: Frame, down: str, across: str) -> tuple[float, float]:
+    """Of the colour scale of a metric that has no ends of its own: those of the cells' means."""
+    means = runs.groupby(["rule", *{down, across, "optimizer"}])["outcome"].mean()
+    return float(means.min()), float(means.quantile(0.9))
+
+
+def _panel(
+    ax: Axes,
+    part: Frame,
+    down: tuple[str, list],
+    across: tuple[str, list],
+    ends: tuple[float, float],
+):
     keys = [down[0], across[0]]
     means = part.groupby(keys)["outcome"].mean().unstack().reindex(index=down[1], columns=across[1])
-    lost = (part["state"] == "diverged").groupby([part[k] for k in keys]).sum()
-    values = 100 * means.to_numpy(dtype=float)
-    image = ax.imshow(values, cmap="cividis", vmin=0, vmax=100, aspect="auto")
+    lost = ((part["state"] == "diverged") | part["dead"]).groupby([part[k] for k in keys]).sum()
+    metric = metric_of(part)
+    values = metric.scale * means.to_numpy(dtype=float)
+    # Bright is good, whichever way the metric goes.
+    colours = "cividis" if metric.higher else "cividis_r"
+    image = ax.imshow(values, cmap=colours, vmin=ends[0], vmax=ends[1], aspect="auto")
     ax.grid(False)
     for (i, j), value in np.ndenumerate(values):
         count = lost.get((down[1][i], across[1][j]), 0)
-        text = "–" if np.isnan(value) else f"{value:.0f}" + (f" ({count})" if count else "")
-        colour = "black" if np.isnan(value) or value > 55 else "white"
+        shown = f"{value:.0f}" if metric.fraction else f"{value:.3g}"
+        text = "–" if np.isnan(value) else shown + (f" ({count})" if count else "")
+        bright = (value - ends[0]) / (ends[1] - ends[0] or 1)
+        bright = bright if metric.higher else 1 - bright
+        colour = "black" if np.isnan(value) or bright > 0.55 else "white"
         ax.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
     for set_ticks, values_ in ((ax.set_yticks, down[1]), (ax.set_xticks, across[1])):
         labels = [f"{v:g}" if isinstance(v, float) else str(v) for v in values_]

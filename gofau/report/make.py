@@ -4,26 +4,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from gofau.report.acceleration import acceleration
-from gofau.report.cells import read, unlike
+from gofau.report.acceleration_shown import acceleration, speedup
+from gofau.report.alike import mixed, unlike
+from gofau.report.cells import read
 from gofau.report.choice import choice
-from gofau.report.claims import write_claims
+from gofau.report.claims import claims, write_claims
 from gofau.report.control import control
 from gofau.report.curves import curves
 from gofau.report.experiments import folders, report_of
 from gofau.report.first_run import first_run
 from gofau.report.heatmap import heatmap
+from gofau.report.importance import importance, importance_figure
 from gofau.report.page import write_page
 from gofau.report.panels import what
 from gofau.report.profile import profile
 from gofau.report.render import Table, save_table
-from gofau.report.sensitivity import over_init, over_lr
-from gofau.report.speedup import speedup
+from gofau.report.robustness_table import robustness
+from gofau.report.sensitivity import over_horizon, over_init, over_lr
 from gofau.report.style import save_figure, styled
-from gofau.report.tables import accuracy, comparison, robustness
+from gofau.report.tables import accuracy, comparison
+from gofau.report.tuning import tuning, tuning_figure
 from gofau.report.types import Frame
 
 TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
@@ -32,12 +34,14 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "comparison": lambda runs, folder: comparison(runs),
     "control": lambda runs, folder: control(runs),
     "choice": lambda runs, folder: choice(runs),
+    "tuning": lambda runs, folder: tuning(runs),
+    "importance": lambda runs, folder: importance(runs),
     "first_run": lambda runs, folder: first_run(runs),
     "acceleration": acceleration,
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
-    f.__name__: f for f in (curves, over_lr, over_init, heatmap, profile, speedup)
-}
+    f.__name__: f for f in (curves, over_lr, over_init, over_horizon, heatmap, profile, speedup)
+} | {"tuning": tuning_figure, "importance": importance_figure}
 """A figure is None where the records do not hold what it shows."""
 
 
@@ -46,7 +50,7 @@ def tables_of(folder: Path) -> list[Table]:
     data, and says so where the runs were not all made alike."""
     runs = read(folder)
     made = [TABLES[kind](runs, folder) for kind in report_of(folder.name).tables]
-    data = " ".join(filter(None, [f"Trained: {what(runs)}.", unlike(runs)]))
+    data = " ".join(filter(None, [f"Trained: {what(runs)}.", unlike(runs), mixed(runs)]))
     return [replace(table, note=f"{data} {table.note}".strip()) for table in made]
 
 
@@ -56,11 +60,13 @@ def tables(results: Path, names: list[str]) -> list[Path]:
     return _write(found, results)
 
 
-def _write(found: Mapping[Path, list[Table]], results: Path) -> list[Path]:
+def _write(
+    found: Mapping[Path, list[Table]], results: Path, judged: list[Table] | None = None
+) -> list[Path]:
     paths = [
         p for folder, made in found.items() for table in made for p in save_table(table, folder)
     ]
-    return [*paths, write_claims(results)]
+    return [*paths, write_claims(results, judged)]
 
 
 def figures(results: Path, names: list[str]) -> list[Path]:
@@ -76,11 +82,12 @@ def draw(folder: Path) -> list[Path]:
         figure = FIGURES[kind](runs, folder)
         if figure is not None:
             paths += save_figure(figure, folder / kind)
-            plt.close(figure)
     return paths
 
 
 def report(results: Path) -> list[Path]:
     """Everything: tables, figures, claims, and the page ``report.html``; returns the files."""
     found = {folder: tables_of(folder) for folder in folders(results)}
-    return [*_write(found, results), *figures(results, []), write_page(results, found)]
+    judged = [claims(results, smoke) for smoke in (False, True)]
+    written = _write(found, results, judged)
+    return [*written, *figures(results, []), write_page(results, found, judged)]

@@ -9,9 +9,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gofau.report.cells import AXES, counts, in_order, read
-from gofau.report.claims import claims
 from gofau.report.experiments import REPORTS, about, report_of
-from gofau.report.render import Cell, Row, Table, number
+from gofau.report.metric import metric_of
+from gofau.report.render import Cell, Table, TableRow
 from gofau.report.statistics import summary
 from gofau.report.tables import tags
 from gofau.report.types import Frame
@@ -19,12 +19,13 @@ from gofau.report.types import Frame
 FILTERS = ("dataset", "optimizer", "rule")
 
 
-def write_page(results: Path, tables: Mapping[Path, list[Table]]) -> Path:
+def write_page(results: Path, tables: Mapping[Path, list[Table]], judged: list[Table]) -> Path:
     """Write ``report.html``; returns its path.
 
     Args:
         results: the folder of results; the figures are those that lie in its experiments' folders.
         tables: those of each experiment's folder.
+        judged: the tables of claims.
     """
     frames = {folder: read(folder) for folder in tables}
     options = {
@@ -32,7 +33,7 @@ def write_page(results: Path, tables: Mapping[Path, list[Table]]) -> Path:
         for axis in FILTERS
     }
     page = {
-        "claims": [claims(results, smoke) for smoke in (False, True)],
+        "claims": judged,
         "overview": _overview(frames),
         "cells": _cells(frames),
         "experiments": [_experiment(folder, made) for folder, made in tables.items()],
@@ -76,13 +77,12 @@ def _overview(frames: dict[Path, Frame]) -> Table:
     found = {folder.name: runs for folder, runs in frames.items()}
     for name in [*found, *(n for n in REPORTS if n not in found)]:
         if name not in found:
-            texts = (name, about(name), "missing", "–", "–", "–")
-            rows.append(Row(tuple(Cell(t) for t in texts)))
+            texts = (name, about(name), "missing", "–", "–", "–", "–")
+            rows.append(TableRow(tuple(Cell(t) for t in texts)))
             continue
-        done, lost, missing = counts(found[name])
-        numbers = [Cell(str(n), number=n) for n in (len(found[name]), done, lost, missing)]
-        rows.append(Row((Cell(name), Cell(about(name)), *numbers), tags(found[name])))
-    columns = ("experiment", "what", "runs", "finished", "diverged", "missing")
+        numbers = [Cell(str(n), number=n) for n in (len(found[name]), *counts(found[name]))]
+        rows.append(TableRow((Cell(name), Cell(about(name)), *numbers), tags(found[name])))
+    columns = ("experiment", "what", "runs", "finished", "diverged", "dead", "missing")
     return Table("overview", "Experiments", "", columns, tuple(rows), pd.DataFrame())
 
 
@@ -94,18 +94,22 @@ def _cells(frames: dict[Path, Frame]) -> Table:
     for folder, runs in frames.items():
         for key, part in runs.groupby(list(AXES), sort=False, dropna=False):
             label: dict[str, Any] = dict(zip(AXES, key, strict=True))
-            s, (done, lost, missing) = summary(part["outcome"]), counts(part)
+            s, counted, metric = summary(part["outcome"]), counts(part), metric_of(part)
             cells = [Cell(folder.name)]
             cells += [
                 Cell(f"{v:g}", number=v) if isinstance(v, float) else Cell(str(v))
                 for v in (label[a] for a in axes)
             ]
             cells += [
-                Cell(number(100 * v), number=v) if done else Cell("missing")
+                Cell(metric.text(v), number=v) if counted.finished else Cell("missing")
                 for v in (s.mean, s.half, s.sd)
             ]
-            cells += [Cell(str(n), number=n) for n in (done, lost, missing)]
-            rows.append(Row(tuple(cells), tags(part) | {"rule": label["rule"]}))
-    columns = ("experiment", *axes, "accuracy", "±", "sd", "n", "diverged", "missing")
-    note = "Test accuracy in per cent: mean, half of the 95 % interval, standard deviation."
+            cells += [Cell(metric.title), *(Cell(str(n), number=n) for n in counted)]
+            rows.append(TableRow(tuple(cells), tags(part) | {"rule": label["rule"]}))
+    columns = ("experiment", *axes, "result", "±", "sd", "metric")
+    columns = (*columns, "n", "diverged", "dead", "missing")
+    note = (
+        "Test result, accuracies in per cent: mean, half of the 95 % interval over the seeds (none"
+        " of fewer than 5), standard deviation."
+    )
     return Table("cells", "All cells", note, columns, tuple(rows), pd.DataFrame())

@@ -1,84 +1,163 @@
-"""Two rules compared over the same seeds and cells."""
+"""Two rules compared over the same cells and seeds.
+
+In every comparison the seeds are what is drawn at random, and the grid of cells (optimizers,
+models, initialisations, rates) is fixed: it was chosen, and another one is another question. So a
+seed's value is its mean over the whole grid, and the interval is Student's over the seeds' values.
+Runs of one seed share initial weights and the order of the data in every cell; the mean over the
+grid takes that in, whatever it is.
+"""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import pandas as pd
+from numpy.typing import ArrayLike
 
-from gofau.report.statistics import LEVEL, summary, wilcoxon
-
-RESAMPLES = 9999
-FEW = 6
-"""Differences of one cell (or seed) under which their bootstrap interval is far too short."""
+from gofau.report.alike import MADE_WITH, differing
+from gofau.report.cells import BASELINE, CONTEXT
+from gofau.report.metric import metric_of
+from gofau.report.population import error_of_images, widened
+from gofau.report.statistics import Summary, summary
+from gofau.report.types import Frame
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A mean paired difference, its bootstrap interval and Wilcoxon's p; NaN where the data do not
-    allow one. ``pairs`` of ``expected`` were measured, in ``cells`` cells over ``seeds`` seeds."""
+    """A mean paired difference over a grid of cells, above 0 where the rule is better.
+
+    Attributes:
+        mean, sd, low, high: of the seeds' values, with the 95 % Student-t interval over ``seeds``.
+        seeds: how many have a pair in every cell; the others have no say, as the mean over a part
+            of the grid is another question.
+        pairs, expected: how many pairs were measured, and how many there should be.
+        cells: of the grid.
+        unlike: pairs that were left out because their two runs were not made alike, by what
+            differs.
+        image_error: the standard error that the choice of test images makes; NaN where not known.
+        why: why pairs are missing, where that is known.
+        bound: ``≤`` where the true value may be lower, ``≥`` where it may be higher, ``≈`` where
+            both.
+    """
 
     mean: float
+    sd: float
     low: float
     high: float
-    p: float
+    seeds: int
     pairs: int
     expected: int
     cells: int
-    seeds: int
+    unlike: Mapping[str, int] = field(default_factory=dict)
+    image_error: float = math.nan
+    why: str = ""
+    bound: str = ""
+
+    @property
+    def missing(self) -> int:
+        return self.expected - self.pairs
+
+    @property
+    def summary(self) -> Summary:
+        return Summary(self.seeds, self.mean, self.sd, self.low, self.high)
+
+    @property
+    def beyond(self) -> tuple[float, float]:
+        """The 95 % interval for other test images as well as other seeds; NaN where not known."""
+        half = widened(self.summary.half, self.image_error)
+        return self.mean - half, self.mean + half
 
 
 def compare(differences: ArrayLike) -> Comparison:
-    """The mean of paired differences, with an interval that knows what is independent of what.
-
-    Runs of one cell differ by their seed alone, and runs of one seed share initial weights and the
-    order of the data in every cell. So neither the pairs, nor the cells, nor the seeds alone are
-    independent draws: the table is crossed. The interval is that of the pigeonhole bootstrap, which
-    draws rows and columns separately, with replacement, and takes the mean of what lies in both; it
-    errs on the wide side. With one cell, or one seed, it is the ordinary percentile bootstrap over
-    the other, or, of fewer than `FEW` differences, Student's t: the bootstrap of three numbers
-    knows nothing beyond the three. Wilcoxon's test ranks the means of the cells, or, if there is
-    one cell only, its seeds.
+    """The mean of paired differences, with an interval over the seeds.
 
     Args:
-        differences: (cells, seeds) of ours − theirs, in any unit; NaN where one of the two is
-        missing.
+        differences: (cells, seeds), in any unit, above 0 where the rule is better; NaN where a pair
+            is missing. Where no seed has all cells, the mean is that of all pairs, and there is no
+            interval.
 
     Example:
-        >>> c = compare([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])  # one cell, six seeds
-        >>> round(c.mean, 3), c.pairs, c.low > 0, c.p
-        (0.35, 6, True, 0.03125)
-
-    Source: Owen, The pigeonhole bootstrap, 2007 (arXiv 0712.1111).
+        >>> c = compare([[0.1, 0.2, 0.3, 0.4, 0.5], [0.3, 0.4, 0.5, 0.6, 0.7]])
+        >>> round(c.mean, 3), c.seeds, c.cells, c.low > 0
+        (0.4, 5, 2, True)
     """
     d = np.atleast_2d(np.asarray(differences, dtype=float))
     there = np.isfinite(d)
-    rows, columns = there.any(axis=1), there.any(axis=0)
-    kept, mask = d[rows][:, columns], there[rows][:, columns]
+    whole = there.all(axis=0)
+    s = summary(d[:, whole].mean(axis=0) if whole.any() else [])
     pairs = int(there.sum())
-    if not pairs:
-        return Comparison(math.nan, math.nan, math.nan, math.nan, 0, d.size, 0, 0)
-    means = np.nanmean(kept, axis=1)
-    if 1 in kept.shape and kept.size < FEW:
-        s = summary(kept)
-        low, high = s.low, s.high
-    else:
-        low, high = _pigeonhole(np.where(mask, kept, 0.0), mask)
-    p = wilcoxon(means if len(means) > 1 else kept)
-    mean = float(kept[mask].mean())
-    return Comparison(mean, low, high, p, pairs, d.size, kept.shape[0], kept.shape[1])
+    mean = s.mean if s.n else float(d[there].mean()) if pairs else math.nan
+    return Comparison(mean, s.sd, s.low, s.high, s.n, pairs, d.size, len(d))
 
 
-def _pigeonhole(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> tuple[float, float]:
-    """The percentile interval of the mean, rows and columns drawn separately; NaN of one pair."""
-    cells, seeds = values.shape
-    if cells * seeds == 1:
-        return math.nan, math.nan
-    rng = np.random.default_rng(0)
-    row = rng.multinomial(cells, [1 / cells] * cells, size=RESAMPLES).astype(float)
-    column = rng.multinomial(seeds, [1 / seeds] * seeds, size=RESAMPLES).astype(float)
-    total = ((row @ values) * column).sum(axis=1)
-    count = ((row @ mask.astype(float)) * column).sum(axis=1)
-    drawn = total[count > 0] / count[count > 0]  # a hole in the table may be all that was drawn
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+def paired(ours: Frame, theirs: Frame, keys: list[str], value: str = "outcome") -> Frame:
+    """The runs of two arms, side by side, where their keys agree.
+
+    Returns:
+        one row per pair that was asked for of one of them: ``difference`` (above 0 where ours is
+        better; NaN where one is missing or the two were not made alike), ``ours`` and ``theirs``,
+        ``images``, ``≤`` and ``≥`` (ours, or theirs, is a diverged run whose outcome flatters it),
+        and a flag for each thing in which the two were made unlike.
+    """
+    needed = [*keys, value, "images", "capped", *(column for column in MADE_WITH if column in ours)]
+    a, b = (runs[needed].set_index(keys) for runs in (ours, theirs))
+    both = a.index.union(b.index, sort=False)
+    a, b = a.reindex(both), b.reindex(both)
+    flags = differing(a, b)
+    found = pd.DataFrame({"ours": a[value], "theirs": b[value], "images": a["images"]})
+    found["≤"], found["≥"] = (runs["capped"].fillna(False).astype(bool) for runs in (a, b))
+    sign = metric_of(ours if len(ours) else theirs).sign
+    found["difference"] = (sign * (found["ours"] - found["theirs"])).mask(flags.any(axis=1))
+    return found.join(flags)
+
+
+def over_seeds(pairs: Frame) -> Comparison:
+    """The comparison of the pairs of `paired`, whose last key is the seed."""
+    kept = pairs.where(pairs["difference"].notna())
+    lost = {word: int(count) for word, count in _flags(pairs).sum().items() if count}
+    bound = bound_of([mark for mark in "≤≥" if pairs[mark].any()])
+    error = error_of_images(kept["ours"], kept["theirs"], kept["images"])
+    cells = pairs["difference"].unstack("seed")
+    return replace(compare(cells), unlike=lost, image_error=error, bound=bound)
+
+
+def bound_of(marks: Iterable[str]) -> str:
+    """The mark of a mean of values of which some are bounds.
+
+    >>> bound_of(["≤", "", "≤"]), bound_of(["≤", "≥"]), bound_of(["", ""])
+    ('≤', '≈', '')
+    """
+    found = sorted(set(marks) - {""})
+    return found[0] if len(found) == 1 else "≈" if found else ""
+
+
+def _flags(pairs: Frame) -> Frame:
+    return pairs.drop(columns=["ours", "theirs", "images", "difference", "≤", "≥"])
+
+
+def differences(runs: Frame, rule: str, value: str = "outcome") -> Frame:
+    """The pairs of a rule and the additive one over the same cells and seeds: see `paired`."""
+    ours, theirs = (runs[runs["rule"] == name] for name in (rule, BASELINE))
+    return paired(ours, theirs, ["cell", "seed"], value)
+
+
+def told(comparisons: list[Comparison]) -> str:
+    """A sentence that names the pairs that were left out as unlike, if there are any."""
+    total: dict[Any, int] = {}
+    for c in comparisons:
+        for word, count in c.unlike.items():
+            total[word] = max(total.get(word, 0), count)
+    words = ", ".join(f"{word}: {count}" for word, count in total.items())
+    return f"Pairs left out because their two runs were not made alike: {words}." if words else ""
+
+
+def unlike_cells(runs: Frame, pairs: Frame, axis: str) -> set[tuple[Any, Any]]:
+    """Cells (the labels of `CONTEXT` without the axis, as a tuple) and seeds for which some pair of
+    the `differences` of these runs, anywhere along the axis, was not made alike."""
+    marked = pairs.index[_flags(pairs).any(axis=1)]
+    if marked.empty:
+        return set()
+    labels = runs.drop_duplicates("cell").set_index("cell")[[a for a in CONTEXT if a != axis]]
+    return {(tuple(labels.loc[cell]), seed) for cell, seed in marked}

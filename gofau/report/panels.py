@@ -3,7 +3,6 @@
 import textwrap
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,8 +22,9 @@ def grid(
     columns)."""
     size = (max(width * columns + 0.9, 5.2), height * rows + 1.1)
     layout = ConstrainedLayoutEngine(w_pad=0.07, h_pad=0.06)
-    more: dict[str, Any] = {"figsize": size, "squeeze": False, "layout": layout}
-    return plt.subplots(rows, columns, **more, **shared)
+    # Not by pyplot: that keeps every figure, and asks for a screen.
+    figure = Figure(figsize=size, layout=layout)
+    return figure, figure.subplots(rows, columns, squeeze=False, **shared)
 
 
 def finish(figure: Figure, axes: np.ndarray, caption: str) -> Figure:
@@ -56,8 +56,9 @@ def what(runs: Frame) -> str:
 
 def tally(runs: Frame) -> str:
     """``3 seeds; 2 of 60 runs diverged``, and how many are missing, if any are."""
-    done, lost, missing = counts(runs)
+    done, lost, dead, missing = counts(runs)
     text = f"{runs['seed'].nunique()} seeds; {lost} of {done} runs diverged"
+    text += f", {dead} dead" if dead else ""
     return text + (f", {missing} missing" if missing else "")
 
 

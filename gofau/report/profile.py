@@ -6,29 +6,36 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gofau.report.cells import CONTEXT, rules
+from gofau.report.metric import metric_of
 from gofau.report.panels import finish, grid, tally, what
 from gofau.report.statistics import profiles
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
 FLOOR = 0.001
-"""A tenth of a point: the smallest error that is told from none, so that no ratio is over zero."""
+"""A tenth of a point: the smallest error that is told from none, so that no ratio is over zero; of
+other metrics, this share of the median."""
 
 
 def costs(runs: Frame) -> Frame:
-    """The test error of each cell and rule, (cells, rules), at least `FLOOR`, mean over the seeds;
-    infinity where all of them diverged, NaN where there is no result."""
-    error = 1 - runs.groupby([*CONTEXT, "rule"], dropna=False)["outcome"].mean()
+    """What is to be low, of each cell and rule, (cells, rules), mean over the seeds: the test
+    error, 1 − accuracy, or the metric itself where lower is better; at least `FLOOR`; infinity
+    where all of the seeds diverged, NaN where there is no result."""
+    metric = metric_of(runs)
+    error = runs.groupby([*CONTEXT, "rule"], dropna=False)["outcome"].mean()
+    error = 1 - error if metric.higher else error
+    floor = FLOOR * (1.0 if metric.fraction else float(error.median()))
     lost = runs.groupby([*CONTEXT, "rule"], dropna=False)["state"].agg(
         lambda states: (states == "diverged").all()
     )
-    table = error.clip(lower=FLOOR).mask(lost, np.inf).unstack("rule")
+    table = error.clip(lower=floor).mask(lost, np.inf).unstack("rule")
     return table[[rule for rule in rules(runs) if rule in table]]
 
 
 def profile(runs: Frame, folder: Path) -> Figure | None:
-    """For each rule, the share of cells in which its test error is at most τ times that of the best
-    rule there. Further up and left is better; at τ = 1 it is the share of cells that it wins."""
+    """For each rule, the share of cells in which its test error (or loss) is at most τ times that
+    of the best rule there. Further up and left is better; at τ = 1 it is the share of cells that it
+    wins."""
     table = costs(runs).dropna()
     if table.empty:
         return None
@@ -44,7 +51,9 @@ def profile(runs: Frame, folder: Path) -> Figure | None:
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.set_xticks([], minor=True)
     ax.set_ylim(-2, 102)
-    ax.set_xlabel("test error, times that of the cell's best rule (τ)")
+    metric = metric_of(runs)
+    name = "test error" if metric.higher else f"test {metric.title}"
+    ax.set_xlabel(f"{name}, times that of the cell's best rule (τ)")
     ax.set_ylabel("share of cells (%)")
     caption = f"{what(runs)}: {len(table)} cells, {tally(runs)}"
     return finish(figure, axes, caption)

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gofau.report.statistics import Summary
 from gofau.report.types import Frame
 
 
@@ -18,7 +17,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """``tags`` say what the row is about (dataset, model, optimizer, rule), for the page's
     filters."""
 
@@ -37,7 +36,7 @@ class Table:
     title: str
     note: str
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     data: Frame
     column_rules: dict[str, str] = field(default_factory=dict)
 
@@ -65,6 +64,7 @@ LATEX = {
     "±": r"$\pm$",
     "×": r"$\times$",
     "✕": r"$\dagger$",
+    "⊘": r"$\oslash$",
     "−": "$-$",
     "…": r"\dots{}",
     "≤": r"$\le$",
@@ -129,20 +129,3 @@ def number(value: float, digits: int = 2, sign: bool = False) -> str:
     if math.isnan(value):
         return "–"
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
-
-
-def percent(s: Summary, counted: tuple[int, int, int] | None = None) -> str:
-    """``mean ± half (sd; n, diverged✕, missing?)`` of fractions, in per cent.
-
-    >>> from gofau.report.statistics import summary
-    >>> percent(summary([0.97, 0.98, 0.99]), (3, 1, 2))
-    '98.00 ± 2.48 (1.00; 3, 1✕, 2?)'
-    """
-    finished, lost, missing = counted or (s.n, 0, 0)
-    if not finished:
-        return "missing"
-    marks = [str(finished)] + [f"{lost}✕"] * bool(lost) + [f"{missing}?"] * bool(missing)
-    if lost == finished:
-        return f"diverged ({', '.join(marks)})"
-    spread = f" ± {number(100 * s.half)} ({number(100 * s.sd)}; " if s.n > 1 else " ("
-    return number(100 * s.mean) + spread + ", ".join(marks) + ")"

@@ -1,4 +1,5 @@
-"""Accuracy against what a user has to choose: the learning rate, the initialisation."""
+"""Test results against what a user has to choose: the learning rate, the initialisation, the number
+of epochs."""
 
 from pathlib import Path
 
@@ -7,23 +8,29 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gofau.report.cells import in_order, rules
+from gofau.report.metric import metric_of
 from gofau.report.panels import finish, grid, panels, per_cent, rest, tally, what
 from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
-NAMES = {"lr": "learning rate", "init": "initialisation"}
+NAMES = {"lr": "learning rate", "init": "initialisation", "horizon": "epochs of the schedule"}
 
 
 def over_lr(runs: Frame, folder: Path) -> Figure | None:
-    """Test accuracy against learning rate, one column an optimizer, one row whatever else
+    """Test results against learning rate, one column per optimizer, one row per whatever else
     varies."""
     return _over(runs, "lr")
 
 
 def over_init(runs: Frame, folder: Path) -> Figure | None:
-    """Test accuracy against initialisation, likewise."""
+    """Test results against initialisation, likewise."""
     return _over(runs, "init")
+
+
+def over_horizon(runs: Frame, folder: Path) -> Figure | None:
+    """Test results against the number of epochs, each a training with its whole schedule."""
+    return _over(runs, "horizon")
 
 
 def _over(runs: Frame, axis: str) -> Figure | None:
@@ -31,7 +38,7 @@ def _over(runs: Frame, axis: str) -> Figure | None:
         return None
     optimizers, places = in_order(runs["optimizer"]), in_order(runs[axis])
     blocks = panels(runs, rest(runs, "optimizer", axis))
-    width = 3.0 if axis == "lr" else max(3.0, 0.45 * len(places))
+    width = max(3.0, 0.45 * len(places)) if axis == "init" else 3.0
     figure, axes = grid(
         len(blocks), len(optimizers), width=width, height=2.3, sharex=True, sharey="row"
     )
@@ -41,12 +48,14 @@ def _over(runs: Frame, axis: str) -> Figure | None:
             for i, rule in enumerate(rules(runs)):
                 shift = i - (len(rules(runs)) - 1) / 2
                 _line(ax, part[part["rule"] == rule], axis, places, rule, shift)
-            per_cent(ax)
-        row[0].set_ylabel((f"{title}\n" if title else "") + "test accuracy (%)")
+            if metric_of(block).fraction:
+                per_cent(ax)
+        metric = metric_of(block)
+        row[0].set_ylabel((f"{title}\n" if title else "") + f"test {metric.title}{metric.unit}")
     for column, optimizer in enumerate(optimizers):
         axes[0][column].set_title(optimizer)
         _name_places(axes[-1][column], axis, places)
-    marks = " (✕: a seed diverged, at chance level)" if (runs["state"] == "diverged").any() else ""
+    marks = " (✕: a seed diverged or was dead)" if _lost(runs).any() else ""
     caption = f"{what(runs)}: mean and 95 % interval over {tally(runs)}{marks}"
     return finish(figure, axes, caption)
 
@@ -58,19 +67,23 @@ def _line(ax: Axes, part: Frame, axis: str, places: list, rule: str, shift: floa
     if not points:
         return
     found = [summary(group["outcome"]) for _, group in points]
-    x = np.array([x for x, _ in points]) + (0.05 if axis == "lr" else 0.13) * shift
+    x = np.array([x for x, _ in points]) + (0.13 if axis == "init" else 0.05) * shift
     mean = np.array([s.mean for s in found])
-    # An accuracy is no less than 0 and no more than 1, whatever Student's t says of three seeds.
-    low, high = (np.nan_to_num([getattr(s, k) for s in found], nan=-1) for k in ("low", "high"))
-    known = np.isfinite([s.low for s in found])
-    ends = np.stack([mean - np.maximum(low, 0), np.minimum(high, 1) - mean]) * known
-    style = RULE_DASHES.get(rule, "-") if axis == "lr" else ""
+    low, high = (np.array([getattr(s, k) for s in found]) for k in ("low", "high"))
+    if metric_of(part).fraction:  # no less than 0 and no more than 1, whatever Student's t says
+        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+    ends = np.nan_to_num(np.stack([mean - low, high - mean]))
+    style = "" if axis == "init" else RULE_DASHES.get(rule, "-")
     ax.errorbar(
         x, mean, np.abs(ends), fmt=f"o{style}", ms=3, lw=1.4, elinewidth=0.9,
         color=rule_colour(rule), label=rule,
     )  # fmt: skip
-    lost = [(group["state"] == "diverged").any() for _, group in points]
+    lost = [bool(_lost(group).any()) for _, group in points]
     ax.plot(x[lost], mean[lost], "x", ms=7, mew=1.5, color=rule_colour(rule), zorder=3)
+
+
+def _lost(runs: Frame) -> Frame:
+    return (runs["state"] == "diverged") | runs["dead"]
 
 
 def _name_places(ax: Axes, axis: str, places: list) -> None:

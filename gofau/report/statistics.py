@@ -10,13 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 LEVEL = 0.95
-"""Every interval's confidence."""
+"""Every interval's confidence, where no other is said."""
+MIN_SEEDS = 5
+"""The fewest numbers that get an interval: with fewer Student's t is so wide, and so much at the
+mercy of the numbers' distribution, that it misleads more than it tells."""
 
 
 @dataclass(frozen=True)
 class Summary:
     """n numbers: their mean, standard deviation (ddof 1) and the interval's two ends. What n does
-    not allow is NaN: the mean of none, the spread and the interval of one."""
+    not allow is NaN: the mean of none, the spread of one, the interval of fewer than
+        `MIN_SEEDS`."""
 
     n: int
     mean: float
@@ -37,18 +41,27 @@ def summary(values: ArrayLike) -> Summary:
         values: numbers of any unit; NaN are missing, and left out of n.
 
     Example:
-        >>> s = summary([1.0, 2.0, 3.0])
-        >>> s.n, s.mean, s.sd, round(s.half, 3)
-        (3, 2.0, 1.0, 2.484)
-        >>> summary([5.0]).low
+        >>> s = summary([1.0, 2.0, 3.0, 4.0, 5.0])
+        >>> s.n, s.mean, round(s.sd, 3), round(s.half, 3)
+        (5, 3.0, 1.581, 1.963)
+        >>> summary([1.0, 2.0, 3.0, 4.0]).low  # four seeds are too few
         nan
     """
     x = _finite(values)
     n = len(x)
     mean = float(x.mean()) if n else math.nan
     sd = float(x.std(ddof=1)) if n > 1 else math.nan
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * sd / math.sqrt(n) if n > 1 else math.nan
+    half = half_width(sd, n) if n >= MIN_SEEDS else math.nan
     return Summary(n, mean, sd, mean - half, mean + half)
+
+
+def half_width(sd: float, n: int, level: float = LEVEL) -> float:
+    """Half the width of Student's interval of a mean: t((1 + level) / 2, n − 1) · sd / √n.
+
+    >>> round(half_width(1.0, 5), 4)
+    1.2417
+    """
+    return float(stats.t.ppf((1 + level) / 2, n - 1)) * sd / math.sqrt(n)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -69,28 +82,6 @@ def holm(p: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(order) - rank) * p[i]))
         corrected[i] = largest
     return corrected
-
-
-def wilcoxon(differences: ArrayLike) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test that differences are symmetric about 0.
-
-    Zeros are left out and ties share their mean rank. Up to 16 differences, p is exact: the share
-    of all 2ⁿ choices of signs that are at least as lopsided; above, what scipy takes. NaN where
-    nothing is left to rank.
-
-    Example:
-        >>> wilcoxon([1.0, 2.0, 3.0, 4.0, 5.0])  # the smallest p that five pairs allow
-        0.0625
-    """
-    x = _finite(differences)
-    x = x[x != 0]
-    if not len(x):
-        return math.nan
-    if len(x) > 16:
-        return float(stats.wilcoxon(x)[1])  # type: ignore[arg-type]
-    ranks = stats.rankdata(np.abs(x))
-    signs = 1 - 2 * ((np.arange(2 ** len(x))[:, None] >> np.arange(len(x))) & 1)
-    return float(np.mean(np.abs(signs @ ranks) >= abs(np.sign(x) @ ranks) - 1e-9))
 
 
 def near_best(values: ArrayLike, best: float, margin: float = 0.02) -> float:

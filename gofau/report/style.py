@@ -34,9 +34,9 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in our style, without a window; afterwards matplotlib's settings are what they were.
-    Also a decorator, for the functions that draw."""
-    mpl.use("Agg")
+    """Draw in our style; afterwards matplotlib's settings are what they were. Also a decorator, for
+    the functions that draw. Figures are made without pyplot, so that no backend has to be
+    chosen."""
     with mpl.rc_context(STYLE):
         yield
 

@@ -1,49 +1,59 @@
-"""Accuracy, robustness and comparison: frames of runs → tables."""
+"""Results and comparisons: frames of runs → tables."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
-from gofau.report.cells import BASELINE, CONTEXT, counts, differences, in_order, rules, varying
-from gofau.report.pairs import Comparison, compare
-from gofau.report.render import Cell, Row, Table, number, percent
-from gofau.report.statistics import holm, near_best, summary
+from gofau.report.cells import BASELINE, CONTEXT, counts, in_order, rules, varying
+from gofau.report.metric import Metric, heading, metric_of, metrics
+from gofau.report.pairs import Comparison, differences, over_seeds, told
+from gofau.report.render import Cell, Table, TableRow, number
+from gofau.report.statistics import MIN_SEEDS, summary
 from gofau.report.types import Frame
+from gofau.report.verdict import Question, Verdict, decide
 
-CELL_NOTE = (
-    "Test accuracy at the last epoch in per cent: mean ± half of the 95 % Student-t interval"
-    " (standard deviation; n, of which ✕ diverged). A diverged run counts at chance level; ? is"
-    " missing."
+RANDOM = (
+    "The seeds are what is drawn at random; the grid of cells is fixed. Intervals are Student's"
+    f" over the seeds, and none is given for fewer than {MIN_SEEDS}."
 )
-GRID = ("init", "lr")
-"""The axes that robustness is about."""
+"""What every table of runs says of its intervals."""
+JUDGED = (
+    "Verdict: by the interval beside it, which is corrected for the number of rows by Holm's method"
+    " (docs/verdicts.md). Undecided (n seeds): so many would decide it, were mean and spread to"
+    " stay."
+)
+CELL_NOTE = (
+    "mean ± half of the 95 % interval (standard deviation; n, of which ✕ diverged and ⊘ dead: no"
+    " better than a guess at the end; ? is missing). A diverged run counts at chance level, or as"
+    f" the worst finished run of its problem where the metric has none. {RANDOM}"
+)
 
 
 def accuracy(runs: Frame) -> Table:
-    """One row a cell, one column a rule; the best mean of a row in bold."""
+    """One row per cell, one column per rule; the best mean of a row in bold. The metric is that of
+    the runs, whatever it is."""
     axes = list(dict.fromkeys(["optimizer", *varying(runs)]))
     axes.sort(key=CONTEXT.index)
     names = rules(runs)
     rows, data = [], []
     for key, part in groups(runs, axes):
-        cells = {rule: part[part["rule"] == rule] for rule in names}
-        found = {rule: summary(p["outcome"]) for rule, p in cells.items()}
-        best = max((s.mean for s in found.values() if s.n), default=float("nan"))
+        found = {rule: part[part["rule"] == rule] for rule in names}
+        means = pd.Series({rule: p["outcome"].mean() for rule, p in found.items()})
+        best = metric_of(part).best(means)
         entries = []
-        for rule, s in found.items():
-            done, lost, missing = counts(cells[rule])
-            bold = bool(s.n) and s.mean == best and lost < done
-            text = percent(s, (done, lost, missing)) if len(cells[rule]) else "–"
-            entries.append(Cell(text, bold, s.mean))
-            numbers = {"n": done, "diverged": lost, "missing": missing}
-            numbers |= {"mean": s.mean, "sd": s.sd, "low": s.low, "high": s.high}
-            data.append(key | {"rule": rule} | numbers)
-        rows.append(Row((*labels(key), *entries), tags(part)))
+        for rule, mine in found.items():
+            cell, numbers = _entry(mine, best)
+            entries.append(cell)
+            data.append(key | {"rule": rule, "metric": metric_of(part).name} | numbers)
+        rows.append(TableRow((*labels(key), *entries), tags(part)))
+    several = len(metrics(runs)) > 1
+    direction = "" if several else ", lower is better" * (not metric_of(runs).higher)
     return Table(
         "accuracy",
-        "Test accuracy",
-        CELL_NOTE + " Bold: the highest mean of the row.",
+        heading(runs).capitalize(),
+        f"{heading(runs).capitalize()} at the last epoch{metric_of(runs).unit}{direction}:"
+        f" {CELL_NOTE} Bold: the best mean of the row.",
         (*axes, *names),
         tuple(rows),
         pd.DataFrame(data),
@@ -51,117 +61,108 @@ def accuracy(runs: Frame) -> Table:
     )
 
 
-def robustness(runs: Frame) -> Table:
-    """What is left of the accuracy over the whole grid of initialisations and learning rates."""
-    axes = ["dataset", "model", "optimizer"]
-    rows, data = [], []
-    for key, group in groups(runs, axes):
-        means = group.groupby([*CONTEXT, "rule"], dropna=False)["outcome"].mean()
-        found = [
-            (rule, _grid(part, means.max()))
-            for rule in rules(group)
-            if len(part := group[group["rule"] == rule])
-        ]
-        best = max((g["mean"] for _, g in found), default=float("nan"))
-        for rule, g in found:
-            shown = (
-                Cell(g["text"], g["mean"] == best, g["mean"]),
-                *(_percent(g[name]) for name in ("near_best", "worst", "divergence_rate")),
-                Cell(f"{g['cells']}", number=g["cells"]),
-            )
-            rows.append(Row((*labels(key), Cell(rule), *shown), tags(group) | {"rule": rule}))
-            data.append(key | {"rule": rule} | {k: v for k, v in g.items() if k != "text"})
-    return Table(
-        "robustness",
-        "Robustness over the grid of initialisations and learning rates",
-        "Mean over all cells of the grid (per seed; then as in the table of accuracies: ± half"
-        " of the 95 % interval over seeds, n the runs). Near best: the share of cells whose mean"
-        " is within 2 points of the best cell of any rule of that optimizer. Worst: the lowest"
-        " cell. All in per cent. Bold: the highest mean.",
-        (*axes, "rule", "mean over the grid", "near best", "worst", "diverged", "cells"),
-        tuple(rows),
-        pd.DataFrame(data),
-    )
-
-
-def _grid(part: Frame, best: float) -> dict[str, Any]:
-    """One rule's runs over the grid. The interval is over seeds: the grid is fixed, not drawn."""
-    cells = part.groupby(list(CONTEXT), dropna=False)["outcome"].mean()
-    # A seed that misses a cell would be the mean of another grid: it has no say in the interval.
-    whole = part.pivot_table(index="seed", columns=list(CONTEXT), values="outcome").dropna()
-    s = summary(whole.mean(axis=1) if whole.shape[1] == len(cells) else [])
-    done, lost, missing = counts(part)
-    if s.n or not done:
-        text = percent(s, (done, lost, missing))
-    else:
-        text = f"{number(100 * cells.mean())} ({done}, {missing}?)"
-    return {
-        "text": text,
-        "mean": float(cells.mean()),
-        "low": s.low,
-        "high": s.high,
-        "near_best": near_best(cells, best),
-        "worst": float(cells.min()),
-        "divergence_rate": lost / done if done else float("nan"),
-        "cells": len(cells),
-        "n": done,
-        "missing": missing,
-    }
-
-
-def _percent(value: float) -> Cell:
-    return Cell(number(100 * value, 1), number=value)
+def _entry(mine: Frame, best: float) -> tuple[Cell, dict[str, Any]]:
+    """One cell of one rule; ``best`` is the best mean of its row."""
+    s, counted, metric = summary(mine["outcome"]), counts(mine), metric_of(mine)
+    bold = bool(s.n) and s.mean == best and counted.diverged < counted.finished
+    text = metric.entry(s, counted) if len(mine) else "–"
+    numbers = {"n": counted.finished, **counted._asdict()}
+    del numbers["finished"]
+    numbers |= {"mean": s.mean, "sd": s.sd, "low": s.low, "high": s.high}
+    return Cell(text, bold, s.mean), numbers
 
 
 def comparison(runs: Frame) -> Table:
     """Every rule against the additive one over the same cells and seeds: all, and by optimizer and
     model."""
     found = list(_compared(runs))
-    corrected = holm([c.p for *_, c in found])
+    answers = decide([Question(c, margin) for *_, c, margin in found])
     rows, data = [], []
-    for (over, rule, c), p in zip(found, corrected, strict=True):
-        cells = [Cell(over), Cell(rule), *difference_cells(c)]
-        cells += [Cell(number(c.p, 4), number=c.p), Cell(number(p, 4), number=p)]
+    for (over, rule, metric, c, _), verdict in zip(found, answers, strict=True):
+        cells = [Cell(over), Cell(rule), *difference_cells(c, metric), *beyond_cells(c, metric)]
+        cells += verdict_cells(verdict, metric)
         cells += [Cell(f"{c.cells} × {c.seeds}"), Cell(f"{c.pairs} of {c.expected}")]
         axis, _, value = over.partition(" ")
-        rows.append(Row(tuple(cells), {"rule": rule, axis: value}))
-        data.append({"over": over, "rule": rule, **vars(c), "p_holm": p})
+        rows.append(TableRow(tuple(cells), {"rule": rule, axis: value}))
+        data.append({"over": over, "rule": rule, "metric": metric.name, **numbers_of(c, verdict)})
+    left_out = told([c for *_, c, _ in found])
     return Table(
         "comparison",
-        f"Each rule minus {BASELINE}, paired",
-        "Mean difference in test accuracy, in points, over the same cells and seeds, with the 95 %"
-        " interval of a bootstrap that draws cells and seeds separately (Student's t for fewer than"
-        " six differences of one cell); p of Wilcoxon's"
-        " signed-rank test over cells (over seeds where there is one cell), and with Holm's"
-        " correction over this table. With fewer than 6 of them no p can be below 0.05. A"
-        " diverged run counts at chance level.",
-        ("over", "rule", "difference", "interval", "p", "p (Holm)", "cells × seeds", "pairs"),
+        f"Each rule against {BASELINE}, paired",
+        f"Better by: mean difference in {heading(runs)} over the same cells and seeds, above 0"
+        f" where the rule is better{_unit(runs)}. {RANDOM} Other test images: the interval with"
+        " what another test set of this size would add, at most; where it holds 0 and the first"
+        " does not, the difference is one on these test images."
+        f" {JUDGED} Pairs: measured, of those there should be. {left_out}".rstrip(),
+        (
+            *("over", "rule", "better by", "95 % interval", "for other test images", "verdict"),
+            *("its interval", "p (Holm)", "cells × seeds", "pairs"),
+        ),
         tuple(rows),
         pd.DataFrame(data),
     )
 
 
-def _compared(runs: Frame) -> Iterator[tuple[str, str, Comparison]]:
-    parts = [("all", runs)]
-    for axis in ("optimizer", "model"):
-        values = in_order(runs[axis])
-        if len(values) > 1:
-            parts += [(f"{axis} {value}", runs[runs[axis] == value]) for value in values]
-    for over, part in parts:
-        for rule in rules(part):
-            if rule != BASELINE:
-                yield over, rule, compare(differences(part, rule))
+def _unit(runs: Frame) -> str:
+    fractions = [metric.fraction for metric in metrics(runs)]
+    return (
+        ", in points" if all(fractions) else "" if not any(fractions) else ", accuracies in points"
+    )
 
 
-def difference_cells(c: Comparison) -> list[Cell]:
-    """A mean difference and its interval, in points."""
+def _compared(runs: Frame) -> Iterator[tuple[str, str, Metric, Comparison, float]]:
+    """What is compared over what: the runs of each metric on their own."""
+    for metric in metrics(runs):
+        mine = runs[runs["metric"] == metric.name]
+        named = f"metric {metric.name}" if len(metrics(runs)) > 1 else "all"
+        parts = [(named, mine)]
+        for axis in ("optimizer", "model"):
+            values = in_order(mine[axis])
+            if len(values) > 1:
+                parts += [(f"{axis} {value}", mine[mine[axis] == value]) for value in values]
+        for over, part in parts:
+            typical = float(part.loc[part["rule"] == BASELINE, "outcome"].mean())
+            for rule in rules(part):
+                if rule != BASELINE:
+                    yield (
+                        over,
+                        rule,
+                        metric,
+                        over_seeds(differences(part, rule)),
+                        metric.margin(typical),
+                    )
+
+
+def difference_cells(c: Comparison, metric: Metric) -> list[Cell]:
+    """A mean difference and its interval, in points of an accuracy."""
     if not c.pairs:
         return [Cell("missing"), Cell("–")]
-    interval = f"{number(100 * c.low, sign=True)} … {number(100 * c.high, sign=True)}"
-    return [
-        Cell(number(100 * c.mean, sign=True), number=c.mean),
-        Cell(interval if c.low == c.low else "–", number=c.low),
-    ]
+    mean = Cell(c.bound + metric.text(c.mean, sign=True), number=c.mean)
+    return [mean, _interval(c.low, c.high, metric)]
+
+
+def beyond_cells(c: Comparison, metric: Metric) -> list[Cell]:
+    """Its interval for other test images, where their number is known."""
+    return [_interval(*c.beyond, metric)]
+
+
+def verdict_cells(v: Verdict, metric: Metric) -> list[Cell]:
+    """The verdict of a comparison, the interval that it is given by, and its p."""
+    return [Cell(v.plain), _interval(v.low, v.high, metric), Cell(number(v.p, 4), number=v.p)]
+
+
+def _interval(low: float, high: float, metric: Metric) -> Cell:
+    if low != low:
+        return Cell("–")
+    return Cell(f"{metric.text(low, sign=True)} … {metric.text(high, sign=True)}", number=low)
+
+
+def numbers_of(c: Comparison, v: Verdict) -> dict[str, Any]:
+    """A comparison and its verdict as the columns of a csv."""
+    kept = ("mean", "sd", "low", "high", "seeds", "pairs", "expected", "cells", "image_error")
+    row: dict[str, Any] = {key: getattr(c, key) for key in kept}
+    row |= {"bound": c.bound, "unlike": sum(c.unlike.values()), "verdict": v.word, "side": v.side}
+    return row | {"p_holm": v.p, "p_same_holm": v.p_same, "low_holm": v.low, "high_holm": v.high}
 
 
 def groups(runs: Frame, axes: list[str]) -> Iterator[tuple[dict[str, Any], Frame]]:

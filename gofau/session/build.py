@@ -7,7 +7,8 @@ configuration: a `UserError`.
 import functools
 import inspect
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -15,10 +16,6 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import nn
 
-from gofau.data.augment import Augment
-from gofau.data.batches import Batches, channel_stats
-from gofau.data.images import ImageData, Images
-from gofau.data.split import hold_out, subset
 from gofau.engine.compilation import Compiled, pays
 from gofau.engine.compute import Compute
 from gofau.engine.distributed import World
@@ -28,26 +25,26 @@ from gofau.errors import UserError
 from gofau.models.init import initialise
 from gofau.optim import RuleOptimizer
 from gofau.optim.execution.native import compiler
+from gofau.problems import Loader, Loading, Metric, Problem, Task
 
 Config = dict[str, Any]
-NOT_THE_DATASETS = ("val_fraction", "split_seed", "train_size", "augment")
-"""Keys of a dataset group that say how it is used, not how it is read."""
 SETTINGS = ("epochs", "clip_norm", "limit_batches")
 
 
 @dataclass(frozen=True)
-class Parts:
+class Built:
     """Everything a run needs, ready to go."""
 
     trainer: Trainer
-    test: Batches
+    test: Loader
+    metric: Metric
     optimizer: RuleOptimizer
     facts: dict[str, Any]
-    """Worth recording: classes, images in each part, parameters, how it is computed."""
+    """Worth recording: the metric, what the problem says of its data, parameters, computation."""
 
 
-def build(config: Config, world: World | None = None) -> Parts:
-    """Data, model, optimizer and trainer of a configuration that `settle` has checked.
+def build(config: Config, world: World | None = None) -> Built:
+    """Problem, model, optimizer and trainer of a configuration that `settle` has checked.
 
     The seed decides the initial weights and the order and augmentation of the batches; the split
     has a seed of its own. Weights are drawn on the CPU, so a seed means the same on every device.
@@ -59,17 +56,13 @@ def build(config: Config, world: World | None = None) -> Parts:
     device = device_of(config["trainer"]["device"])
     if config["trainer"]["threads"]:
         torch.set_num_threads(config["trainer"]["threads"])
-    data, images, stats = _data(json.dumps(config["dataset"], sort_keys=True))
-    train, validation, test = _batches(config, images, stats, device, world)
+    problem: Problem = make("problem", config["problem"])
+    task = _task(config, problem, device, world)
     torch.manual_seed(config["seed"])
-    model = _model(config, data)
-    settings = Settings(
-        label_smoothing=config["problem"]["label_smoothing"],
-        **{key: config["trainer"][key] for key in SETTINGS},
-    )
-    per_epoch = steps_per_epoch(train, settings)
-    shape = (train.count(0), *data.shape)
-    compute = _compute(config, model, shape, settings.epochs * per_epoch, device, world)
+    model = _model(config, task)
+    settings = Settings(**{key: config["trainer"][key] for key in SETTINGS})
+    per_epoch = steps_per_epoch(task.train, settings)
+    compute = _compute(config, model, task, settings.epochs * per_epoch, device, world)
     model = world.prepare(compute.place(model))
     optimizer = _optimizer(config, model, device)
     scheduler = make(
@@ -80,8 +73,8 @@ def build(config: Config, world: World | None = None) -> Parts:
         steps_per_epoch=per_epoch,
     )
     facts = {
-        "classes": len(data.classes),
-        "images": {name: len(part) for name, part in images.items()},
+        "metric": asdict(task.metric),
+        **task.facts,
         "parameters": sum(p.numel() for p in model.parameters()),
         "compute": {
             "precision": compute.precision,
@@ -90,107 +83,129 @@ def build(config: Config, world: World | None = None) -> Parts:
             "threads": torch.get_num_threads(),
         },
     }
-    trainer = Trainer(
-        model, optimizer, scheduler, train, validation, settings, compute=compute, world=world
+    parts = (problem, model, optimizer, scheduler, task.train, task.validation, settings)
+    trainer = Trainer(*parts, compute=compute, world=world)
+    return Built(trainer, task.test, task.metric, optimizer, facts)
+
+
+def _task(config: Config, problem: Problem, device: torch.device, world: World) -> Task:
+    section, trainer = config["dataset"], config["trainer"]
+    lacking = [key for key in problem.dataset_keys if key not in section]
+    if lacking:
+        raise UserError(
+            f"dataset={section['name']} does not fit problem={config['problem']['name']}, which"
+            f" needs its key {lacking[0]}"
+        )
+    keys = {key: section[key] for key in problem.dataset_keys}
+    limit = trainer["device_data_limit"]
+    loading = Loading(
+        batch_size=trainer["batch_size"],
+        eval_batch_size=trainer["eval_batch_size"],
+        seed=config["seed"],
+        device=device,
+        share=(world.rank, world.size),
+        resident_limit=None if limit is None else limit * 1e9,
     )
-    return Parts(trainer, test, optimizer, facts)
+    return problem.task(data_of(config, problem), keys, loading)
+
+
+def data_of(config: Config, problem: Problem | None = None) -> Any:
+    """What the function of the dataset returns.
+
+    Raises:
+        UserError: the data is missing or broken.
+    """
+    its: Problem = problem or make("problem", config["problem"])
+    section = config["dataset"]
+    rest = {key: value for key, value in section.items() if key not in its.dataset_keys}
+    return _data(json.dumps(rest, sort_keys=True))
 
 
 @functools.lru_cache(maxsize=2)
-def _data(dataset: str) -> tuple[ImageData, dict[str, Images], Any]:
-    """The data of a dataset section (as JSON), its parts, and the channels' statistics: read once
-    for all the runs of a sweep that share it."""
-    config = json.loads(dataset)
-    data = make("dataset", config, without=NOT_THE_DATASETS)
-    train, validation = hold_out(data.train, config["val_fraction"], config["split_seed"])
-    train = subset(train, config["train_size"], config["split_seed"])
-    parts = {"train": train, "validation": validation, "test": data.test}
-    return data, parts, channel_stats(train)
-
-
-def _batches(
-    config: Config, images: dict[str, Images], stats: Any, device: torch.device, world: World
-) -> list[Batches]:
-    """Training, validation and test batches; all are normalised as the training images need it."""
-    trainer = config["trainer"]
-    limit = trainer["device_data_limit"]
-    size = max(images[part].stored.nbytes for part in ("train", "test"))
-    common = {"mean": stats[0], "std": stats[1], "device": device}
-    common |= {"share": (world.rank, world.size)}
-    # On the CPU the host's memory is the device's: there is nothing to move.
-    common["resident"] = device.type == "cpu" or limit is None or size <= limit * 1e9
-    train = Batches(
-        images["train"],
-        batch_size=trainer["batch_size"],
-        augment=Augment(**config["dataset"]["augment"]),
-        shuffle=True,
-        seed=config["seed"],
-        **common,
-    )
-    size = trainer["eval_batch_size"]
-    return [train, *(Batches(images[k], batch_size=size, **common) for k in ("validation", "test"))]
+def _data(dataset: str) -> Any:
+    """What the function of a dataset section (as JSON) returns: read once for all the runs of a
+    sweep that share it."""
+    return make("dataset", json.loads(dataset))
 
 
 def _compute(
-    config: Config,
-    model: nn.Module,
-    shape: tuple[int, ...],
-    steps: int,
-    device: torch.device,
-    world: World,
+    config: Config, model: nn.Module, task: Task, steps: int, device: torch.device, world: World
 ) -> Compute:
-    """``shape`` is that of a whole batch, ``steps`` those of the whole run."""
-    batch, *image = shape
+    """``steps`` are those of the whole run."""
+    batch = task.train.count(0)
     wanted = config["trainer"]["compile"]
     if wanted == "auto":
-        wanted = world.size == 1 and pays(device, model, tuple(image), steps * batch)
-    compiled = Compiled((batch // world.size, *image)) if wanted else None
+        wanted = world.size == 1 and pays(device, model, task.example, steps * batch)
+    compiled = Compiled(batch // world.size) if wanted else None
     return Compute(device, config["trainer"]["precision"], compiled)
 
 
-def _model(config: Config, data: ImageData) -> nn.Module:
-    model = make("model", config["model"], shape=data.shape, num_classes=len(data.classes))
+def _model(config: Config, task: Task) -> nn.Module:
+    _check_fit(config, task.model)
+    model = make("model", config["model"], **task.model)
     init = config["init"]
     initialise(model, init["name"], scale=init["scale"], seed=config["seed"])
     return model
 
 
+def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
+    """Whether the model takes what the problem builds a model with, and needs nothing else.
+
+    Raises:
+        UserError: it does not.
+    """
+    takes = inspect.signature(_call("model", config["model"]).func).parameters.values()
+    if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in takes):
+        return  # its signature does not say
+    needs = {p.name for p in takes if p.default is p.empty} - config["model"].keys()
+    if not needs <= given.keys() <= {p.name for p in takes}:
+        raise UserError(
+            f"model={config['model']['name']} does not fit problem={config['problem']['name']}:"
+            f" the problem builds a model from {', '.join(given)}, this one takes"
+            f" {', '.join(p.name for p in takes)}"
+        )
+
+
 def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
+    if config["optimizer"].get("own_rule"):
+        keys = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
+        return _made(keys, model)
     parts = (config["rule"], config["stepsize"])
     keys = {k: v for part in parts for k, v in part.items() if k != "name"}
     if device.type == "cpu" and compiler.find() is not None:
         # A step is taken hundreds of times here, and its kernel is compiled once a machine: that
         # pays for small models as well, for which the library alone would loop.
         keys["fused"] = True
+    names = {"rule": config["rule"]["name"], "stepsize": config["stepsize"]["name"]}
+    return _made(config["optimizer"], model, **names, **keys)
+
+
+def _made(keys: Config, model: nn.Module, **more: Any) -> RuleOptimizer:
     try:
-        return make(
-            "optimizer",
-            config["optimizer"],
-            model.parameters(),
-            rule=config["rule"]["name"],
-            stepsize=config["stepsize"]["name"],
-            **keys,
-        )
+        return make("optimizer", keys, model.parameters(), **more)
     except (ValueError, TypeError) as e:  # TypeError: a hyperparameter they do not have
         raise UserError(f"optimizer: {e}") from e
 
 
-def make(
-    section: str, config: Config, *args: Any, without: tuple[str, ...] = (), **more: Any
-) -> Any:
-    """Call the ``_target_`` of a config group with its keys (all but ``name`` and ``without``), the
-    arguments given here added.
+def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
+    """Call the ``_target_`` of a config group with its keys (all but ``name``), the arguments given
+    here added.
 
     Raises:
         UserError: there is no such target, or it does not take these keys.
     """
-    keys = {k: v for k, v in config.items() if k not in ("name", *without)}
-    try:
-        call = instantiate(keys, _partial_=True, _convert_="all")
-    except InstantiationException as e:
-        raise UserError(f"{section}._target_: {str(e).splitlines()[0]}") from e
+    call = _call(section, config)
     try:
         inspect.signature(call.func).bind(*args, **call.keywords, **more)
     except TypeError as e:
         raise UserError(f"{section}: {config['_target_']} refuses its keys: {e}") from e
     return call(*args, **more)
+
+
+def _call(section: str, config: Config) -> functools.partial[Any]:
+    """The ``_target_`` of a config group, with its keys."""
+    keys = {key: value for key, value in config.items() if key != "name"}
+    try:
+        return instantiate(keys, _partial_=True, _convert_="all")
+    except InstantiationException as e:
+        raise UserError(f"{section}._target_: {str(e).splitlines()[0]}") from e

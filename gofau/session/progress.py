@@ -2,25 +2,43 @@
 
 import multiprocessing
 import sys
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from gofau.problems import Metric
 
-class Lines:
-    """A line an epoch: for logs, pipes and notebooks.
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown.
 
     Args:
         epochs: how many there will be.
-        images: training images an epoch.
-        done: images that an earlier start of the run has trained on.
+        examples: training examples per epoch.
+        unit: what an example is, plural.
+        metric: the headline.
     """
 
-    def __init__(self, epochs: int, images: int, done: int = 0) -> None:
-        self.epochs = epochs
-        self.images = images
+    epochs: int
+    examples: int
+    unit: str
+    metric: Metric
+
+
+class Lines:
+    """One line per epoch: for logs, pipes and notebooks.
+
+    Args:
+        shown: the run.
+        done: examples that an earlier start of the run has trained on.
+    """
+
+    def __init__(self, shown: Shown, done: int = 0) -> None:
+        self.shown = shown
         self.done = done
 
     def __enter__(self) -> "Lines":
@@ -29,20 +47,25 @@ class Lines:
     def __exit__(self, kind: type | None, value: object, trace: TracebackType | None) -> None:
         pass
 
-    def batch(self, images: int) -> None:
-        """A batch of so many images is done."""
+    def batch(self, examples: int) -> None:
+        """A batch of so many examples is done."""
 
     def epoch(self, row: dict[str, Any]) -> None:
         """An epoch is done; ``row`` is what the trainer measured."""
         print(self.text(row), flush=True)
 
     def text(self, row: dict[str, Any]) -> str:
-        left = row["seconds"] / row["epoch"] * (self.epochs - row["epoch"])
+        epochs, metric = self.shown.epochs, self.shown.metric
+        left = row["seconds"] / row["epoch"] * (epochs - row["epoch"])
         return (
-            f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}"
-            f"  train {_score(row, 'train')}  val {_score(row, 'val')}"
-            f"  {row['images_per_second']:,.0f} images/s  {_clock(left)} left"
+            f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"
+            f"  train {_score(row, 'train', metric)}  val {_score(row, 'val', metric)}"
+            f"  {self.speed(row['examples_per_second'])}  {_clock(left)} left"
         )
+
+    def speed(self, examples: float) -> str:
+        """Such as ``1,234 images/s``."""
+        return f"{examples:,.0f} {self.shown.unit}/s"
 
 
 class Silent(Lines):
@@ -66,35 +89,39 @@ class Bar(Lines):
             transient=True,
         )
         self.progress.start()
-        total = self.epochs * self.images
+        total = self.shown.epochs * self.shown.examples
         self.task = self.progress.add_task("training", total=total, completed=self.done, speed="")
         return self
 
     def __exit__(self, kind: type | None, value: object, trace: TracebackType | None) -> None:
         self.progress.stop()
 
-    def batch(self, images: int) -> None:
+    def batch(self, examples: int) -> None:
         speed = self.progress.tasks[0].speed
-        text = f"{speed:,.0f} images/s" if speed else ""
-        self.progress.update(self.task, advance=images, speed=text)
+        text = self.speed(speed) if speed else ""
+        self.progress.update(self.task, advance=examples, speed=text)
 
     def epoch(self, row: dict[str, Any]) -> None:
         self.progress.console.print(self.text(row), highlight=False)
 
 
-def show(kind: str, epochs: int, images: int, done: int = 0) -> Lines:
+def show(kind: str, shown: Shown, done: int = 0) -> Lines:
     """The display for ``trainer.progress``: auto is a bar in a terminal, lines elsewhere,
     and nothing where several runs of a sweep go on at once."""
     if kind == "auto" and multiprocessing.parent_process() is not None:
         kind = "none"  # one of several runs at once: their lines would be a jumble
     elif kind == "auto":
         kind = "bar" if sys.stdout.isatty() else "lines"
-    return {"bar": Bar, "lines": Lines, "none": Silent}[kind](epochs, images, done)
+    return {"bar": Bar, "lines": Lines, "none": Silent}[kind](shown, done)
 
 
-def _score(row: dict[str, Any], part: str) -> str:
-    loss, acc = row[f"{part}/loss"], row[f"{part}/acc"]
-    return "—" if loss is None else f"{loss:.4f} ({acc:.1%})"
+def _score(row: dict[str, Any], part: str, metric: Metric) -> str:
+    """The loss, and the metric in brackets where it is another."""
+    loss, value = row[f"{part}/loss"], row[f"{part}/{metric.name}"]
+    if loss is None:
+        return "—"
+    score = f"{value:{metric.format}}"
+    return score if metric.name == "loss" else f"{loss:.4f} ({score})"
 
 
 def _clock(seconds: float) -> str:

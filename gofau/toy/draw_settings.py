@@ -1,4 +1,4 @@
-"""What the ``draws`` part of a ``toy`` section says: configurations drawn from ranges.
+"""The ``draws`` part of a ``toy`` section, checked: configurations drawn from ranges.
 
 Every fault ends in a `UserError`: one sentence with the key, what it may be and what it was.
 """
@@ -22,7 +22,7 @@ NAMES = list_of(TEXT)
 
 @dataclass(frozen=True)
 class DrawnArm:
-    """A rule, and which of the drawn hyperparameters it is given."""
+    """A rule, and the drawn hyperparameters that it is given."""
 
     rule: str
     draws: list[str]
@@ -30,7 +30,7 @@ class DrawnArm:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a section with drawn configurations says.
+    """A section with drawn configurations.
 
     Attributes:
         cases: problem and optimizer, by name.
@@ -48,7 +48,7 @@ class Drawn:
 
 
 def drawn(toy: Config) -> Drawn:
-    """What a checked section with drawn configurations says.
+    """Read a checked section with drawn configurations.
 
     Raises:
         UserError: there is no such problem, optimizer, rule or range, or one is refused.

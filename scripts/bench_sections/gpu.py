@@ -34,7 +34,8 @@ def _one(case: Case, device: str, rate: float, quick: bool) -> Iterator[Row]:
         contenders[label("bf16", compiled)] = Ours(case, "bf16", compiled, "cuda")
     speeds = rounds(contenders, time.perf_counter() + case.seconds)
     yield from compared(case, contenders, speeds, device)
-    work, over = operations(base.model, case.shape), ratios(speeds)
+    example = torch.zeros(1, *case.shape, device="cuda")
+    work, over = operations(base.model, (example,)), ratios(speeds)
     for name, found in speeds.items():
         speed = statistics.median(found)
         about = f"{case.model} {name}, batch {case.batch}"

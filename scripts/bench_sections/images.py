@@ -86,7 +86,7 @@ class Ours:
         self.seconds = (time.perf_counter() - began - self.first) * case.steps / (case.steps - 1)
 
     def round(self) -> float:
-        return self.trainer.run_epoch()["images_per_second"]
+        return self.trainer.run_epoch()["examples_per_second"]
 
 
 def plain(case: Case, device: str = "cpu") -> Plain:
@@ -190,4 +190,5 @@ def _auto(case: Case) -> str:
     words = (f"model={case.model}", "trainer.compile=false", "trainer.device=cpu")
     config = configured(case.shape, 1, *words)  # its precision is settled
     model = build(config).trainer.model
-    return label(config["trainer"]["precision"], pays(device, model, case.shape, case.run))
+    example = (torch.zeros(1, *case.shape),)
+    return label(config["trainer"]["precision"], pays(device, model, example, case.run))

@@ -103,8 +103,8 @@ def shares(trainer: Trainer, device: torch.device) -> dict[str, float]:
     with ExitStack() as stack:
         for part, clock, owner, name in places:
             stack.enter_context(patch.object(owner, name, clock(part, getattr(owner, name))))
-        images = trainer.images_per_epoch()
-        whole = images / trainer.run_epoch()["images_per_second"]
+        examples = trainer.examples_per_epoch()
+        whole = examples / trainer.run_epoch()["examples_per_second"]
     found = {part: clocks.seconds[part] / whole for part in (BATCHES, MODEL, OPTIMIZER)}
     found[REST] = 1 - sum(found.values())
     return found | {OUTSIDE: 1 - found[MODEL], "ms": 1e3 * whole / trainer.steps_per_epoch()}

@@ -42,6 +42,7 @@ def whole(config: DictConfig) -> Any:
 
 
 CHOICES = ("model=mlp", "optimizer=adam", "rule=additive", "experiment=smoke_tab3_cifar10_lr")
+PROBLEMS = ("problem=fashion_autoencoder", "problem=digits_cnn", "problem=reconstruction")
 VALUES = (
     "seed=3",
     "optimizer.lr=1e-3",
@@ -64,7 +65,9 @@ OTHERS = (
 
 
 @settings(max_examples=30, deadline=None)
-@given(words=st.lists(st.sampled_from(CHOICES + VALUES + OTHERS), max_size=5, unique=True))
+@given(
+    words=st.lists(st.sampled_from(CHOICES + PROBLEMS + VALUES + OTHERS), max_size=5, unique=True)
+)
 def test_a_configuration_is_hydras_own_or_fails_as_there(loader, master, words):
     def found(by: ConfigLoaderImpl) -> Any:
         try:
@@ -84,6 +87,23 @@ def test_what_comes_after_an_addition_is_not_set_before_it(composer, loader, mas
     assert config.optimizer.lr == pytest.approx(0.1)
     assert config.a == 2
     assert whole(config) == whole(loader.load_sweep_config(master, words))
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        ["seed=1", "trainer.epochs=3", "optimizer.lr=0.5"],
+        ["dataset=digits", "trainer.batch_size=7"],
+        ["model=mlp", "model.hidden=[3]", "problem.name=x"],
+        ["experiment=smoke_tab3_cifar10_lr", "seed=2"],
+    ],
+)
+def test_a_problem_brings_its_data_set_and_model(composer, loader, master, others):
+    """A group that overrides others and sets their values, typed first and typed last."""
+    problem = "problem=fashion_autoencoder"
+    for words in ([problem, *others], [*others, problem]):
+        config = composer.load_sweep_config(master, words)
+        assert whole(config) == whole(loader.load_sweep_config(master, words))
 
 
 def test_a_choice_is_composed_once(composer, master, monkeypatch):

@@ -1,5 +1,6 @@
 """Every yaml composes, and every combination of groups that makes sense can be built and steps."""
 
+import inspect
 import math
 import sys
 from pathlib import Path
@@ -8,9 +9,13 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.utils import get_object
+from omegaconf import OmegaConf
 
 from gofau.config.schema import CHECKS, settle
 from gofau.data import ImageData, Images
+from gofau.data.digits_graph import digits_graph
+from gofau.data.grammar import grammar
 from gofau.runs import SECTIONS, identity, science
 from gofau.session import build
 from tests.command_line import ROOT
@@ -22,6 +27,9 @@ GROUPS = {
     if group.is_dir() and group.name != "hydra"  # Hydra's own groups, its launchers
 }
 EVERY = [(group, name) for group, names in sorted(GROUPS.items()) for name in names]
+KINDS = {"image_classification", "reconstruction", "node_classification", "language_model"}
+PAIRS = [("problem", name) for name in GROUPS["problem"] if name not in KINDS]
+"""Problems that name a data set and a model; the kind of each is the name in its section."""
 
 
 @pytest.fixture(scope="module")
@@ -32,22 +40,25 @@ def config():
 
 @pytest.fixture
 def fake_data(monkeypatch):
-    """Noise in the shape of a dataset in place of reading it."""
+    """Noise in the shape of a dataset of images in place of reading it; any that is not known here
+    is RGB of 32×32 and has 10 classes. A graph and a text are those that need no file."""
 
     def read(section, keys, *args, **more):
         if section != "dataset":
             return make(section, keys, *args, **more)
-        side, classes = shapes[keys["name"]]
+        if not of_images("dataset", keys["name"]):
+            return grammar(2000) if "val_fraction" in keys else digits_graph()
+        channels, side, classes = shapes.get(keys["name"], (3, 32, 10))
         rng = np.random.default_rng(0)
         labels = np.arange(2 * classes) % classes
-        channels = 1 if keys["name"] == "digits" else 3
         pixels = rng.integers(0, 256, (len(labels), side, side, channels), dtype=np.uint8)
         images = Images(pixels, labels)
         return ImageData(keys["name"], tuple(map(str, range(classes))), images, images)
 
     make = build.make
-    shapes = {"digits": (8, 10), "cifar10": (32, 10), "cifar10_jpeg": (32, 10)}
-    shapes |= {"cifar100": (32, 100), "tiny_imagenet": (64, 200), "image_folder": (40, 3)}
+    shapes = {"digits": (1, 8, 10), "fashion_mnist": (1, 28, 10), "image_folder": (3, 40, 3)}
+    shapes |= {"tiny_imagenet": (3, 64, 200), "tiny_imagenet_32": (3, 32, 200)}
+    shapes |= {"cifar100": (3, 32, 100)}
     monkeypatch.setattr(build, "make", read)
     build._data.cache_clear()
     yield
@@ -67,7 +78,7 @@ def test_every_yaml_composes_and_settles(config, group, name):
         (group, name) == ("dataset", "image_folder")
     )
     settled = config(*words)
-    if group in SECTIONS and group != "trainer":
+    if group in SECTIONS and group != "trainer" and (group, name) not in PAIRS:
         assert settled[group]["name"] == name
 
 
@@ -82,11 +93,12 @@ def test_what_a_run_is_where_nothing_is_said(config):
     assert not settled.get("search")
 
 
-def test_every_check_belongs_to_a_key_that_exists(config):
-    keys = set()
+def test_every_check_belongs_to_a_key_that_exists():
+    keys = set(_flat(OmegaConf.to_container(OmegaConf.load(CONFIGS / "train.yaml"))))
     for group, name in EVERY:
-        words = [f"{group}={name}", *["dataset.path=x"] * (name == "image_folder")]
-        keys |= set(_flat(config(*words)))
+        file = CONFIGS / group / f"{name}.yaml"
+        prefix = "" if file.read_text(encoding="utf-8").startswith("# @package") else f"{group}."
+        keys |= set(_flat(OmegaConf.to_container(OmegaConf.load(file)), prefix))
     assert set(CHECKS) <= keys
 
 
@@ -111,18 +123,66 @@ def test_every_optimizer_with_every_rule_and_schedule(
         assert trainer.step == 1
 
 
-@pytest.mark.parametrize("dataset", GROUPS["dataset"])
-@pytest.mark.parametrize("model", GROUPS["model"])
-def test_every_model_on_every_dataset_it_can_take(config, fake_data, model, dataset):
-    if model.startswith("vgg") and dataset == "digits":
+def config_of(group, name):
+    return OmegaConf.load(CONFIGS / group / f"{name}.yaml")
+
+
+def of_images(group, name):
+    """Whether a data set is of images, which may be augmented, or a model for images with labels:
+    one that takes a number of classes."""
+    if group == "dataset":
+        return "augment" in config_of(group, name)
+    target = get_object(str(OmegaConf.select(config_of(group, name), "_target_")))
+    return "num_classes" in inspect.signature(target).parameters
+
+
+@pytest.mark.parametrize("dataset", [d for d in GROUPS["dataset"] if of_images("dataset", d)])
+@pytest.mark.parametrize("model", [m for m in GROUPS["model"] if of_images("model", m)])
+def test_every_classifier_on_every_dataset_it_can_take(config, fake_data, model, dataset):
+    if model.startswith("vgg") and dataset in ("digits", "fashion_mnist"):
         pytest.skip("VGG halves the image five times")
     more = ["dataset.path=x"] * (dataset == "image_folder")
-    parts = build.build(config(f"model={model}", f"dataset={dataset}", *more))
-    x, y = next(parts.trainer.train.epoch(0))
+    built = build.build(config(f"model={model}", f"dataset={dataset}", *more))
+    x, y = next(built.trainer.train.epoch(0))
     with torch.no_grad():
-        logits = parts.trainer.model.eval()(x[:2])
-    assert logits.shape == (2, parts.facts["classes"])
-    assert y.max() < parts.facts["classes"]
+        logits = built.trainer.model.eval()(x[:2])
+    assert logits.shape == (2, built.facts["classes"])
+    assert y.max() < built.facts["classes"]
+
+
+@pytest.mark.parametrize("name", [name for _, name in PAIRS])
+def test_every_problem_that_names_a_pair_trains(config, fake_data, monkeypatch, name):
+    monkeypatch.setattr("gofau.optim.execution.native.compiler.find", lambda: None)
+    lines = (CONFIGS / "problem" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["# @package _global_", f"# python train.py problem={name}"]
+    small = ["trainer.epochs=1", "trainer.batch_size=10", "trainer.limit_batches=2"]
+    built = build.build(config(f"problem={name}", *small))
+    row = built.trainer.run_epoch()
+    assert math.isfinite(row[f"val/{built.metric.name}"] or row[f"train/{built.metric.name}"])
+
+
+def test_what_is_typed_goes_before_what_a_problem_chooses(config):
+    chosen = config("problem=fashion_autoencoder")
+    names = {section: chosen[section]["name"] for section in ("problem", "dataset", "model")}
+    assert names == {
+        "problem": "reconstruction",
+        "dataset": "fashion_mnist",
+        "model": "autoencoder",
+    }
+    assert chosen["trainer"]["epochs"] == 20
+    words = ["trainer.epochs=3", "dataset=digits", "model=small_autoencoder", "model.code=4"]
+    for typed in (words, words[::-1]):
+        settled = config(*typed[:2], "problem=fashion_autoencoder", *typed[2:])
+        assert settled["trainer"]["epochs"] == 3
+        assert settled["dataset"]["name"] == "digits"
+        assert (settled["model"]["name"], settled["model"]["code"]) == ("small_autoencoder", 4)
+
+
+def test_a_pair_is_the_run_of_its_parts(config):
+    """The name of a pair is no part of what a run is."""
+    parts = ["dataset=fashion_mnist", "model=mlp", "trainer.epochs=10", "trainer.batch_size=128"]
+    assert identity(config("problem=fashion_mlp")) == identity(config(*parts))
+    assert identity(config("problem=digits_cnn")) == identity(config())
 
 
 @pytest.mark.parametrize("init", GROUPS["init"])
@@ -204,7 +264,7 @@ TWINS = [name for name in EXPERIMENTS if name.startswith("smoke_")]
 REPORTED = [
     name
     for name in EXPERIMENTS
-    if f"smoke_{name.split('_', 1)[-1]}" in TWINS or f"smoke_{name}" in TWINS
+    if f"smoke_{name.partition('_')[2]}" in TWINS or f"smoke_{name}" in TWINS
 ]
 
 
@@ -237,8 +297,11 @@ def _grid(name):
 @pytest.mark.parametrize("name", REPORTED)
 def test_a_readme_says_how_many_runs_an_experiment_has(config, name):
     text = (ROOT / "experiments" / name / "README.md").read_text(encoding="utf-8")
-    runs = math.prod(map(len, _grid(name).values()))
+    grid = _grid(name)
+    runs = math.prod(map(len, grid.values()))
     epochs = config(f"experiment={name}")["trainer"]["epochs"]
+    if "trainer.epochs" in grid:
+        epochs = f"{grid['trainer.epochs'][0]} to {grid['trainer.epochs'][-1]}"
     assert f"= {runs:,} runs of {epochs} epochs" in " ".join(text.split())
 
 

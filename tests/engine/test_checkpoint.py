@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gofau.engine import checkpoint
-from gofau.engine.checkpoint import load, save
+from gofau.engine.checkpoint import FORMAT, load, save
 from gofau.errors import UserError
 
 
@@ -87,12 +87,13 @@ class Evil:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (packed({"format": 1, "identity": "you", "state": {}}), "another run"),
+        (packed({"format": FORMAT, "identity": "you", "state": {}}), "another run"),
+        (packed({"format": 1, "identity": "me", "state": {}}), "written by an older gofau"),
         (packed({"model": {}}), "not a checkpoint of gofau"),
         (packed([1, 2]), "not a checkpoint of gofau"),
         (b"no zip at all", "no checkpoint of tensors"),
         (pickle.dumps(Evil(), protocol=2), "no checkpoint of tensors"),
-        (packed({"format": 1, "identity": "me", "state": Evil()}), "no checkpoint of tensors"),
+        (packed({"format": FORMAT, "identity": "me", "state": Evil()}), "no checkpoint of tensors"),
     ],
 )
 def test_a_foreign_one_is_named_and_runs_no_code(folder, caplog, monkeypatch, data, reason):
@@ -107,7 +108,7 @@ def test_a_foreign_one_is_named_and_runs_no_code(folder, caplog, monkeypatch, da
 
 
 def test_one_of_a_newer_gofau_is_not_thrown_away(folder):
-    publish(folder, packed({"format": 2, "identity": "me", "state": {}}))
+    publish(folder, packed({"format": FORMAT + 1, "identity": "me", "state": {}}))
     with pytest.raises(UserError, match=r"newer gofau .*update gofau, or give rerun=true"):
         load(folder, "me")
 

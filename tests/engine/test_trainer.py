@@ -10,6 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from gofau.engine.evaluation import evaluate
 from gofau.engine.trainer import Settings, Trainer, steps_per_epoch
+from gofau.problems.image_classification import ImageClassification
 
 
 class Fixed:
@@ -43,13 +44,15 @@ class Empty:
         return iter(())
 
 
-def make(lr=0.1, model=None, schedule=lambda t: 1.0, source=None, **settings):
+def make(lr=0.1, model=None, schedule=lambda t: 1.0, source=None, smoothing=0.0, **settings):
     torch.manual_seed(0)
+    problem = ImageClassification(smoothing)
     model = model or nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     settings = Settings(**{"epochs": 3, **settings})
     source = source or Fixed()
-    return Trainer(model, optimizer, LambdaLR(optimizer, schedule), source, Fixed(), settings)
+    schedule = LambdaLR(optimizer, schedule)
+    return Trainer(problem, model, optimizer, schedule, source, Fixed(), settings)
 
 
 def run(trainer):
@@ -59,20 +62,20 @@ def run(trainer):
     return rows
 
 
-@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("clip_norm", [None, 0.05])
-def test_it_is_the_loop_everybody_writes(label_smoothing, clip_norm):
-    trainer = make(label_smoothing=label_smoothing, clip_norm=clip_norm, schedule=lambda t: 0.9**t)
+def test_it_is_the_loop_everybody_writes(smoothing, clip_norm):
+    trainer = make(smoothing=smoothing, clip_norm=clip_norm, schedule=lambda t: 0.9**t)
     rows = run(trainer)
 
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
     step = 0
     for epoch in range(3):
-        losses, hits = [], 0
+        losses, right = [], 0
         for x, y in Fixed().epoch(epoch):
-            loss = cross_entropy(model(x), y, label_smoothing=label_smoothing)
-            hits += (model(x).argmax(1) == y).sum().item()
+            loss = cross_entropy(model(x), y, label_smoothing=smoothing)
+            right += (model(x).argmax(1) == y).sum().item()
             gradients = torch.autograd.grad(loss, list(model.parameters()))
             norm = math.sqrt(sum(g.square().sum().item() for g in gradients))
             factor = 1.0 if clip_norm is None else min(1.0, clip_norm / (norm + 1e-6))
@@ -81,7 +84,7 @@ def test_it_is_the_loop_everybody_writes(label_smoothing, clip_norm):
             losses.append(loss.item() * len(y))
             step += 1
         assert rows[epoch]["train/loss"] == pytest.approx(sum(losses) / 10, rel=1e-5)
-        assert rows[epoch]["train/acc"] == hits / 10
+        assert rows[epoch]["train/acc"] == right / 10
         assert rows[epoch]["lr"] == pytest.approx(0.1 * 0.9 ** (step - 1))
     for p, q in zip(trainer.model.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(p, q)
@@ -91,13 +94,14 @@ def test_it_is_the_loop_everybody_writes(label_smoothing, clip_norm):
 def test_evaluation_is_the_mean_over_all_examples_in_eval_mode():
     trainer = make()
     run(trainer)
-    got = evaluate(trainer.model, Fixed())
+    got = evaluate(trainer.problem, trainer.model, Fixed())
     source = Fixed()
     with torch.no_grad():
         logits = trainer.model.eval()(source.x)
     assert got["loss"] == pytest.approx(cross_entropy(logits, source.y).item(), rel=1e-6)
     assert got["acc"] == (logits.argmax(1) == source.y).double().mean().item()
-    assert evaluate(trainer.model, Empty()) == {"loss": None, "acc": None}
+    nothing = evaluate(trainer.problem, trainer.model, Empty())
+    assert nothing == {"loss": None, "acc": None}
 
 
 def test_a_row_has_the_metrics_and_batches_are_announced():
@@ -106,7 +110,7 @@ def test_a_row_has_the_metrics_and_batches_are_announced():
     assert seen == [4, 4, 2]
     assert list(row) == [
         *("epoch", "step", "lr", "train/loss", "train/acc", "val/loss", "val/acc"),
-        *("seconds", "images_per_second"),
+        *("seconds", "examples_per_second"),
     ]
     assert (row["epoch"], row["step"]) == (1, 3)
 
@@ -138,16 +142,16 @@ def test_a_loss_that_is_not_finite_is_dated_to_its_step(step):
     assert trainer.divergence is not None
     assert trainer.divergence.step == step
     assert trainer.divergence.epoch == len(rows) == (step + 2) // 3
-    assert not trainer.divergence.whole
+    assert not trainer.divergence.finite
 
 
 def test_ending_above_the_start_is_divergence():
     trainer = make(lr=30.0, model=nn.Linear(4, 3), source=Fixed(5.0))
     run(trainer)
-    lost = trainer.divergence
-    assert lost is not None
-    assert (lost.step, lost.epoch, lost.whole) == (9, 3, True)
-    assert "above" in lost.reason
+    found = trainer.divergence
+    assert found is not None
+    assert (found.step, found.epoch, found.finite) == (9, 3, True)
+    assert "above" in found.reason
 
 
 @pytest.mark.parametrize("lr", [0.0, 1e-9])
@@ -160,7 +164,6 @@ def test_a_run_that_learns_nothing_is_not_called_diverged(lr):
 def test_the_probe_leaves_no_trace():
     trainer = make()
     before = {k: v.clone() for k, v in trainer.model.state_dict().items()}
-    x, y = next(Fixed().epoch())
-    trainer.probe(x, y)
+    trainer.probe(next(Fixed().epoch()))
     after = trainer.model.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)

@@ -3,9 +3,11 @@
 import math
 
 import numpy as np
+import pytest
 
-from gofau.report.cells import counts, differences, in_order, prepare, rules, varying
-from tests.report.records import runs
+from gofau.report.cells import counts, in_order, prepare, rules, varying
+from gofau.report.pairs import differences
+from tests.report.records import runs, with_metric
 
 
 def outcome(what):
@@ -20,29 +22,47 @@ def test_diverged_counts_as_chance_and_missing_as_missing():
     assert set(frame.loc[lost, "outcome"]) == {0.1}
     assert set(frame.loc[lost, "choice"]) == {0.1}
     assert frame.loc[frame["state"] == "pending", "outcome"].isna().all()
-    assert counts(frame) == (10, 2, 2)
+    assert counts(frame) == (18, 2, 0, 2)
 
 
-def test_differences_pair_cells_and_seeds():
-    d = differences(prepare(runs(outcome)), "hybrid")
-    assert d.shape == (2, 3)
-    place = d.index.names.index("optimizer")
-    by_optimizer = {key[place]: row for key, row in zip(d.index, d.to_numpy(), strict=True)}
-    assert np.allclose(by_optimizer["sgd"], [0, -0.8, 0])
-    assert np.allclose(by_optimizer["adam"], [0, -0.8, np.nan], equal_nan=True)
+def test_a_run_that_is_no_better_than_a_guess_at_the_end_is_dead():
+    values = {0: 36 / 359, 1: 46 / 359, 2: 48 / 359, 3: 0.9, 4: None}
+    frame = prepare(runs(lambda w: values[w["seed"]], rule=("additive",), optimizer=("sgd",)))
+    # 359 images: 0.1 + 2·√(0.09 / 359) = 0.1317, which is 47.3 of them.
+    assert frame["images"].tolist() == pytest.approx([3590] * 5)
+    assert frame["dead"].tolist() == [True, False, False, False, False]
+    values[3] = 323 / 359
+    frame = prepare(runs(lambda w: values[w["seed"]], rule=("additive",), optimizer=("sgd",)))
+    assert set(frame["images"]) == {359}
+    assert frame["dead"].tolist() == [True, True, False, False, False]
+    assert counts(frame) == (5, 1, 2, 0)
+
+
+def test_lower_is_better_and_a_diverged_run_is_as_bad_as_the_worst_of_its_problem():
+    found = runs(outcome, seed=(0, 1))
+    frame = with_metric(found, "mse", lambda acc: 1 - acc + 0.01 * (found["seed"] + 1))
+    frame = prepare(frame)
+    assert set(frame["metric"]) == {"mse"}
+    assert not frame["higher"].any()
+    finished = frame[frame["state"] == "done"]
+    assert set(frame.loc[frame["state"] == "diverged", "outcome"]) == {finished["test/mse"].max()}
+    assert not frame["dead"].any()
+    assert frame["images"].isna().all()
+    told = frame.assign(**{"metric.chance": 0.7})
+    assert set(prepare(told).loc[frame["state"] == "diverged", "outcome"]) == {0.7}
 
 
 def test_a_rule_that_was_not_run_is_all_missing():
     d = differences(prepare(runs(outcome)), "exponential")
-    assert d.shape == (2, 3)
-    assert d.isna().to_numpy().all()
+    assert len(d) == 2 * 5
+    assert d["difference"].isna().all()
 
 
 def test_labels_name_what_varies_within_a_name():
     frame = prepare(runs(lambda w: 0.5, init=("default", "normal"), scale=(1.0, 5.0)))
     assert in_order(frame["init"]) == ["default ×1", "default ×5", "normal ×1", "normal ×5"]
     assert varying(frame) == ["init", "optimizer"]
-    frame = runs(lambda w: 0.5, rule=("hybrid", "additive"))
+    frame = runs(lambda w: 0.5, rule=("hybrid", "additive"), seed=(0, 1, 2))
     frame.loc[frame["rule.name"] == "hybrid", "rule.gamma"] = [0.2, 0.5, 0.8] * 2
     assert rules(prepare(frame)) == [
         "additive", "hybrid gamma=0.2", "hybrid gamma=0.5", "hybrid gamma=0.8",
@@ -57,5 +77,13 @@ def test_a_learning_rate_of_each_optimizers_own_is_no_axis():
     frame.loc[frame["rule.name"] == "hybrid", "rule.gamma"] = frame["optimizer.lr"]
     assert varying(prepare(frame)) == ["optimizer"]
     assert rules(prepare(frame)) == ["additive", "hybrid"]
-    assert differences(prepare(frame), "hybrid").shape == (2, 3), "each at its own default"
+    assert np.allclose(differences(prepare(frame), "hybrid")["difference"], 0), "at its own default"
     assert varying(prepare(runs(lambda w: 0.5, lr=(0.1, 0.01)))) == ["optimizer", "lr"]
+
+
+def test_the_number_of_epochs_is_an_axis_where_it_varies():
+    frame = prepare(runs(lambda w: 0.5, epochs=(2, 4)))
+    assert varying(frame) == ["optimizer", "horizon"]
+    assert in_order(frame["horizon"]) == [2, 4]
+    assert set(frame["trainer"]) == {""}
+    assert set(prepare(runs(lambda w: 0.5, epochs=(2,)))["horizon"]) == {"default"}

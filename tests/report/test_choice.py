@@ -68,13 +68,13 @@ def test_values_and_ends():
     assert (found.points, found.edges) == (9, ())
     assert found.values == {"optimizer.lr": 1.0, "rule.eta_in": 5.0, "rule.gamma": 0.5}
     losses = {k: (9.0 - k, 1.0) for k in range(9)}
-    runs = searched(losses, {8: [(1.0, 1.0), (2.0, 3.0)]})
+    runs = searched(losses, {8: [(1.0, 1.0), (2.0, 3.0), (1.5, 1.0), (1.5, 1.0), (1.5, 1.0)]})
     (found,) = choices(runs)
     assert found.edges == ("optimizer.lr", "rule.eta_in", "rule.gamma")
     texts = [cell.text for cell in choice(runs).rows[0].cells]
     assert texts[:6] == ["adam", "hybrid", "9", "10000*", "9*", "1*"]
-    half = 12.706 * math.sqrt(0.5) / math.sqrt(2)
-    assert texts[6] == f"1.500 ± {half:.3f} (2)"
+    half = 2.7764 * math.sqrt(0.125) / math.sqrt(5)
+    assert texts[6] == f"1.500 ± {half:.3f} (5)"
 
 
 def test_the_committed_defaults_are_what_the_committed_records_say(tmp_path, monkeypatch):

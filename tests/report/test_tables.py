@@ -8,9 +8,9 @@ import pytest
 
 from gofau.report.cells import prepare
 from gofau.report.control import budget, control, retuned
-from gofau.report.render import Cell, Row, Table, latex, markdown, save_table
-from gofau.report.tables import accuracy, comparison, robustness
-from tests.report.records import runs
+from gofau.report.render import Cell, Table, TableRow, latex, markdown, save_table
+from gofau.report.tables import accuracy, comparison
+from tests.report.records import runs, with_metric
 
 POINTS = {"additive": 0.80, "hybrid": 0.85}
 
@@ -27,16 +27,16 @@ def test_accuracy_shows_n_the_diverged_and_the_missing():
 
     table = accuracy(prepare(runs(outcome)))
     assert table.columns == ("optimizer", "additive", "hybrid")
-    # (0.1 + 0.8 + 0.8) / 3; sd √(2·0.2333² + 0.4667²)/√2 = 0.4041; half = 4.3027 · sd / √3.
+    # (0.1 + 4 · 0.8) / 5; sd √(0.56² + 4 · 0.14²)/2 = 0.3130; half = 2.7764 · sd / √5.
     assert texts(table) == [
-        ["sgd", "56.67 ± 100.40 (40.41; 3, 1✕)", "85.00 ± 0.00 (0.00; 3)"],
-        ["adam", "missing", "diverged (3, 3✕)"],
+        ["sgd", "66.00 ± 38.87 (31.30; 5, 1✕)", "85.00 ± 0.00 (0.00; 5)"],
+        ["adam", "missing", "diverged (5, 5✕)"],
     ]
     assert [[cell.bold for cell in row.cells] for row in table.rows] == [
         [False, False, True],
         [False, False, False],
     ]
-    assert table.data[["n", "diverged", "missing"]].sum().tolist() == [9, 4, 3]
+    assert table.data[["n", "diverged", "missing"]].sum().tolist() == [15, 6, 5]
 
 
 def test_a_new_rule_and_a_new_optimizer_appear_by_themselves():
@@ -50,44 +50,65 @@ def test_equal_bests_are_both_bold():
     assert [cell.bold for cell in row.cells] == [False, True, True]
 
 
-def test_robustness_by_hand():
-    def outcome(w):
-        if w["rule"] == "additive":
-            return {0.01: 0.5, 0.1: 0.9, 1.0: None}[w["lr"]]
-        return {0.01: 0.89, 0.1: 0.88, 1.0: 0.3}[w["lr"]]
-
-    frame = prepare(runs(outcome, lr=(0.01, 0.1, 1.0), optimizer=("sgd",)))
-    data = robustness(frame).data.set_index("rule")
-    assert data.loc["additive", "mean"] == pytest.approx((0.5 + 0.9 + 0.1) / 3)
-    assert data.loc["hybrid", "mean"] == pytest.approx((0.89 + 0.88 + 0.3) / 3)
-    # The best cell of any rule is 0.9: one of three is near it, and two of three.
-    assert data["near_best"].tolist() == pytest.approx([1 / 3, 2 / 3])
-    assert data["divergence_rate"].tolist() == pytest.approx([1 / 3, 0])
-    assert data["worst"].tolist() == pytest.approx([0.1, 0.3])
-
-
-def test_robustness_has_no_interval_where_every_seed_misses_a_cell():
-    frame = prepare(
-        runs(lambda w: 0.5 if w["seed"] != w["lr"] else math.nan, lr=(0, 1, 2), optimizer=("sgd",))
-    )
-    data = robustness(frame).data
-    assert data["low"].isna().all()
-    assert data["missing"].tolist() == [3, 3]
-    assert texts(robustness(frame))[0][4] == "50.00 (6, 3?)"
-
-
 def test_comparison_is_paired_and_corrected():
     def outcome(w):
-        noise = {0: 0.0, 1: 0.03, 2: -0.03}[w["seed"]]
-        gain = {"additive": 0.0, "hybrid": 0.02, "exponential": -0.1}[w["rule"]]
+        noise = [0.0, 0.03, -0.03, 0.01, 0.02][w["seed"]]
+        gain = {"additive": 0.0, "hybrid": 0.02 + noise / 10, "exponential": -0.1}[w["rule"]]
         return 0.7 + noise + gain
 
     table = comparison(prepare(runs(outcome, rule=("additive", "hybrid", "exponential"))))
     first = table.data.iloc[0]
     assert (first["over"], first["rule"]) == ("all", "hybrid")
-    assert first[["mean", "low", "high"]].tolist() == pytest.approx([0.02] * 3)
+    differences = np.array([0.02, 0.023, 0.017, 0.021, 0.022])
+    # t(0.975, 4) = 2.7764.
+    half = 2.7764 * differences.std(ddof=1) / math.sqrt(5)
+    ends = [differences.mean(), differences.mean() - half, differences.mean() + half]
+    assert first[["mean", "low", "high"]].tolist() == pytest.approx(ends, rel=1e-4)
+    assert first["low_holm"] < first["low"], "six rows are asked"
     assert len(table.rows) == 2 + 2 * 2
-    assert (table.data["p_holm"] >= table.data["p"]).all()
+    assert [row.cells[5].text for row in table.rows] == ["better", "worse"] * 3
+    assert table.columns[2] == "better by"
+
+
+def test_tables_of_a_metric_where_lower_is_better():
+    def outcome(w):
+        return None if w["rule"] == "power" else {"additive": 0.6, "hybrid": 0.7}[w["rule"]]
+
+    made = runs(outcome, optimizer=("sgd",), rule=("additive", "hybrid", "power"))
+    frame = prepare(with_metric(made, "mse", lambda acc: 1 - acc + 0.001 * made["seed"]))
+    table = accuracy(frame)
+    assert table.title == "Test mse"
+    assert "lower is better" in table.note
+    assert texts(table)[0][1].startswith("0.4020 ± 0.0020 (0.0016; 5)")
+    assert [cell.bold for cell in table.rows[0].cells] == [False, False, True, False]
+    assert texts(table)[0][3] == "diverged (5, 5✕)"
+    rows = comparison(frame)
+    assert texts(rows)[0][2] == "+0.1000", "better by so much, and lower"
+    assert texts(rows)[0][5] == "better"
+    # Power has no finished run: it counts as the worst finished one, 0.404 of additive, which is a
+    # bound, and so no reason to call them alike.
+    assert texts(rows)[1][2] == "≤−0.0020"
+    assert texts(rows)[1][5].startswith("undecided")
+    assert "in points" not in rows.note
+    assert texts(rows)[0][4] == "–", "no images are counted"
+
+
+def test_several_metrics_are_not_averaged():
+    made = runs(lambda w: 0.6 + 0.1 * (w["rule"] == "hybrid"), optimizer=("sgd",))
+    lower = with_metric(made, "mse", lambda acc: 1 - acc).assign(**{"dataset.name": "other"})
+    frame = prepare(pd.concat([made, lower], ignore_index=True))
+    table = accuracy(frame)
+    assert table.title == "Test result"
+    assert sorted(row[2:] for row in texts(table)) == sorted(
+        [["60.00 ± 0.00 (0.00; 5)", "70.00 ± 0.00 (0.00; 5)"],
+         ["0.4000 ± 0.0000 (0.0000; 5)", "0.3000 ± 0.0000 (0.0000; 5)"]]
+    )  # fmt: skip
+    rows = comparison(frame)
+    assert {row[0]: row[2] for row in texts(rows)} == {
+        "metric acc": "+10.00",
+        "metric mse": "+0.1000",
+    }
+    assert "accuracies in points" in rows.note
 
 
 def tuned(w):
@@ -114,7 +135,7 @@ def test_steps_are_matched_by_their_measured_size():
     half = np.where(frame["rule.name"] == "hybrid", 0.5, 1.0)
     found = retuned(prepare(frame.assign(update_rms=0.01 * frame["optimizer.lr"] * half)), "hybrid")
     assert found["matched"].mean == pytest.approx(0.01)
-    assert (found["matched"].pairs, found["matched"].expected) == (3 * 3, 4 * 3)
+    assert (found["matched"].pairs, found["asked"]) == (5 * 3, 5 * 4)
     # And between two of additive's sizes its accuracy is read in between.
     sizes = frame["optimizer.lr"] * np.where(half == 1, 1, math.sqrt(0.5))
     found = retuned(prepare(frame.assign(update_rms=sizes)), "hybrid")
@@ -149,7 +170,7 @@ TABLE = Table(
     "A_title",
     "A note.\nOf two lines.",
     ("rule", "a|b"),
-    (Row((Cell("x_y"), Cell("1.0 ± 0.5 (3, 1✕) 5%", bold=True))),),
+    (TableRow((Cell("x_y"), Cell("1.0 ± 0.5 (3, 1✕) 5%", bold=True))),),
     pd.DataFrame({"rule": ["x_y"], "value": [1 / 3]}),
 )
 

@@ -2,33 +2,47 @@
 
 import pytest
 
-from gofau.session.progress import Bar, Lines, Silent, show
+from gofau.problems import Metric
+from gofau.session.progress import Bar, Lines, Shown, Silent, show
 
 ROW = {"epoch": 2, "train/loss": 0.5, "train/acc": 0.25, "val/loss": 0.125, "val/acc": 0.75}
-ROW |= {"seconds": 60.0, "images_per_second": 1234.5}
+ROW |= {"seconds": 60.0, "examples_per_second": 1234.5}
+ACCURACY = Metric("acc", "accuracy", True, chance=0.1, format=".2%")
 
 
-def test_a_line_an_epoch(capsys):
-    with show("lines", 10, 100) as display:
+def run(epochs, examples, unit="images", metric=ACCURACY):
+    return Shown(epochs, examples, unit, metric)
+
+
+def test_a_line_per_epoch(capsys):
+    with show("lines", run(10, 100)) as display:
         display.batch(50)
         display.epoch(ROW)
         display.epoch(ROW | {"epoch": 10, "val/loss": None, "val/acc": None})
     first, last = capsys.readouterr().out.splitlines()
     assert first == (
-        "epoch  2/10  train 0.5000 (25.0%)  val 0.1250 (75.0%)  1,234 images/s  4:00 left"
+        "epoch  2/10  train 0.5000 (25.00%)  val 0.1250 (75.00%)  1,234 images/s  4:00 left"
     )
-    assert last == "epoch 10/10  train 0.5000 (25.0%)  val —  1,234 images/s  0:00 left"
+    assert last == "epoch 10/10  train 0.5000 (25.00%)  val —  1,234 images/s  0:00 left"
+
+
+def test_the_unit_and_the_metric_are_the_problems(capsys):
+    loss = Metric("loss", "loss", False, format=".3f")
+    with show("lines", run(10, 100, "tokens", loss)) as display:
+        display.epoch(ROW)
+    line = "epoch  2/10  train 0.500  val 0.125  1,234 tokens/s  4:00 left\n"
+    assert capsys.readouterr().out == line
 
 
 def test_nothing(capsys):
-    with show("none", 10, 100) as display:
+    with show("none", run(10, 100)) as display:
         display.batch(50)
         display.epoch(ROW)
     assert capsys.readouterr().out == ""
 
 
-def test_the_bar_counts_images(capsys):
-    with Bar(2, 100) as display:
+def test_the_bar_counts_examples(capsys):
+    with Bar(run(2, 100)) as display:
         for _ in range(4):
             display.batch(50)
         assert display.progress.finished
@@ -39,5 +53,5 @@ def test_the_bar_counts_images(capsys):
 @pytest.mark.parametrize(("terminal", "kind"), [(True, Bar), (False, Lines)])
 def test_auto_looks_whether_it_is_a_terminal(monkeypatch, terminal, kind):
     monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
-    assert type(show("auto", 1, 1)) is kind
-    assert type(show("none", 1, 1)) is Silent
+    assert type(show("auto", run(1, 1))) is kind
+    assert type(show("none", run(1, 1))) is Silent

@@ -9,6 +9,7 @@ from gofau.config.schema import settle
 from gofau.engine.checkpoint import load, random_state, save, set_random_state
 from gofau.session.build import build
 from tests.command_line import ROOT
+from tests.data.fashion import write
 
 BASES = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
 RULES = ("additive", "multiplicative", "hybrid", "exponential")
@@ -38,7 +39,7 @@ def finish(trainer):
 def until(trainer, step):
     """Train so many steps and stop there, as a signal would."""
 
-    def stop(images):
+    def stop(examples):
         if trainer.step == step:
             raise Enough
 
@@ -95,6 +96,14 @@ def test_a_network_with_batch_norm_in_either_precision(tmp_path, config, precisi
     words += ["model=small_cnn", "model.width=8", "dataset.augment.crop=1"]
     words += [f"trainer.precision={precision}"]
     check(tmp_path, settle(compose("train", words)), 4)
+
+
+def test_an_autoencoder_on_pixels_without_labels(tmp_path, config, monkeypatch):
+    """The metric is the loss, so there is one sum per batch and no count of right answers."""
+    monkeypatch.setenv("GOFAU_DATA", str(write(tmp_path / "files")))
+    words = ["problem=fashion_autoencoder", "trainer.epochs=3", "trainer.batch_size=16"]
+    words += ["model.hidden=[32]", "dataset.augment.crop=2", "optimizer=adam", "rule=hybrid"]
+    check(tmp_path, settle(compose("train", words)), 5)  # of 4 batches per epoch
 
 
 def test_dropout_draws_the_same_numbers(tmp_path, config, monkeypatch):

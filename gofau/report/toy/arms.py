@@ -4,7 +4,6 @@ panels."""
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -48,9 +47,9 @@ def panels(
     """
     rows, columns = different(cells, "problem", "start"), different(cells, "optimizer")
     size = (2.6 * len(columns) + 0.4, 2.0 * len(rows) + 0.9)
-    figure, axes = plt.subplots(
-        len(rows), len(columns), figsize=size, squeeze=False, sharex="row", sharey="row"
-    )
+    figure = Figure(figsize=size)
+    shape = (len(rows), len(columns))
+    axes = figure.subplots(*shape, squeeze=False, sharex="row", sharey="row")
     for (problem, start), line in zip(rows, axes, strict=True):
         for (optimizer,), ax in zip(columns, line, strict=True):
             if not where(cells, problem=problem, start=start, optimizer=optimizer).empty:

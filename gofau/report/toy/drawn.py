@@ -5,7 +5,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -39,7 +38,6 @@ def draw(folder: Path) -> list[Path]:
     figure = panels(cells, lambda ax, cell: _shares(ax, quantiles, cell, cells),
                     ("distance relative to the start's", "share of configurations"))  # fmt: skip
     paths += save_figure(figure, folder / "distribution")
-    plt.close(figure)
     return paths
 
 

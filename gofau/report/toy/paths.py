@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,21 +22,15 @@ def draw(folder: Path) -> list[Path]:
     each start."""
     paths = pd.read_csv(folder / "paths.csv.gz")
     figure = _figure(paths, pd.read_csv(folder / "surface.csv.gz"), load(folder))
-    drawn = save_figure(figure, folder / "paths")
-    plt.close(figure)
-    return drawn
+    return save_figure(figure, folder / "paths")
 
 
 def _figure(paths: pd.DataFrame, surface: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     columns = different(paths, "problem", "optimizer")
     rows = 1 + max(len(different(where(paths, problem=p), "region")) for p, _ in columns)
-    figure, axes = plt.subplots(
-        rows,
-        len(columns),
-        figsize=(4.8 * len(columns), 2.9 + 2.1 * rows),
-        height_ratios=[4.0] + [1.7] * (rows - 1),
-        squeeze=False,
-    )
+    figure = Figure(figsize=(4.8 * len(columns), 2.9 + 2.1 * rows))
+    ratios = [4.0] + [1.7] * (rows - 1)
+    axes = figure.subplots(rows, len(columns), height_ratios=ratios, squeeze=False)
     for (problem, optimizer), (top, *below) in zip(columns, axes.T, strict=True):
         part = where(paths, problem=problem, optimizer=optimizer)
         plane(top, _contours(top, where(surface, problem=problem)), minima(cells, problem))

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -41,7 +40,6 @@ def draw(folder: Path) -> list[Path]:
             )
             stem = f"{path.name.split('.')[0]}_{region.replace(' ', '_')}"
             drawn += save_figure(figure, folder / stem)
-            plt.close(figure)
     return drawn
 
 
@@ -52,7 +50,7 @@ def _figure(starts: pd.DataFrame, cells: pd.DataFrame) -> Figure:
     scores = starts["score"].to_numpy(dtype=float)
     norm = LogNorm(max(float(np.quantile(scores, 0.01)), 1e-3), float(scores.max()))
     width, height = 2.5 * len(rules) + 0.3, 5.2 * len(rows) + 1.2
-    figure = plt.figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height))
     for row, (problem, optimizer) in enumerate(rows):
         top = height - 0.45 - 5.2 * row
         figure.text(0.5, top / height, title(problem, optimizer), fontsize=10, ha="center",

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -40,7 +39,6 @@ def draw(folder: Path) -> list[Path]:
     figure = panels(cells, lambda ax, cell: _curves(ax, where(bests, **cell), cells),
                     ("configurations tried", "smallest distance"))  # fmt: skip
     paths += save_figure(figure, folder / "bests")
-    plt.close(figure)
     return paths
 
 

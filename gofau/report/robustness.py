@@ -1,0 +1,148 @@
+"""How sensitive an arm is to what a user has to choose: the learning rate, or the initialisation.
+
+Sensitivity is measured from an arm's own best place of the grid, not from another arm's, so that an
+arm that is better everywhere, or whose best rates lie elsewhere, is not more or less robust for
+that. The best place is the one with the best mean on the validation part; what is then lost is
+measured on the test set.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gofau.report.cells import BASELINE, CONTEXT, in_order, rules, varying
+from gofau.report.metric import Metric, metric_of
+from gofau.report.pairs import Comparison, bound_of, compare, differences, unlike_cells
+from gofau.report.types import Frame
+
+EDGE = "an arm's best is at an end of the grid"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One arm's results over the places of the axis, with all else fixed.
+
+    Attributes:
+        places: values of the axis, rates by size.
+        results: (places, seeds) on the test set.
+        best: the position of the best place on the validation part.
+        metric: of the results.
+    """
+
+    places: list[Any]
+    results: Frame
+    best: int
+    metric: Metric
+
+    @property
+    def steps(self) -> int:
+        """How many places there are on either side of the best, at least."""
+        return min(self.best, len(self.places) - 1 - self.best)
+
+    def drop(self, reach: int | None = None) -> Frame:
+        """By seed: how much worse the mean over the places is than the best place.
+
+        Args:
+            reach: only places that are no more steps than this from the best; None: all.
+        """
+        first, last = 0, len(self.places)
+        if reach is not None:
+            first, last = self.best - reach, self.best + reach + 1
+        near = self.results.iloc[first:last]
+        return self.metric.sign * (self.results.iloc[self.best] - near.mean(skipna=False))
+
+    def width(self) -> tuple[Frame, bool]:
+        """By seed: the decades of rates around the best place, without a gap, at which the result
+        is near that at the best; between two rates read linearly in the logarithm. And whether some
+        seed's range reaches an end of the grid, so that it may be wider."""
+        x = np.log10(np.asarray(self.places, dtype=float))
+        found, is_open = {}, False
+        for seed, y in (self.metric.sign * self.results).items():
+            y = y.to_numpy(dtype=float)
+            level = y[self.best] - self.metric.near(y[self.best])
+            if not np.isfinite(y).all():
+                found[seed] = np.nan
+                continue
+            low, low_open = _end(x[: self.best + 1][::-1], y[: self.best + 1][::-1], level)
+            high, high_open = _end(x[self.best :], y[self.best :], level)
+            found[seed], is_open = high - low, is_open or low_open or high_open
+        return pd.Series(found, dtype=float), is_open
+
+
+def _end(x: np.ndarray, y: np.ndarray, level: float) -> tuple[float, bool]:
+    """Where y, going out from its first place, falls below the level; and whether it never does."""
+    below = np.flatnonzero(y < level - 1e-12)
+    if not len(below):
+        return float(x[-1]), True
+    i = below[0]
+    return float(np.interp(level, [y[i], y[i - 1]], [x[i], x[i - 1]])), False
+
+
+def axis_of(runs: Frame) -> str:
+    """What robustness is measured over: the learning rate where it varies, else the
+    initialisation."""
+    return "lr" if "lr" in varying(runs) else "init"
+
+
+def curve_of(part: Frame, axis: str) -> Curve:
+    """The curve of the runs of one arm in which nothing but the axis and the seed varies."""
+    metric, places = metric_of(part), in_order(part[axis])
+    table = part.pivot_table(index=axis, columns="seed", values="outcome", dropna=False)
+    means = part.groupby(axis)["choice"].mean().reindex(places)
+    known = (metric.sign * means).fillna(-np.inf).to_numpy()
+    return Curve(places, table.reindex(places), int(known.argmax()), metric)
+
+
+def curves_of(runs: Frame) -> Iterator[tuple[dict[str, Any], Curve]]:
+    """The curves of some runs of one rule, by what else varies."""
+    axis = axis_of(runs)
+    others = [a for a in CONTEXT if a != axis]
+    for key, part in runs.groupby(others, sort=False, dropna=False):
+        yield dict(zip(others, key, strict=True)), curve_of(part, axis)
+
+
+def less_drop(runs: Frame, rule: str) -> Comparison:
+    """By how much less a rule loses around its own best than the additive one around its own.
+
+    Over learning rates, both lose over as many steps on either side, the most that the grid has on
+    both sides of both; where that is none, the grid was too short, and the pairs are missing. Over
+    initialisations, which have no order, both lose over all of them. Seeds of which a pair of runs
+    was not made alike are left out.
+    """
+    ours, theirs = (
+        {tuple(key.values()): curve for key, curve in curves_of(runs[runs["rule"] == name])}
+        if (runs["rule"] == name).any()
+        else {}
+        for name in (rule, BASELINE)
+    )
+    pairs = differences(runs, rule)
+    unlike = unlike_cells(runs, pairs, axis_of(runs))
+    bound = bound_of([mark for mark in "≤≥" if pairs[mark].any()])
+    seeds = in_order(runs["seed"])
+    rows, edges = [], False
+    for key in {**theirs, **ours}:
+        row = pd.Series(np.nan, seeds)
+        if key in ours and key in theirs:
+            reach = _reach(ours[key], theirs[key]) if axis_of(runs) == "lr" else None
+            edges |= reach == 0
+            if reach != 0:
+                row = theirs[key].drop(reach).sub(ours[key].drop(reach)).reindex(seeds)
+        rows.append(row.mask([(key, seed) in unlike for seed in seeds]))
+    count = {"pairs": len(unlike)} if unlike else {}
+    found = compare(pd.DataFrame(rows))
+    return replace(found, unlike=count, why=EDGE if edges else "", bound=bound)
+
+
+def _reach(ours: Curve, theirs: Curve) -> int:
+    return min(ours.steps, theirs.steps)
+
+
+def arms(runs: Frame) -> Iterator[tuple[str, Frame]]:
+    """The rules of some runs, each with its runs."""
+    for rule in rules(runs):
+        part = runs[runs["rule"] == rule]
+        if len(part):
+            yield rule, part

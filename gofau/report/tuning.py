@@ -1,0 +1,189 @@
+"""How good the best of k tried configurations is: what "needs less tuning" means.
+
+Each arm's trials of one task are taken for k independent draws from its ranges, judged on the
+validation part. A run that diverged counts as `cells.read` says.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from scipy import special, stats
+
+from gofau.report.cells import in_order
+from gofau.report.choice import HYPERPARAMETERS, SEARCH_SEED, arms
+from gofau.report.metric import Metric, heading, metric_of
+from gofau.report.panels import finish, grid, per_cent, what
+from gofau.report.render import Cell, Table, TableRow
+from gofau.report.statistics import LEVEL
+from gofau.report.style import RULE_DASHES, rule_colour
+from gofau.report.types import Frame
+
+LOOKS = (1, 2, 5, 10, 25)
+"""Numbers of trials that the table shows."""
+
+
+def expected_best(values: ArrayLike) -> np.ndarray:
+    """The expected highest of k draws without replacement from these n values, for k = 1 … n: of
+    all subsets of k, the mean of their highest.
+
+        Σ_i C(i − 1, k − 1) / C(n, k) · v_(i),  v_(1) ≤ … ≤ v_(n)
+
+    It is the unbiased estimate for k new trials. Sources: Tang et al., Showing your work doesn't
+    always work, 2020 (arXiv 2004.13705); Dodge et al., Show your work, 2019.
+
+    >>> expected_best([1.0, 2.0, 6.0])
+    array([3.        , 4.66666667, 6.        ])
+    """
+    v = np.sort(np.asarray(values, dtype=float))
+    i, k = np.arange(1, len(v) + 1), np.arange(1, len(v) + 1)[:, None]
+    # C(i − 1, k − 1) / C(n, k), by logarithms: the binomials themselves overflow.
+    logs = _log_choose(i - 1, k - 1) - _log_choose(np.full_like(i, len(v)), k)
+    weights = np.where(i >= k, np.exp(np.where(i >= k, logs, 0.0)), 0.0)
+    return weights @ v
+
+
+def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
+    m = np.maximum(n, k)  # where n < k the weight is 0 anyway
+    return special.gammaln(m + 1) - special.gammaln(k + 1) - special.gammaln(m - k + 1)
+
+
+def median_interval(values: ArrayLike, k: int) -> tuple[float, float]:
+    """An exact interval for the median of the highest of k new trials, whatever their distribution.
+
+    That median is the 0.5^(1/k) quantile of one trial, and the binomial distribution says between
+    which of the sorted values a quantile lies. An end that the values cannot give is infinite: of
+    25 trials, the upper one from k = 5 on. Source: Lourie, Cho, He, Show your work with confidence,
+    2023 (arXiv 2311.09480), whose bands are built on the same.
+
+    >>> median_interval(range(25), 1)
+    (7.0, 17.0)
+    """
+    v = np.sort(np.asarray(values, dtype=float))
+    n, q, tail = len(v), 0.5 ** (1 / k), (1 - LEVEL) / 2
+    below = stats.binom.cdf(np.arange(n + 1), n, q)  # P(at most j of n lie below the quantile)
+    low = int(np.searchsorted(below, tail, side="right"))  # the low-th value, counted from 1
+    high = int(np.searchsorted(below, 1 - tail)) + 1
+    return float(v[low - 1]) if low else -math.inf, float(v[high - 1]) if high <= n else math.inf
+
+
+def searches(runs: Frame) -> Iterator[tuple[dict[str, str], Frame]]:
+    """The trials of every task and arm, without those that were run again because they were
+    good."""
+    first = runs.loc[(runs["seed"] == SEARCH_SEED) & runs["choice"].notna(), _needed(runs)]
+    for task in in_order(first["dataset"]):
+        for optimizer, rule, part in arms(first[first["dataset"] == task]):
+            yield {"dataset": task, "optimizer": optimizer, "rule": rule}, part
+
+
+def _needed(runs: Frame) -> list[str]:
+    names = ("dataset", "optimizer.name", "rule.name", "choice", "metric", "higher", "title")
+    return [*names, *(column for column in HYPERPARAMETERS if column in runs)]
+
+
+def tuning_data(runs: Frame) -> Frame:
+    """One row per task, arm and k: ``expected``, and ``low`` and ``high`` of the median's interval
+    (infinite where open)."""
+    rows = []
+    for key, part in searches(runs):
+        metric = metric_of(part)
+        values = metric.sign * part["choice"].to_numpy()
+        for k, mean in enumerate(expected_best(values), start=1):
+            ends = sorted(metric.sign * end for end in median_interval(values, k))
+            row = {"k": k, "expected": metric.sign * mean, "low": ends[0], "high": ends[1]}
+            rows.append(key | {"metric": metric.name} | row)
+    return pd.DataFrame(rows)
+
+
+def tuning(runs: Frame) -> Table:
+    """One row per task and arm, one column per number of trials."""
+    data = tuning_data(runs)
+    looks = [k for k in LOOKS if k in set(data["k"])]
+    best = {
+        (task, k): metric_of(runs[runs["dataset"] == task]).best(part["expected"])
+        for (task, k), part in data.groupby(["dataset", "k"])
+    }
+    rows = []
+    for key, part in searches(runs):
+        mine = data[(data[list(key)] == pd.Series(key)).all(axis=1)].set_index("k")
+        metric = metric_of(part)
+        cells = [Cell(text) for text in key.values()]
+        for k in looks:
+            cells.append(
+                _look(mine.loc[k], metric, best[key["dataset"], k])
+                if k in mine.index
+                else Cell("–")
+            )
+        rows.append(TableRow(tuple(cells), key))
+    metric = metric_of(runs)
+    return Table(
+        "tuning",
+        "The best of k tried configurations",
+        f"Expected best {heading(runs, 'validation')}{metric.unit} of k of the arm's trials: the"
+        " mean over all choices of k of them (the unbiased estimate of Tang et al. 2020). In"
+        " brackets an exact 95 % interval, without any assumption on the distribution, for the"
+        " median best of k new trials; an end that so few trials cannot tell is left open. Random"
+        " are the trials, drawn from the ranges of the search, one seed each; they stand on one"
+        " low-discrepancy sequence, which makes the intervals wider than need be. Every arm has"
+        " the same number of trials, whatever the number of its hyperparameters. Bold: the best of"
+        " the task.",
+        ("dataset", "optimizer", "rule", *(f"k = {k}" for k in looks)),
+        tuple(rows),
+        data,
+    )
+
+
+def _look(row: Any, metric: Metric, best: float) -> Cell:
+    low, high = (metric.text(v) if math.isfinite(v) else "" for v in (row["low"], row["high"]))
+    text = f"{metric.text(row['expected'])} [{low} … {high}]"
+    return Cell(text, bool(row["expected"] == best), float(row["expected"]))
+
+
+def tuning_figure(runs: Frame, folder: Path) -> Figure | None:
+    """The expected best against k, one row per task, one column per optimizer, one line per rule;
+    the band is the interval of the median best, its open end at the best trial."""
+    data = tuning_data(runs)
+    if data.empty:
+        return None
+    tasks, optimizers = in_order(data["dataset"]), in_order(data["optimizer"])
+    figure, axes = grid(len(tasks), len(optimizers), sharex=True, sharey="row")
+    for row, task in zip(axes, tasks, strict=True):
+        here = data[data["dataset"] == task]
+        for ax, optimizer in zip(row, optimizers, strict=True):
+            for rule, part in here[here["optimizer"] == optimizer].groupby("rule", sort=False):
+                _line(ax, part, str(rule))
+            ax.set_xscale("log")
+            ax.set_xticks(LOOKS, [f"{k}" for k in LOOKS])
+            ax.set_xticks([], minor=True)
+        metric = metric_of(runs[runs["dataset"] == task])
+        _zoom(row, here, metric)
+        row[0].set_ylabel(f"{task}\nvalidation {metric.title}{metric.unit}")
+    for ax, optimizer in zip(axes[0], optimizers, strict=True):
+        ax.set_title(optimizer)
+    for ax in axes[-1]:
+        ax.set_xlabel("trials k")
+    caption = "expected best of k trials (line); 95 % interval of the median best (band)"
+    return finish(figure, axes, f"{what(runs)}: {caption}")
+
+
+def _line(ax: Axes, part: Frame, rule: str) -> None:
+    colour, style = rule_colour(rule), RULE_DASHES.get(rule, "-")
+    ax.plot(part["k"], part["expected"], style, color=colour, lw=1.4, label=rule)
+    ends = part[["low", "high"]].clip(part["expected"].min(), part["expected"].max())
+    ax.fill_between(part["k"], ends["low"], ends["high"], color=colour, alpha=0.1, lw=0)
+
+
+def _zoom(row: Any, here: Frame, metric: Metric) -> None:
+    """The axis shows what is reached from two trials on: one alone is often at chance."""
+    late = here.loc[here["k"] >= 2, "expected"]
+    margin = 0.05 * (late.max() - late.min()) + 1e-6
+    for ax in row:
+        ax.set_ylim(late.min() - margin, late.max() + margin)
+        if metric.fraction:
+            per_cent(ax)

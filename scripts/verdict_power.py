@@ -1,0 +1,170 @@
+"""How often the verdict rule errs, and what it can see, by simulation: the tables of
+docs/verdicts.md.
+
+``python scripts/verdict_power.py`` writes them between the marks of that page. The differences of a
+simulated comparison are, for cell c and seed s, in points,
+
+    effect + σ·(a_s / 4 + w_c·e_cs) / √(1 + 1/16)
+
+with a_s shared by all cells of a seed (runs of one seed share initial weights and the order of the
+data), w_c different for each cell (log-normal with spread 0.4, mean square 1), and a and e
+Student's t
+with 5 degrees of freedom, scaled to variance 1: heavier tails than normal. σ is the standard
+deviation of one pair.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import yaml
+from scipy import stats
+
+from gofau.report.statistics import MIN_SEEDS, half_width
+from gofau.report.verdict import ALPHA
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "verdicts.md"
+SEED, SIMULATIONS = 0, 20_000
+LAYOUTS = (
+    *((1, 5), (2, 5), (4, 5), (6, 5), (10, 5), (20, 5), (30, 5), (60, 5)),
+    *((1, 10), (2, 10), (4, 10), (18, 10), (30, 10)),
+)
+"""Cells × seeds that experiments have, and more seeds."""
+QUESTIONS = 16
+"""On the page of claims, when all experiments have records: rules other than additive."""
+MARGIN = 0.5
+WORDS = {1: "supported", -1: "not supported", 2: "no difference", 0: "undecided"}
+CLAIMED = {
+    "tab6_acceleration": ("trainer.epochs",),
+    "tab2_cifar10_init": ("init", "init.scale"),
+    "tab3_cifar10_lr": ("optimizer.lr",),
+    "tab4_cifar100": (),
+    "tab5_tiny_imagenet": (),
+    "is_it_just_lr": ("optimizer.lr",),
+}
+"""The experiments of the claims, and the axes along which an effect is measured: no cells of it."""
+
+
+def seed_means(
+    rng: np.random.Generator, shape: tuple[int, ...], cells: int, seeds: int, sigma: float
+) -> np.ndarray:
+    """The seeds' means over the cells without an effect, of shape (*shape, seeds)."""
+    scale = math.sqrt(3 / 5)  # of Student's t with 5 degrees of freedom, to variance 1
+    weights = np.exp(0.4 * rng.standard_normal(cells))
+    weights /= np.sqrt(np.mean(weights**2))
+    own = np.zeros((*shape, seeds))
+    for weight in weights:
+        own += weight * scale * rng.standard_t(5, size=own.shape)
+    shared = scale * rng.standard_t(5, size=own.shape) / 4
+    return sigma * (shared + own / cells) / math.sqrt(1 + 1 / 16)
+
+
+def coverage(cells: int, seeds: int, simulations: int = SIMULATIONS, seed: int = SEED) -> float:
+    """The share of 95 % intervals that hold the true mean."""
+    x = seed_means(np.random.default_rng(seed), (simulations,), cells, seeds, 1.0)
+    half = half_width(1.0, seeds) * x.std(axis=-1, ddof=1)
+    return float(np.mean(np.abs(x.mean(axis=-1)) <= half))
+
+
+def decide_pages(x: np.ndarray, margin: float = MARGIN) -> np.ndarray:
+    """The verdicts of many pages at once, as keys of `WORDS`; x: (pages, questions, seeds)."""
+    mean, error = x.mean(axis=-1), x.std(axis=-1, ddof=1) / math.sqrt(x.shape[-1])
+    differs = 2 * stats.t.sf(np.abs(mean) / error, x.shape[-1] - 1)
+    room = margin - np.abs(mean)
+    same = np.where(room > 0, 2 * stats.t.sf(room / error, x.shape[-1] - 1), 1.0)
+    (sided, level), (within, level_same) = _holm(differs), _holm(same)
+    half = stats.t.isf(level / 2, x.shape[-1] - 1) * error
+    wide = stats.t.isf(np.minimum(level, level_same) / 2, x.shape[-1] - 1) * error
+    small = np.abs(mean) + half <= margin  # then the side is given by the wider interval
+    sided &= np.abs(mean) > np.where(small, wide, half)
+    return np.where(within, 2, np.where(sided, np.sign(mean).astype(int), 0))
+
+
+def _holm(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What Holm's method rejects on each page, and the level at which it judged each p."""
+    order = np.argsort(p, axis=1)
+    levels = ALPHA / (p.shape[1] - np.arange(p.shape[1]))
+    passed = np.logical_and.accumulate(np.take_along_axis(p, order, axis=1) <= levels, axis=1)
+    first = levels[np.minimum(passed.sum(axis=1), p.shape[1] - 1)]
+    rejected, level = np.zeros(p.shape, dtype=bool), np.zeros(p.shape)
+    np.put_along_axis(rejected, order, passed, axis=1)
+    judged = np.where(passed, levels, first[:, None])
+    np.put_along_axis(level, order, judged, axis=1)
+    return rejected, level
+
+
+def verdicts(
+    cells: int, seeds: int, sigma: float, effects: np.ndarray, pages: int, seed: int = SEED
+) -> np.ndarray:
+    """Verdicts of pages whose questions have these true effects, in points: (pages, questions)."""
+    rng = np.random.default_rng(seed)
+    x = seed_means(rng, (pages, len(effects)), cells, seeds, sigma)
+    return decide_pages(x + effects[:, None])
+
+
+def any_of(found: np.ndarray, word: int) -> float:
+    """The share of pages with at least one such verdict."""
+    return float(np.mean((found == word).any(axis=1)))
+
+
+def power(cells: int, seeds: int, sigma: float, pages: int = 4000, effect: float = 3.0) -> float:
+    """How often an effect is *supported*, alone among questions without one: the hardest page."""
+    effects = np.zeros(QUESTIONS)
+    effects[0] = effect
+    return float(np.mean(verdicts(cells, seeds, sigma, effects, pages)[:, 0] == 1))
+
+
+def designs() -> list[tuple[str, int, int]]:
+    """Name, cells and seeds of every experiment that a claim rests on, and of its twins."""
+    found = []
+    for claimed, along in CLAIMED.items():
+        for name in (claimed, f"reduced_{claimed}", f"smoke_{claimed}"):
+            path = ROOT / "configs" / "experiment" / f"{name}.yaml"
+            if path.exists():
+                swept = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]["sweeper"]
+                sizes = {axis: len(str(v).split(",")) for axis, v in swept["params"].items()}
+                fixed = {"seed", "rule", *along}
+                cells = math.prod(n for axis, n in sizes.items() if axis not in fixed)
+                found.append((name, cells, sizes["seed"]))
+    return found
+
+
+def tables() -> dict[str, str]:
+    """The tables of the page by the name of their marks."""
+    covered = [["cells × seeds", "coverage (%)"]]
+    covered += [[f"{c} × {s}", f"{100 * coverage(c, s):.1f}"] for c, s in LAYOUTS]
+    errors = [["cells × seeds", "supported", "not supported", "no difference, at 0.5 points"]]
+    for cells, seeds in LAYOUTS[1::2]:
+        none = verdicts(cells, seeds, 1.0, np.zeros(QUESTIONS), 4000)
+        edge = verdicts(cells, seeds, 1.0, np.full(QUESTIONS, MARGIN), 4000)
+        shares = (any_of(none, 1), any_of(none, -1), any_of(edge, 2))
+        errors.append([f"{cells} × {seeds}", *(f"{100 * share:.1f}" for share in shares)])
+    sigmas = (0.5, 1.0, 2.0, 4.0)
+    seen = [["experiment", "cells × seeds", *(f"σ = {s:g}" for s in sigmas)]]
+    for name, cells, seeds in designs():
+        row = [f"{100 * power(cells, seeds, s):.0f}" for s in sigmas]
+        more = [f"{100 * power(cells, 10, s):.0f}" for s in sigmas]
+        seen.append([f"`{name}`", f"{cells} × {seeds}", *row])
+        seen.append(["", f"{cells} × 10", *more])
+    return {"coverage": _text(covered), "errors": _text(errors), "power": _text(seen)}
+
+
+def _text(rows: list[list[str]]) -> str:
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    """Write the tables into the page."""
+    assert all(seeds >= MIN_SEEDS for _, seeds in LAYOUTS)
+    text = PAGE.read_text(encoding="utf-8")
+    for name, table in tables().items():
+        head, _, rest = text.partition(f"<!-- {name} -->\n")
+        text = f"{head}<!-- {name} -->\n{table}\n<!-- end -->{rest.partition('<!-- end -->')[2]}"
+    PAGE.write_text(text, encoding="utf-8")
+    print(PAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""A second, short implementation of the claims' verdicts, from runs.csv: numpy, scipy and nothing
+of the report. What it shares with the first is the definition, docs/verdicts.md."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+EXPERIMENTS = {
+    "tab6_acceleration": "speed",
+    "tab2_cifar10_init": "drop",
+    "tab3_cifar10_lr": "drop",
+    "tab4_cifar100": "result",
+    "tab5_tiny_imagenet": "result",
+    "is_it_just_lr": "tuned",
+}
+GRID = ["model.name", "init.name", "init.scale", "optimizer.name", "optimizer.lr", "trainer.epochs"]
+
+
+def load(folder: Path) -> pd.DataFrame:
+    """Rule, seed, accuracy on test and validation, and the columns of the grid that vary."""
+    runs = pd.read_csv(folder / "runs.csv", low_memory=False)
+    for part in ("test", "val"):
+        lost = runs["state"] == "diverged"
+        found = runs[f"{part}/acc"].where(runs["state"] == "done")
+        runs[part] = found.mask(lost, 1 / runs["classes"])
+    own = runs.groupby(["optimizer.name", "rule.name"])["optimizer.lr"].nunique().max() == 1
+    if own:
+        runs["optimizer.lr"] = 0.0
+    kept = [c for c in GRID if c in runs]
+    for column in kept:
+        runs[column] = runs[column].fillna(0.0 if runs[column].dtype.kind == "f" else "-")
+    return runs[[*kept, "rule.name", "seed", "test", "val"]]
+
+
+def table(runs: pd.DataFrame, rule: str, value: str = "test") -> pd.DataFrame:
+    mine = runs[runs["rule.name"] == rule]
+    return mine.pivot_table(value, [c for c in GRID if c in mine], "seed", dropna=True)
+
+
+def result(runs: pd.DataFrame, rule: str) -> np.ndarray:
+    return (table(runs, rule) - table(runs, "additive")).to_numpy()
+
+
+def tuned(runs: pd.DataFrame, rule: str) -> np.ndarray:
+    rows = []
+    for _, part in runs.groupby("optimizer.name", sort=False):
+        best = []
+        for name in (rule, "additive"):
+            mine = part[part["rule.name"] == name]
+            lr = mine.groupby("optimizer.lr")["val"].mean().idxmax()
+            best.append(mine[mine["optimizer.lr"] == lr].set_index("seed")["test"].sort_index())
+        rows.append((best[0] - best[1]).to_numpy())
+    return np.array(rows)
+
+
+def drop(runs: pd.DataFrame, rule: str) -> np.ndarray:
+    along = ["optimizer.lr"] if runs["optimizer.lr"].nunique() > 1 else ["init.name", "init.scale"]
+    cells = [c for c in GRID if c in runs and c not in along]
+    rows = []
+    for _, part in runs.groupby(cells, sort=False):
+        curves, peaks = [], []
+        for name in ("additive", rule):
+            mine = part[part["rule.name"] == name]
+            curve = mine.pivot_table("test", along, "seed")
+            choice = mine.groupby(along)["val"].mean().reindex(curve.index)
+            curves.append(curve.to_numpy())
+            peaks.append(int(choice.to_numpy().argmax()))
+        n = len(curves[0])
+        reach = min(min(p, n - 1 - p) for p in peaks) if len(along) == 1 else n
+        lost = [
+            c[p] - c[max(0, p - reach) : p + reach + 1].mean(axis=0)
+            for c, p in zip(curves, peaks, strict=True)
+        ]
+        rows.append(lost[0] - lost[1])
+    return np.array(rows)
+
+
+def speed(runs: pd.DataFrame, rule: str) -> np.ndarray:
+    cells = [c for c in GRID if c in runs and c != "trainer.epochs"]
+    rows = []
+    for _, part in runs.groupby(cells, sort=False):
+        row = []
+        for _, mine in part.groupby("seed"):
+            x = np.log(sorted(mine["trainer.epochs"].unique()))
+            curves = []
+            for name in ("additive", rule):
+                y = mine[mine["rule.name"] == name].sort_values("trainer.epochs")["test"].to_numpy()
+                # The smallest rise above all of the means that must not fall: min-max of averages.
+                rise = [
+                    max(min(y[a : b + 1].mean() for b in range(i, len(y))) for a in range(i + 1))
+                    for i in range(len(y))
+                ]
+                curves.append(np.array(rise))
+            target = np.interp((x[0] + x[-1]) / 2, x, curves[0])
+            times = []
+            for y in curves:
+                at = np.flatnonzero(y >= target - 1e-9)
+                i = at[0] if len(at) else len(y)
+                if i in (0, len(y)):
+                    times.append(x[min(i, len(y) - 1)])
+                else:
+                    share = (target - y[i - 1]) / (y[i] - y[i - 1])
+                    times.append(x[i - 1] + share * (x[i] - x[i - 1]))
+            row.append(times[0] - times[1])
+        rows.append(row)
+    return np.array(rows)
+
+
+MEASURES = {"speed": speed, "drop": drop, "result": result, "tuned": tuned}
+
+
+def holm_levels(p: list[float]) -> list[float]:
+    """The level at which each p is judged."""
+    levels, stopped = [0.0] * len(p), None
+    for rank, i in enumerate(np.argsort(p, kind="stable")):
+        levels[i] = stopped or 0.05 / (len(p) - rank)
+        if p[i] > levels[i]:
+            stopped = levels[i]
+    return levels
+
+
+def judge(effects: list[np.ndarray], margins: list[float]) -> list[tuple[float, float, float, str]]:
+    """Mean, the interval's ends and the word of each of a page's questions."""
+    seeds = [d.mean(axis=0) for d in effects]
+    means, errors, dofs = zip(*[(x.mean(), stats.sem(x), len(x) - 1) for x in seeds], strict=True)
+    differ = [2 * stats.t.sf(abs(m) / e, d) for m, e, d in zip(means, errors, dofs, strict=True)]
+    room = [m - abs(x) for m, x in zip(margins, means, strict=True)]
+    same = [
+        2 * stats.t.sf(r / e, d) if r > 0 else 1.0
+        for r, e, d in zip(room, errors, dofs, strict=True)
+    ]
+    found = []
+    for i, (a, b) in enumerate(zip(holm_levels(differ), holm_levels(same), strict=True)):
+
+        def ends(level: float, i: int = i) -> tuple[float, float]:
+            half = stats.t.isf(level / 2, dofs[i]) * errors[i]
+            return means[i] - half, means[i] + half
+
+        within = same[i] <= b
+        low, high = ends(b if within else a)
+        inside = max(-low, high) <= margins[i]
+        if not within and (differ[i] > a or inside):
+            low, high = ends(min(a, b))
+        word = "supported" if low > 0 else "not supported" if high < 0 else "undecided"
+        found.append((means[i], low, high, "no difference" if within else word))
+    return found
+
+
+def verdicts(results: Path, prefix: str) -> dict[tuple[str, str], tuple[float, float, float, str]]:
+    """For each experiment of the page that has whole records, and each rule."""
+    keys, effects, margins = [], [], []
+    for name, kind in EXPERIMENTS.items():
+        there = [p + name for p in dict.fromkeys([prefix, prefix or "reduced_"])]
+        there = [n for n in there if (results / n / "runs.csv").exists()]
+        if not there:
+            continue
+        runs = load(results / there[0])
+        if kind == "speed" and runs["trainer.epochs"].nunique() < 2:
+            continue
+        for rule in dict.fromkeys(runs["rule.name"]):
+            if rule != "additive":
+                keys.append((there[0], rule))
+                effects.append(MEASURES[kind](runs, rule))
+                margins.append(math.log(1.05) if kind == "speed" else 0.005)
+    return dict(zip(keys, judge(effects, margins), strict=True)) if keys else {}
