@@ -4,14 +4,25 @@ Every fault ends in a `UserError`: one sentence with the key, what it may be and
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from gofau.config.domains import (
+    FLAG,
+    INNER_SHARE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    TEXT,
+    Check,
+    choice,
+    list_of,
+    optional,
+    whole,
+)
 from gofau.config.search import draw
 from gofau.engine.hardware import best_precision, is_cpu
 from gofau.errors import UserError, nearest
@@ -20,53 +31,6 @@ Config = dict[str, Any]
 FP32_ON_CPU = ("mlp", "autoencoder", "small_autoencoder", "gcn", "char_transformer")
 """Models for which bf16 does not pay on a CPU: their matrices are too small (perceptrons:
 results/bench_train; a step of char_transformer takes a fifth longer), or sparse."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """What a value may be: in words, for the message, and as a test."""
-
-    words: str
-    accepts: Callable[[Any], bool]
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return (_is_whole(value) or isinstance(value, float)) and math.isfinite(value)
-
-
-def whole(low: int) -> Check:
-    return Check(f"a whole number ≥ {low}", lambda v: _is_whole(v) and v >= low)
-
-
-def optional(check: Check) -> Check:
-    return Check(f"{check.words}, or null", lambda v: v is None or check.accepts(v))
-
-
-def choice(*names: str) -> Check:
-    """One of these names; "true" and "false" are YAML's booleans."""
-    return Check(
-        f"one of {', '.join(names)}",
-        lambda v: (str(v).lower() if isinstance(v, bool) else v) in names,
-    )
-
-
-def list_of(check: Check) -> Check:
-    def accepts(value: Any) -> bool:
-        return isinstance(value, list) and all(check.accepts(v) for v in value)
-
-    return Check(f"a list, each {check.words}", accepts)
-
-
-FLAG = Check("true or false", lambda v: isinstance(v, bool))
-POSITIVE = Check("a number > 0", lambda v: _is_number(v) and v > 0)
-NOT_NEGATIVE = Check("a number ≥ 0", lambda v: _is_number(v) and v >= 0)
-SHARE = Check("a number in [0, 1)", lambda v: _is_number(v) and 0 <= v < 1)
-INNER_SHARE = Check("a number in (0, 1)", lambda v: _is_number(v) and 0 < v < 1)
-TEXT = Check("a text", lambda v: isinstance(v, str) and v != "")
 
 CHECKS: dict[str, Check] = {
     "seed": whole(0),

@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from gofau.config.schema import FLAG, TEXT, Config, list_of
+from gofau.config.domains import FLAG, TEXT, list_of
+from gofau.config.schema import Config
 from gofau.errors import UserError, nearest
 from gofau.optim import RULES, RuleOptimizer
 from gofau.toy.configurations import Range

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.config.schema import POSITIVE, TEXT, Check, Config, choice, list_of, whole
+from gofau.config.domains import POSITIVE, TEXT, Check, choice, list_of, whole
+from gofau.config.schema import Config
 from gofau.errors import UserError, nearest
 from gofau.optim import SGD, Adagrad, Adam, AdamW, RMSprop, RuleOptimizer
 from gofau.toy.descent import Arm
