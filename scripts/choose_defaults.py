@@ -16,15 +16,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
-
-import pandas as pd
 
 from gofau.cli.plugins import jobs
 from gofau.config.grid import grid
-from gofau.report.cells import BASELINE, FINISHED, read
+from gofau.report.cells import BASELINE, read
 from gofau.report.choice import arms, choices, finalists
-from gofau.report.frames import collect, save
+from gofau.report.collecting import lines, update
+from gofau.report.frames import frames, gather
+from gofau.report.records import Records, merge
+from gofau.report.records import read as committed
 from gofau.report.types import Frame
 
 ROOT = Path(__file__).parent.parent
@@ -53,27 +55,23 @@ def second_stage(runs: Frame, task: str) -> Iterator[list[str]]:
             yield [*first_stage(task), *words, f"seed={FRESH_SEEDS}"]
 
 
-def records(sweeps: list[list[str]]) -> tuple[Frame, Frame]:
+def records(sweeps: list[list[str]]) -> Records:
     """The runs and the epochs of some sweeps."""
-    found = [collect(grid(CONFIGS, words)) for words in sweeps]
-    runs, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*found, strict=True))
-    return runs, curves
+    return gather(chain.from_iterable(grid(CONFIGS, words) for words in sweeps))
 
 
-def search(words: list[str], run: bool) -> None:
+def search(words: list[str], run: bool, drop: bool) -> None:
     """Both stages on all tasks, and their records."""
     first = [[*first_stage(task), *words] for task in TASKS]
     for sweep_words in first if run else []:
         sweep(sweep_words)
-    tried, _ = records(first)
+    tried, _ = frames(merge(committed(RECORDS), records(first), drop=True).records)
     second = [[*more, *words] for task in TASKS for more in second_stage(tried, task)]
     if run:  # one process per arm: the many small sweeps would start workers for each otherwise
         with ThreadPoolExecutor(jobs()) as pool:
             list(pool.map(sweep, [[*more, "hydra/launcher=basic"] for more in second]))
-    runs, curves = records([*first, *second])
-    save(runs, curves, RECORDS)
-    missing = len(runs) - int(runs["state"].isin(FINISHED).sum())
-    print(f"{RECORDS}: {len(runs)} runs ({missing} missing)")
+    merged = update(RECORDS, records([*first, *second]), drop=drop)
+    print("\n".join(lines(RECORDS, merged, drop=drop)))
 
 
 def write(configs: Path) -> None:
@@ -108,10 +106,11 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="from the committed records alone")
     parser.add_argument("--collect", action="store_true", help="gather what is done, run nothing")
     parser.add_argument("--configs", type=Path, default=CONFIGS, help="where to write")
+    parser.add_argument("--drop", action="store_true", help="leave out records of other grids")
     parser.add_argument("overrides", nargs="*", help="more words for the sweeps")
     options = parser.parse_args()
     if not options.write:
-        search(options.overrides, run=not options.collect)
+        search(options.overrides, not options.collect, options.drop)
     write(options.configs)
 
 

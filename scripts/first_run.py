@@ -10,14 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from gofau.config.grid import grid
-from gofau.report.frames import collect, save
+from gofau.report.collecting import lines, update
+from gofau.report.frames import gather
+from gofau.report.records import Records, Row
 
 ROOT = Path(__file__).parent.parent
 RECORDS = ROOT / "results" / "first_run"
 THREADS = (1, 2)
+KEY = ("identity", "compute.threads")
 
 
 def words(threads: int, runs: Path, given: list[str]) -> list[str]:
@@ -37,20 +38,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The default run, 40 seeds, 1 and 2 threads.")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the runs go")
     parser.add_argument("--collect", action="store_true", help="gather what is done, run nothing")
+    parser.add_argument("--drop", action="store_true", help="leave out records of other grids")
     parser.add_argument("overrides", nargs="*", help="more words for the sweeps")
     options = parser.parse_args()
-    found = []
+    found: list[Row] = []
     for threads in THREADS:
         sweep = words(threads, options.runs.resolve(), options.overrides)
         if not options.collect:
             run(threads, sweep)
-        runs, curves = collect(grid(ROOT / "configs", sweep))
         # A run that is missing has not said how many threads it had.
-        found.append((runs.assign(**{"compute.threads": threads}), curves))
-    runs, curves = (pd.concat(frames, ignore_index=True) for frames in zip(*found, strict=True))
-    save(runs, curves.iloc[:0], RECORDS)  # 16,000 epochs that nobody asks for
-    missing = list(runs["state"]).count("pending")
-    print(f"{RECORDS}: {len(runs)} runs ({missing} missing)")
+        runs = gather(grid(ROOT / "configs", sweep)).runs
+        found += [row | {"compute.threads": str(threads)} for row in runs]
+    # Without their 16,000 epochs, which nobody asks for.
+    merged = update(RECORDS, Records(found), key=KEY, drop=options.drop)
+    print("\n".join(lines(RECORDS, merged, drop=options.drop)))
 
 
 if __name__ == "__main__":

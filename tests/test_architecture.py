@@ -13,15 +13,16 @@ from tests.command_line import ROOT
 MODULES = sorted(ROOT.glob("gofau/**/*.py"))
 FILES = structure.sources()
 ALLOWED: structure.Graph = {
-    # Entries: train.py, every __main__.py, and what is typed.
+    # Entries: train.py and every __main__.py. Nothing imports them.
     "cli": {"config", "engine", "errors", "report", "runs", "session", "toy"},
-    # One run: the only room that knows both the training loop and what is trained.
-    "session": {"engine", "errors", "loggers", "models", "optim", "problems", "runs"},
+    # One run: the only room that knows both the training loop and concrete problems. It looks
+    # whether the data is there, and records what it holds.
+    "session": {"data", "engine", "errors", "loggers", "models", "optim", "problems", "runs"},
     "toy": {"config", "errors", "optim", "runs"},
     # A configuration is checked by the optimizer library's own ranges, and knows the hardware.
     "config": {"engine", "errors", "optim"},
     "report": {"errors", "runs"},
-    # Checkpoints are written whole, as records are.
+    # Checkpoints are written whole, as records are. Of a problem, only the contract is known.
     "engine": {"errors", "problems", "runs"},
     "problems": {"data", "errors"},
     "loggers": {"errors", "runs"},
@@ -150,6 +151,16 @@ def test_the_numbers_of_the_script():
 def test_the_picture_leaves_out_what_follows():
     graph: structure.Graph = {"a": {"b", "c"}, "b": {"c"}, "c": set()}
     assert structure.picture(graph).splitlines()[1:] == ["  a --> b", "  b --> c"]
+
+
+def test_the_engine_knows_the_contract_of_a_problem_and_no_problem():
+    graph = structure.modules(FILES)
+    engine = [module for module in graph if module.startswith("gofau.engine.")]
+    known = {name for module in engine for name in graph[module] if ".problems" in name}
+    assert known <= {"gofau.problems", "gofau.problems.problem"}
+    names = {n for p, s in FILES.items() if "/engine/" in p for n in structure.imported(p, s)}
+    of_problems = {name.rpartition(".")[2] for name in names if name.startswith("gofau.problems.")}
+    assert of_problems <= {"Batch", "Loader", "Metric", "Problem", "problem"}
 
 
 def test_only_the_builder_knows_instantiate():

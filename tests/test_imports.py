@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from scripts import structure
 from tests.command_line import ROOT
@@ -51,10 +52,8 @@ for name in ours:
 """
 
 
-def changes(ours: list[str], folder) -> str:
-    """What importing these modules changes, in a fresh interpreter."""
-    files = structure.sources(ROOT)
-    foreign = {name for path in files for name in _foreign(path, files[path])}
+def changes(ours: list[str], foreign: set[str], folder: Path) -> str:
+    """What importing our modules changes, in a fresh interpreter, after those of others."""
     code = [sys.executable, "-W", "ignore", "-c", LOOK, json.dumps([sorted(foreign), ours])]
     done = subprocess.run(code, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -71,8 +70,10 @@ def _foreign(path: str, source: str) -> set[str]:
 
 
 def test_importing_any_module_changes_nothing(tmp_path):
-    ours = sorted(structure.module_of(path) for path in structure.sources(ROOT))
-    assert changes(ours, tmp_path) == ""
+    files = structure.sources(ROOT)
+    ours = sorted(structure.module_of(path) for path in files)
+    foreign = {name for path in files for name in _foreign(path, files[path])}
+    assert changes(ours, foreign, tmp_path) == ""
 
 
 def test_a_change_is_found(tmp_path, monkeypatch):
@@ -82,8 +83,18 @@ def test_a_change_is_found(tmp_path, monkeypatch):
         "os.environ['X_GOFAU'] = '1'\n"
         "matplotlib.rcParams['font.size'] = 3\n"
     )
-    found = changes(["meddler"], tmp_path).splitlines()
+    found = changes(["meddler"], set(), tmp_path).splitlines()
     assert found == [
         f"importing meddler changes {what}"
         for what in ("sys.path", "os.environ", "matplotlib.rcParams")
     ]
+
+
+def test_looking_at_records_needs_neither_torch_nor_hydra(tmp_path):
+    """So that ``python -m gofau.runs`` answers at once, and on a machine without them."""
+    code = (
+        "import sys, gofau.runs.__main__; print({'hydra', 'omegaconf', 'torch'} & {*sys.modules})"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,1 +1,1 @@
-"""The command line: what is typed becomes runs, and what goes wrong one sentence."""
+"""The command line: a command becomes runs, and a mistake in it one sentence."""

@@ -101,8 +101,8 @@ def _note(cfg: "DictConfig", error: Exception) -> float:
     sentence = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     sentence = closed(" ".join(sentence.split()))
     overrides = " ".join(HydraConfig.get().overrides.task)
-    note_failure(cfg.paths.runs_dir, overrides, sentence, isinstance(error, UserError))
-    print(f"failed: {overrides}: {sentence}", file=sys.stderr, flush=True)
+    if note_failure(cfg.paths.runs_dir, overrides, sentence, isinstance(error, UserError)):
+        print(f"failed: {overrides}: {sentence}", file=sys.stderr, flush=True)
     return math.nan
 
 

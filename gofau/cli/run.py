@@ -1,4 +1,4 @@
-"""One run from its configuration to its record: what train.py does."""
+"""The function that train.py calls: one run from its configuration to its record."""
 
 import gc
 import os
@@ -8,12 +8,14 @@ from omegaconf import DictConfig
 
 from gofau.config.schema import check, resolve
 from gofau.runs import Run
+from gofau.runs.contents import known
+from gofau.runs.fingerprint import DATA, fingerprint
 from gofau.runs.outcome import finished
 
 
 def run(cfg: DictConfig) -> float:
-    """Train what ``cfg`` describes, unless its record says that this is done; a run that was
-    interrupted goes on where it was.
+    """Train what ``cfg`` describes, unless its record says that it is done already. A run that was
+    interrupted is resumed.
 
     Returns:
         The problem's metric on the validation part after the last epoch, which is what a sweep may
@@ -30,12 +32,15 @@ def run(cfg: DictConfig) -> float:
 
         return study(cfg)
     config = resolve(cfg)
-    if "TORCHELASTIC_RUN_ID" not in os.environ:  # else all processes must come to the same view
-        found = finished(Run(config))
+    today = fingerprint(config, known(config["dataset"]))
+    # Processes that train together must decide alike; and where the content of the data is not
+    # known, the data must be read first.
+    if "TORCHELASTIC_RUN_ID" not in os.environ and DATA in today:
+        found = finished(Run(config), today, again=False)
         if found is not None:
             return found
     check(config)
-    # Imported here: what is done is told in milliseconds, torch alone takes seconds.
+    # Imported here: importing torch takes seconds, and a run that is done needs milliseconds.
     from gofau.session.lifecycle import carry_out
 
     _spare_the_imports()
@@ -44,7 +49,7 @@ def run(cfg: DictConfig) -> float:
 
 @cache
 def _spare_the_imports() -> None:
-    """Once a process: what torch and others have imported stays to the end, and looking through it
-    for garbage again and again costs a sweep of short runs some milliseconds a run."""
+    """Keep the garbage collector from looking through imported modules, once per process. They stay
+    to the end anyway, and it would cost a sweep of short runs some milliseconds per run."""
     gc.collect()
     gc.freeze()

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from gofau.cli.preflight import each_value_once, preflight
 from gofau.config.composer import Composer
 
 
@@ -41,14 +43,21 @@ class AxesSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
+        """Look first at what the runs share; then run them."""
+        config, context = self.config, self.hydra_context
+        assert config is not None
+        assert context is not None
+        loader = context.config_loader
+        words = [*self._basic._parse_config(), *arguments]
+        parsed = OverridesParser.create(loader).parse_overrides(words)
+        batches = self._basic.split_arguments(parsed, self._basic.max_batch_size)
+        preflight(
+            config.hydra.launcher._target_,
+            [run for batch in batches for run in batch],
+            lambda overrides: loader.load_sweep_config(config, [*overrides]),
+        )
         return self._basic.sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Raise Hydra's error for a value that no run can be composed with."""
-        seen: set[str] = set()
-        new = []
-        for overrides in batch:
-            if not seen.issuperset(overrides):
-                new.append(overrides)
-                seen.update(overrides)
-        super().validate_batch_is_legal(new)
+        super().validate_batch_is_legal(each_value_once(batch))

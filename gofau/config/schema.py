@@ -4,72 +4,40 @@ Every fault ends in a `UserError`: one sentence with the key, what it may be and
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from gofau.config.domains import (
+    FLAG,
+    INNER_SHARE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    SHARE,
+    TEXT,
+    Check,
+    choice,
+    list_of,
+    optional,
+    whole,
+)
 from gofau.config.search import draw
 from gofau.engine.hardware import best_precision, is_cpu
 from gofau.errors import UserError, nearest
 
 Config = dict[str, Any]
-PERCEPTRONS = ("mlp", "autoencoder", "small_autoencoder")
-
-
-@dataclass(frozen=True)
-class Check:
-    """What a value may be: in words, for the message, and as a test."""
-
-    words: str
-    accepts: Callable[[Any], bool]
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return (_is_whole(value) or isinstance(value, float)) and math.isfinite(value)
-
-
-def whole(low: int) -> Check:
-    return Check(f"a whole number ≥ {low}", lambda v: _is_whole(v) and v >= low)
-
-
-def optional(check: Check) -> Check:
-    return Check(f"{check.words}, or null", lambda v: v is None or check.accepts(v))
-
-
-def choice(*names: str) -> Check:
-    """One of these names; "true" and "false" are YAML's booleans."""
-    return Check(
-        f"one of {', '.join(names)}",
-        lambda v: (str(v).lower() if isinstance(v, bool) else v) in names,
-    )
-
-
-def list_of(check: Check) -> Check:
-    def accepts(value: Any) -> bool:
-        return isinstance(value, list) and all(check.accepts(v) for v in value)
-
-    return Check(f"a list, each {check.words}", accepts)
-
-
-FLAG = Check("true or false", lambda v: isinstance(v, bool))
-POSITIVE = Check("a number > 0", lambda v: _is_number(v) and v > 0)
-NOT_NEGATIVE = Check("a number ≥ 0", lambda v: _is_number(v) and v >= 0)
-SHARE = Check("a number in [0, 1)", lambda v: _is_number(v) and 0 <= v < 1)
-INNER_SHARE = Check("a number in (0, 1)", lambda v: _is_number(v) and 0 < v < 1)
-TEXT = Check("a text", lambda v: isinstance(v, str) and v != "")
+FP32_ON_CPU = ("mlp", "autoencoder", "small_autoencoder", "gcn", "char_transformer")
+"""Models for which bf16 does not pay on a CPU: their matrices are too small (perceptrons:
+results/bench_train; a step of char_transformer takes a fifth longer), or sparse."""
 
 CHECKS: dict[str, Check] = {
     "seed": whole(0),
     "rerun": FLAG,
     "retry_failed": FLAG,
+    "stale": choice("rerun", "keep"),
+    "reuse": optional(TEXT),
     "sweep.minutes": optional(POSITIVE),
     "dataset.val_fraction": SHARE,
     "dataset.test_fraction": INNER_SHARE,
@@ -77,12 +45,19 @@ CHECKS: dict[str, Check] = {
     "dataset.train_size": optional(whole(1)),
     "dataset.image_size": optional(whole(1)),
     "dataset.download": FLAG,
+    "dataset.graph": choice("cora", "citeseer"),
+    "dataset.neighbours": whole(1),
+    "dataset.per_class": whole(1),
+    "dataset.characters": whole(1),
+    "dataset.text_seed": whole(0),
     "dataset.augment.crop": whole(0),
     "dataset.augment.flip": FLAG,
     "dataset.augment.cutout": whole(0),
     "model.width": whole(1),
     "model.hidden": list_of(whole(1)),
     "model.code": whole(1),
+    "model.layers": whole(1),
+    "model.heads": whole(1),
     "model.dropout": SHARE,
     "model.stem": choice("auto", "cifar", "imagenet"),
     "init.scale": optional(POSITIVE),
@@ -97,6 +72,8 @@ CHECKS: dict[str, Check] = {
     "trainer.epochs": whole(1),
     "trainer.batch_size": whole(1),
     "problem.label_smoothing": SHARE,
+    "problem.context": whole(1),
+    "problem.blocks": whole(1),
     "trainer.clip_norm": optional(POSITIVE),
     "trainer.limit_batches": optional(whole(1)),
     "trainer.test": FLAG,
@@ -158,6 +135,7 @@ def resolve(cfg: DictConfig) -> Config:
             hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
             raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
     _refuse_infinite(config)
+    _pin_rule(config)  # type: ignore[arg-type]
     if config.get("search"):
         draw(config)  # type: ignore[arg-type]
     _pin_archive(config["dataset"])  # type: ignore[arg-type]
@@ -177,6 +155,13 @@ def _refuse_infinite(value: Any, key: str = "") -> None:
         raise UserError(f"{key} must be a finite number, got {value}")
 
 
+def _pin_rule(config: Config) -> None:
+    """Say that an optimizer which is direction, step size and rule in one (``own_rule``) has no
+    other, so that its run is one run, whatever rule a sweep combines it with."""
+    if config["optimizer"].get("own_rule"):
+        config["rule"], config["stepsize"] = {"name": "own"}, {"name": "base"}
+
+
 def _pin_archive(dataset: Config) -> None:
     """Name the archive that is in the data folder, so that a run's identity says which data it was
     trained on; the first of the list, which can be downloaded, where none is there."""
@@ -190,8 +175,7 @@ def _pin_precision(config: Config) -> None:
     """Name the precision, so that a run's identity says in which one it was trained."""
     trainer = config["trainer"]
     if trainer["precision"] == "auto":
-        # A perceptron's matrices are too small for bf16 to pay on a CPU: see results/bench_train.
-        small = config["model"]["name"] in PERCEPTRONS and is_cpu(trainer["device"])
+        small = config["model"]["name"] in FP32_ON_CPU and is_cpu(trainer["device"])
         trainer["precision"] = "fp32" if small else best_precision(trainer["device"])
 
 
@@ -214,7 +198,8 @@ def check(config: Config) -> None:
     from gofau.optim.checks import one_of as check_name
 
     try:
-        own = RULES[check_name("rule.name", config["rule"]["name"], RULES)].hyperparameters
+        rules = RULES if not config["optimizer"].get("own_rule") else {"own": RULES["additive"]}
+        own = rules[check_name("rule.name", config["rule"]["name"], rules)].hyperparameters
         for section in ("optimizer", "rule"):
             for name, value in config[section].items():
                 key = f"{section}.{name}"

@@ -130,7 +130,7 @@ class Batches:
             shape (B,).
         """
         count, (rank, processes) = len(self._rows), self.share
-        generator = _generator(self.seed, epoch)
+        generator = seeded(self.seed, epoch)
         order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
         height, width = self._size
         draws = draw(self.augment, count, height, width, generator).to(self.device)
@@ -160,7 +160,7 @@ class Batches:
         return torch.tensor(values, dtype=torch.float32, device=self.device).view(1, -1, 1, 1)
 
 
-def _generator(seed: int, epoch: int) -> torch.Generator:
+def seeded(seed: int, epoch: int) -> torch.Generator:
     """A CPU generator, so that every device sees the same numbers. The pair is hashed: with plain
     sums, epoch 1 of seed 0 would be epoch 0 of seed 1."""
     state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)

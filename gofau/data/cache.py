@@ -7,13 +7,16 @@ import os
 import shutil
 import uuid
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from gofau.data.images import ImageData, Images
-from gofau.data.source import fingerprint
+from gofau.data.source import fingerprint, open_source
 from gofau.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -21,6 +24,24 @@ log = logging.getLogger(__name__)
 # Raise it when a data set's decoding changes: old entries are then not found any more.
 FORMAT = 1
 _ARRAYS = ("train_pixels", "train_labels", "test_pixels", "test_labels")
+
+
+_looking: ContextVar[bool] = ContextVar("looking", default=False)
+
+
+class Found(Exception):
+    """The data is there, and that was all that was asked (`looking`)."""
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """In this block data is found and not read: `cached` raises `Found` where it would decode, or
+    the `UserError` of a source that is no whole archive."""
+    token = _looking.set(True)
+    try:
+        yield
+    finally:
+        _looking.reset(token)
 
 
 def cached(
@@ -31,7 +52,7 @@ def cached(
     source: Path | Sequence[Path],
     options: Mapping[str, object] | None = None,
 ) -> ImageData:
-    """What ``decode()`` returns, from the cache when it is there.
+    """What ``decode()`` returns, from the cache when it is there; it says where it came from.
 
     An entry is a folder named by a hash of the format, the data set, the sources' names, sizes and
     modification times, and the options. It is written aside and renamed, so any number of processes
@@ -48,8 +69,11 @@ def cached(
     Raises:
         UserError: the source cannot be read, or whatever ``decode`` raises.
     """
+    if _looking.get():
+        _look_at(source)
+        raise Found
     if cache_dir is None:
-        return decode()
+        return replace(decode(), source=source)
     key = {
         "format": FORMAT,
         "dataset": dataset,
@@ -61,7 +85,7 @@ def cached(
     data = _load(entry, key)
     if data is not None:
         log.info("%s: read from the cache %s", data.name, entry)
-        return data
+        return replace(data, source=source)
     files = source if isinstance(source, Path) else source[0].parent
     log.info("%s: decoding %s (once)", dataset, files)
     data = decode()
@@ -69,7 +93,15 @@ def cached(
         _store(entry, key, data)
     except OSError as error:
         log.warning("No cache was written in %s (%s); going on without.", cache_dir, error)
-    return data
+    return replace(data, source=source)
+
+
+def _look_at(source: Path | Sequence[Path]) -> None:
+    for path in [source] if isinstance(source, Path) else source:
+        if path.suffix == ".zip":
+            with open_source(path, ()):
+                pass  # its list of files, which stands at its end
+        fingerprint(path)
 
 
 def _identify(source: Path | Sequence[Path]) -> list[object]:

@@ -1,11 +1,9 @@
 """CIFAR-10 and CIFAR-100 in their official Python format, from the archive or its folder."""
 
 import hashlib
-import io
-import pickle
 import tarfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 from gofau.data.cache import cached
 from gofau.data.fetch import fetch
 from gofau.data.images import ImageData, Images
+from gofau.data.pickles import ARRAYS, unpickle
 from gofau.data.source import find
 from gofau.errors import UserError
 
@@ -93,12 +92,12 @@ def _read(name: str, official: Any, label_key: str, source: Path) -> ImageData:
     for file, md5 in wanted.items():
         _verify(source, file, raw.get(file), md5, official.url)
     # Only here, with every checksum right, are pickles opened.
-    classes = _unpickle(raw[meta["filename"]])[meta["key"]]
+    classes = unpickle(raw[meta["filename"]], ARRAYS)[meta["key"]]
     return ImageData(
         name,
         tuple(classes),
-        _join([_unpickle(raw[file]) for file in train], label_key),
-        _join([_unpickle(raw[file]) for file in test], label_key),
+        _join([unpickle(raw[file], ARRAYS) for file in train], label_key),
+        _join([unpickle(raw[file], ARRAYS) for file in test], label_key),
     )
 
 
@@ -139,24 +138,3 @@ def _join(batches: list[dict[str, Any]], label_key: str) -> Images:
     planes = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
     labels = np.concatenate([np.asarray(batch[label_key], dtype=np.int64) for batch in batches])
     return Images(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels)
-
-
-# What a pickled array calls; the first by the name that it had when the files were written.
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-}
-
-
-class _ArraysOnly(pickle.Unpickler):
-    """Opens dicts, lists, strings and numpy arrays; no pickle can name anything else to call."""
-
-    def find_class(self, module_name: str, global_name: str, /) -> Callable[..., Any]:
-        if (module_name, global_name) in _ALLOWED:
-            return super().find_class(module_name, global_name)
-        raise pickle.UnpicklingError(f"{module_name}.{global_name} is not allowed")
-
-
-def _unpickle(raw: bytes) -> dict[str, Any]:
-    return _ArraysOnly(io.BytesIO(raw), encoding="latin1").load()

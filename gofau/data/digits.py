@@ -31,15 +31,15 @@ def digits(
     >>> data.shape, len(data.train), len(data.test)
     ((1, 8, 8), 1438, 359)
     """
-    values, labels = _load()
+    values, labels, source = _load()
     # Ink is counted from 0 to 16 in the file.
     pixels = np.rint(values.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     everything = Images(pixels, labels.astype(np.int64))
     train, test = hold_out(everything, test_fraction, split_seed)
-    return ImageData("digits", tuple(str(digit) for digit in range(10)), train, test)
+    return ImageData("digits", tuple(str(digit) for digit in range(10)), train, test, source)
 
 
-def _load() -> tuple[np.ndarray, np.ndarray]:
+def _load() -> tuple[np.ndarray, np.ndarray, Path | None]:
     """64 values and a label an image, out of scikit-learn's file: importing scikit-learn to read it
     costs seconds, more than a short run trains. Its own reader where the file has moved."""
     spec = importlib.util.find_spec("sklearn")
@@ -50,6 +50,6 @@ def _load() -> tuple[np.ndarray, np.ndarray]:
         from sklearn.datasets import load_digits
 
         bundle: Any = load_digits()
-        return bundle["data"], bundle["target"]
+        return bundle["data"], bundle["target"], None
     table = np.loadtxt(file, delimiter=",")
-    return table[:, :-1], table[:, -1]
+    return table[:, :-1], table[:, -1], file

@@ -1,6 +1,8 @@
 """What every data set ends as: labelled uint8 images, one training and one test split."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -52,6 +54,7 @@ class ImageData:
         classes: the name of each label, at least two.
         train: what is trained on; a validation part is held out of it later.
         test: read once, at the end of a run.
+        source: the file or folder it was read from, or several; no part of what the data is.
 
     Raises:
         UserError: wrong dtype or shape, no images, a label without a class, fewer than two classes,
@@ -66,6 +69,7 @@ class ImageData:
     classes: tuple[str, ...]
     train: Images
     test: Images
+    source: Path | Sequence[Path] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:

@@ -30,10 +30,18 @@ class Source:
     read: Callable[[str], bytes]
 
 
-def find(names: str | Sequence[str], data_dir: str | Path, url: str | None = None) -> Path:
+def find(
+    names: str | Sequence[str], data_dir: str | Path, url: str | None = None, below: str = ""
+) -> Path:
     """The first of several files or folders that exists below ``data_dir``.
 
     Public, because which one is found (the full data set or a subset) is part of what a run is.
+
+    Args:
+        names: relative to ``data_dir``.
+        data_dir: where they are looked for.
+        url: what to fetch, for the sentence that says that none is there.
+        below: the folder of ``data_dir`` that it belongs into.
 
     Raises:
         UserError: none is there; the sentence says what to fetch and where to put it.
@@ -47,14 +55,16 @@ def find(names: str | Sequence[str], data_dir: str | Path, url: str | None = Non
     for name in names:
         if (folder / name).exists():
             return folder / name
-    raise UserError(f"There is no {' or '.join(names)} in {folder}: {how_to_get(url, folder)}")
+    missing = " or ".join(names)
+    raise UserError(f"There is no {missing} in {folder}: {how_to_get(url, folder, below)}")
 
 
-def how_to_get(url: str | None, data_dir: str | Path) -> str:
+def how_to_get(url: str | None, data_dir: str | Path, below: str = "") -> str:
     """The end of a sentence about missing data: what to fetch and where to put it."""
+    key = f"dataset.data_dir{below and f'/{below}'}"
     return (
-        f"fetch {url or 'it'} and put it in {data_dir} (dataset.data_dir), or set the variable "
-        "GOFAU_DATA to the folder that holds it."
+        f"fetch {url or 'it'} and put it in {Path(data_dir, below)} ({key}), or set the variable"
+        f" GOFAU_DATA to the folder that holds {below or 'it'}."
     )
 
 

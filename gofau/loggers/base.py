@@ -6,7 +6,8 @@ from typing import Any, final
 
 from gofau.runs import State
 
-Row = Mapping[str, float]
+Metrics = Mapping[str, float]
+"""Numbers by name, as in metrics.csv."""
 
 
 class Logger(ABC):
@@ -19,7 +20,7 @@ class Logger(ABC):
     """
 
     @abstractmethod
-    def log(self, row: Row, step: int) -> None:
+    def log(self, row: Metrics, step: int) -> None:
         """Take what was measured in one epoch.
 
         Args:
@@ -28,7 +29,7 @@ class Logger(ABC):
         """
 
     @abstractmethod
-    def finish(self, state: State, result: Row) -> None:
+    def finish(self, state: State, result: Metrics) -> None:
         """Write down how the run ended, and close. Called once, however the run ended.
 
         Args:
@@ -44,8 +45,8 @@ class Nothing(Logger):
     def __init__(self, **given: Any) -> None:
         """Needs nothing of what it is given."""
 
-    def log(self, row: Row, step: int) -> None:
+    def log(self, row: Metrics, step: int) -> None:
         pass
 
-    def finish(self, state: State, result: Row) -> None:
+    def finish(self, state: State, result: Metrics) -> None:
         pass

@@ -6,7 +6,7 @@ from typing import Any, final
 
 from torch.utils.tensorboard import SummaryWriter
 
-from gofau.loggers.base import Logger, Row
+from gofau.loggers.base import Logger, Metrics
 from gofau.runs import State
 
 
@@ -28,14 +28,14 @@ class TensorBoard(Logger):
         if not resume:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def log(self, row: Row, step: int) -> None:
+    def log(self, row: Metrics, step: int) -> None:
         writer = self._open(step)
         for key, value in row.items():
             writer.add_scalar(key, value, step)
         writer.flush()
         self._step = step
 
-    def finish(self, state: State, result: Row) -> None:
+    def finish(self, state: State, result: Metrics) -> None:
         if self._writer is None:
             return
         for key, value in result.items():

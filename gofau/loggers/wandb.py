@@ -6,7 +6,7 @@ from typing import Any, Literal, final
 
 import wandb
 
-from gofau.loggers.base import Logger, Row
+from gofau.loggers.base import Logger, Metrics
 from gofau.runs import State, science, write_whole
 
 GIVE_UP = 300.0
@@ -57,10 +57,10 @@ class WandB(Logger):
         )
         write_whole(kept, self._run.id)
 
-    def log(self, row: Row, step: int) -> None:
+    def log(self, row: Metrics, step: int) -> None:
         self._run.log(dict(row), step=step)
 
-    def finish(self, state: State, result: Row) -> None:
+    def finish(self, state: State, result: Metrics) -> None:
         code = {"done": 0, "diverged": 0, "interrupted": 130}.get(state, 1)
         try:
             self._run.summary.update({"state": state, **result})

@@ -10,6 +10,7 @@ from gofau.optim.bases import SGD, Adagrad, Adam, AdamW, RMSprop
 from gofau.optim.diagnostics import observe
 from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hyperparameters import Hyperparameter
+from gofau.optim.integer.madam import IntegerMadam
 from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
@@ -22,6 +23,7 @@ __all__ = [
     "AdamW",
     "Attached",
     "Hyperparameter",
+    "IntegerMadam",
     "Monitor",
     "ParamGroups",
     "RMSprop",

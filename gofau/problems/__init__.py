@@ -4,6 +4,8 @@ problem.py               the contract
 image_classification.py  images with labels: cross-entropy, accuracy
 reconstruction.py        images alone, for autoencoders: mean squared error
 images.py                what both do with a data set of images
+node_classification.py   a graph, some of whose nodes have labels: cross-entropy, accuracy
+language_model.py        text, predicted character by character: bits per character
 
 Nothing but the contract is imported here: a configuration points at a problem by its import name.
 """

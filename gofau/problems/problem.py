@@ -104,7 +104,7 @@ class Problem(ABC):
 
     Two that are unlike images fit as well. A graph is one batch of features, edges, labels and
     node numbers: `inputs` are features and edges, an example is a node, and ``train`` has length 1.
-    A text is batches of token blocks: an example is a token, so `count` is B·T.
+    A text is batches of blocks of characters: an example is a block, so `count` is B.
 
     Attributes:
         unit: what an example is, plural, for people: "images".

@@ -9,20 +9,23 @@ from gofau.errors import UserError
 
 RESULTS, CONFIGS = Path("results"), Path("configs")
 USAGE = (
-    "usage: python -m gofau.report collect EXPERIMENT [override …] | tables [NAME …]"
+    "usage: python -m gofau.report collect EXPERIMENT [--drop] [override …] | tables [NAME …]"
     " | figures [NAME …] | report"
 )
 
 
 def collect(name: str, words: list[str]) -> None:
-    """Gather the records of an experiment's runs into ``results/<name>/``."""
+    """Gather the records of an experiment's runs into ``results/<name>/``, where no finished run is
+    lost; with ``--drop`` among the words, rows that are not in its grid are."""
     from gofau.config.grid import grid
-    from gofau.report.frames import collect, save
+    from gofau.report.collecting import lines, update
+    from gofau.report.frames import gather
 
-    runs, curves = collect(grid(CONFIGS, [f"experiment={name}", *words]))
-    save(runs, curves, RESULTS / name)
-    counts = ", ".join(f"{n} {state}" for state, n in runs["state"].value_counts().items())
-    print(f"{RESULTS / name}: {len(runs)} runs ({counts})")
+    drop = "--drop" in words
+    overrides = [word for word in words if word != "--drop"]
+    new = gather(grid(CONFIGS, [f"experiment={name}", *overrides]))
+    merged = update(RESULTS / name, new, drop=drop)
+    print("\n".join(lines(RESULTS / name, merged, drop=drop)))
 
 
 def main(words: list[str]) -> None:

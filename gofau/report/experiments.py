@@ -51,6 +51,7 @@ REPORTS: Mapping[str, Report] = {
         ("acceleration", "accuracy", "comparison"),
         ("over_horizon", "speedup"),
     ),
+    "autoencoder": Report("A problem without labels, where lower is better: an autoencoder"),
     "is_it_just_lr": Report(
         "The control: both rules with the learning rate tuned at equal budget",
         ("control", "accuracy"),

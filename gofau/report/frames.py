@@ -1,46 +1,52 @@
-"""Run records → tidy pandas frames: one row a run, one row an epoch."""
+"""Run records → tidy pandas frames: one row per run, one row per epoch."""
 
 import csv
+import io
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from gofau.report.records import Records, texts, write
 from gofau.runs import Run, science
 
-KEYS = ["identity", "epoch"]
+Grid = Iterable[tuple[dict[str, str], dict[str, Any]]]
 
 
-def collect(
-    grid: Iterable[tuple[dict[str, str], dict[str, Any]]],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The records of the runs of a grid.
+def gather(grid: Grid) -> Records:
+    """The records of the runs of a grid, from their folders.
 
     Args:
         grid: what varies and the configuration, for each run (see `gofau.config.grid.grid`).
 
     Returns:
-        runs: one row a run: identity, state (``pending`` where there is no record: missing runs are
-            shown, not dropped), the scientific configuration flattened to dotted columns, the
-            result, ``update_rms`` (the mean over the steps that diagnostics.csv has of the root
-            mean square of Δθ over all weights; only where one has them), how it was computed
-            (``compute.threads``, ``compute.precision`` …), the provenance.
-        curves: one row an epoch of a run: identity and the columns of metrics.csv.
+        runs: one row per run: identity, state (``pending`` where there is no record: missing runs
+            are shown, not dropped), the scientific configuration flattened to dotted columns, the
+            result, ``metric.*`` (what it is measured by), ``update_rms`` (the mean over the steps
+            that diagnostics.csv has of the root mean square of Δθ over all weights; only where one
+            has them), how it was computed (``compute.threads``, ``compute.precision`` …), the
+            fingerprints of the code and the data, the provenance.
+        curves: of each finished run the rows of its metrics.csv.
     """
-    rows, curves = [], []
+    rows, curves = {}, {}
     for _, config in grid:
         run = Run(config)
-        rows.append(_row(run))
+        if run.identity in rows:
+            continue
+        rows[run.identity] = {key: _text(value) for key, value in _row(run).items()}
         metrics = run.folder / "metrics.csv"
         if metrics.exists() and run.finished():
             with open(metrics, newline="", encoding="utf-8") as f:
-                curves += [{"identity": run.identity, **row} for row in csv.DictReader(f)]
-    frame = pd.DataFrame(curves) if curves else pd.DataFrame(columns=KEYS)
-    for column in frame.columns.difference(["identity"]):
-        # A loss that is not a number, and an accuracy that there is not, are missing values.
-        frame[column] = pd.to_numeric(frame[column].replace({"nan": None, "": None}))
-    return pd.DataFrame(rows), frame
+                curves[run.identity] = [*csv.DictReader(f)]
+    return Records([*rows.values()], curves)
+
+
+def frames(records: Records) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Records as frames: the runs, and the epochs with the identity of their run on each."""
+    runs, curves = (pd.read_csv(io.BytesIO(text)) for text in texts(records))
+    return runs, curves
 
 
 def _row(run: Run) -> dict[str, Any]:
@@ -52,12 +58,17 @@ def _row(run: Run) -> dict[str, Any]:
     row |= {f"divergence/{k}": v for k, v in status.get("divergence", {}).items()}
     row |= _size_of_steps(run.folder / "diagnostics.csv") if run.finished() else {}
     row |= {key: status.get(key) for key in ("parameters", "classes", "started", "updated")}
-    row |= _flat(status.get("compute", {}), "compute.")
-    row |= _flat(status.get("provenance", {}), "provenance.")
+    row |= {"diagnostics_every": status["diagnostics_every"]} if _measures(status) else {}
+    for part in ("metric", "compute", "fingerprint", "provenance"):
+        row |= _flat(status.get(part, {}), f"{part}.")
     # Where the files of whoever ran it lie is nobody's business, and changes no number.
     words = str(row.get("provenance.command", "")).split()
     row["provenance.command"] = " ".join(w for w in words if not w.startswith("paths."))
     return row
+
+
+def _measures(status: dict[str, Any]) -> bool:
+    return status.get("diagnostics_every") is not None
 
 
 def _size_of_steps(diagnostics: Path) -> dict[str, float]:
@@ -75,17 +86,24 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def _text(value: Any) -> str:
+    """As in a csv file; what is missing, or no number, is empty."""
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return "" if missing else str(value)
+
+
 def save(runs: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> None:
-    """Write ``runs.csv`` and ``curves.csv.gz``: the same bytes for the same records."""
-    folder.mkdir(parents=True, exist_ok=True)
-    runs.to_csv(folder / "runs.csv", index=False, lineterminator="\n")
-    packed = {"method": "gzip", "mtime": 0}
-    curves.to_csv(
-        folder / "curves.csv.gz",
-        index=False,
-        lineterminator="\n",
-        compression=packed,  # type: ignore[arg-type]
-    )
+    """Write frames as ``runs.csv`` and ``curves.csv.gz``, in place of what is there: for records
+    that were made up. Those of real runs go through `gofau.report.collecting`."""
+    by_run: dict[str, list[dict[str, str]]] = {}
+    for row in _rows(curves):
+        by_run.setdefault(row.pop("identity"), []).append(row)
+    write(Records(_rows(runs), by_run), folder)
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
+    found = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(key): _text(value) for key, value in row.items()} for row in found]
 
 
 def load(folder: Path) -> pd.DataFrame:

@@ -28,8 +28,8 @@ def deadline(minutes: float | None) -> float | None:
     return (float(started) if started else time.time()) + 60 * minutes
 
 
-def note_failure(runs_dir: str | Path, what: str, sentence: str, users: bool) -> None:
-    """Write down that a run of this sweep failed.
+def note_failure(runs_dir: str | Path, what: str, sentence: str, users: bool) -> bool:
+    """Write down that a run of this sweep failed; whether it is the first to fail in this way.
 
     Args:
         runs_dir: where the runs are.
@@ -38,10 +38,12 @@ def note_failure(runs_dir: str | Path, what: str, sentence: str, users: bool) ->
         users: whether the user's input is at fault.
     """
     path = _path(runs_dir)
+    known = any(failure["sentence"] == sentence for failure in failures(runs_dir))
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps({"what": what, "sentence": sentence, "users": users})
     with open(path, "a", encoding="utf-8") as f:  # one write: workers append at the same time
         f.write(line + "\n")
+    return not known
 
 
 def failures(runs_dir: str | Path) -> list[dict[str, str]]:

@@ -1,29 +1,91 @@
 """What a run came to: for a sweep's optimiser, and in one line for people."""
 
+import csv
 import math
+from pathlib import Path
 from typing import Any
 
+from gofau.runs.committed import committed
+from gofau.runs.fingerprint import changed
 from gofau.runs.record import FINISHED, Run
 
 
-def finished(run: Run, quiet: bool = False) -> float | None:
+def finished(run: Run, today: dict[str, str], again: bool = True) -> float | None:
     """The objective of a run that need not be done again; None for one that is to be carried out.
 
+    Done is what finished with the code and the data of today, and with the diagnostics that are
+    asked for now. A record from before there were fingerprints does not say what code it was made
+    with: it counts, and its line says so.
+
     Args:
-        run: asked for by a configuration, whose ``rerun`` and ``retry_failed`` have a say.
-        quiet: without a line for the user.
+        run: asked for by a configuration, whose ``rerun``, ``stale``, ``reuse`` and
+            ``retry_failed`` have a say.
+        today: the fingerprints of its code and data (`gofau.runs.fingerprint`).
+        again: whether to say why a run that finished is done again.
     """
     status, config = run.status(), run.config
     if config["rerun"]:
         return None
     if status["state"] in FINISHED:
-        if not quiet:
-            say(run, f"{status['state']} already ({summary(status)}); rerun=true repeats it")
-        return objective(status)
+        found = _judge(run, status, today, str(run.folder), again)
+        if found is not None:
+            return found
+    if config.get("reuse"):
+        where, row = committed(run, Path(config["reuse"]))
+        if row:
+            return _judge(run, row, today, where, again and status["state"] not in FINISHED)
     if status["state"] == "failed" and not config["retry_failed"]:
         say(run, f"failed before ({status.get('error')}); retry_failed=true tries it again")
         return math.nan
     return None
+
+
+def _judge(
+    run: Run, status: dict[str, Any], today: dict[str, str], where: str, again: bool
+) -> float | None:
+    """The objective of a finished record, if it stands for what would be done today."""
+    other = changed(status.get("fingerprint", {}), today)
+    lacking = _lacks_diagnostics(run, status)
+    if lacking or (other and run.config.get("stale") != "keep"):
+        if again:
+            why = lacking or f"of other code or data than today's ({', '.join(other)})"
+            kept = "" if lacking else "; stale=keep takes it as it is"
+            say(run, f"{status['state']} already, but {why}: done again{kept}", where)
+        return None
+    notes = [summary(status), *_notes(run, status, other)]
+    say(run, f"{status['state']} already ({', '.join(notes)}); rerun=true repeats it", where)
+    return objective(status)
+
+
+def _notes(run: Run, status: dict[str, Any], other: list[str]) -> list[str]:
+    """What somebody may not expect of a record that is taken as it is."""
+    asked, had = run.config["trainer"].get("threads"), status.get("compute", {}).get("threads")
+    notes = [f"of other code or data than today's: {', '.join(other)}"] if other else []
+    if "fingerprint" not in status:
+        notes.append("its code and data are not on record")
+    if asked and had and asked != had:
+        notes.append(f"with {had} thread{'s' * (had > 1)}, not {asked}")
+    return notes
+
+
+def _lacks_diagnostics(run: Run, status: dict[str, Any]) -> str:
+    asked = run.config["trainer"].get("diagnostics_every")
+    had = status.get("diagnostics_every")
+    if asked is None or had == asked:
+        return ""
+    # Older records do not say how often; a committed one, only whether.
+    if had is None and (status.get("update_rms") or _first_step(run.folder) == asked):
+        return ""
+    return f"{f'with diagnostics_every={had}' if had else 'without diagnostics'}, not {asked}"
+
+
+def _first_step(folder: Path) -> int | None:
+    """Of diagnostics.csv: it says how often they were taken."""
+    try:
+        with open(folder / "diagnostics.csv", newline="", encoding="utf-8") as f:
+            return int(next(csv.DictReader(f))["step"])
+    except (OSError, StopIteration, KeyError, ValueError):
+        return None
 
 
 ACCURACY = {"name": "acc", "title": "accuracy", "higher_is_better": True, "format": ".2%"}
@@ -32,7 +94,10 @@ ACCURACY = {"name": "acc", "title": "accuracy", "higher_is_better": True, "forma
 def metric(status: dict[str, Any]) -> dict[str, Any]:
     """The metric of a run: name, title, format, whether higher is better, and the level of chance
     (None where there is none). Records from before problems had metrics are of accuracies."""
-    return status.get("metric") or ACCURACY | {"chance": 1 / status["classes"]}
+    given = status.get("metric")
+    if not given:
+        return ACCURACY | {"chance": 1 / status["classes"]}
+    return {"title": given["name"], "format": ".4g"} | given
 
 
 def objective(status: dict[str, Any]) -> float:
@@ -58,7 +123,7 @@ def summary(status: dict[str, Any]) -> str:
     return ", ".join([*parts, f"{status['result']['seconds']:.1f} s of training"])
 
 
-def say(run: Run, text: str) -> None:
+def say(run: Run, text: str, where: str = "") -> None:
     """A line for the user, from the process that keeps the record."""
     if run.writes:
-        print(f"{run.folder}: {text}", flush=True)
+        print(f"{where or run.folder}: {text}", flush=True)

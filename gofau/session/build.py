@@ -97,7 +97,6 @@ def _task(config: Config, problem: Problem, device: torch.device, world: World) 
             f" needs its key {lacking[0]}"
         )
     keys = {key: section[key] for key in problem.dataset_keys}
-    rest = {key: value for key, value in section.items() if key not in keys}
     limit = trainer["device_data_limit"]
     loading = Loading(
         batch_size=trainer["batch_size"],
@@ -107,7 +106,19 @@ def _task(config: Config, problem: Problem, device: torch.device, world: World) 
         share=(world.rank, world.size),
         resident_limit=None if limit is None else limit * 1e9,
     )
-    return problem.task(_data(json.dumps(rest, sort_keys=True)), keys, loading)
+    return problem.task(data_of(config, problem), keys, loading)
+
+
+def data_of(config: Config, problem: Problem | None = None) -> Any:
+    """What the function of the dataset returns.
+
+    Raises:
+        UserError: the data is missing or broken.
+    """
+    its: Problem = problem or make("problem", config["problem"])
+    section = config["dataset"]
+    rest = {key: value for key, value in section.items() if key not in its.dataset_keys}
+    return _data(json.dumps(rest, sort_keys=True))
 
 
 @functools.lru_cache(maxsize=2)
@@ -156,19 +167,20 @@ def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
 
 
 def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
+    if config["optimizer"].get("own_rule"):
+        keys = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
+        return _made(keys, model)
     rule = {key: value for key, value in config["rule"].items() if key != "name"}
     if device.type == "cpu" and compiler.find() is not None:
         # A step is taken hundreds of times here, and its kernel is compiled once a machine: that
         # pays for small models as well, for which the library alone would loop.
         rule["fused"] = True
+    return _made(config["optimizer"], model, rule=config["rule"]["name"], **rule)
+
+
+def _made(keys: Config, model: nn.Module, **more: Any) -> RuleOptimizer:
     try:
-        return make(
-            "optimizer",
-            config["optimizer"],
-            model.parameters(),
-            rule=config["rule"]["name"],
-            **rule,
-        )
+        return make("optimizer", keys, model.parameters(), **more)
     except (ValueError, TypeError) as e:  # TypeError: a hyperparameter the rule does not have
         raise UserError(f"optimizer: {e}") from e
 

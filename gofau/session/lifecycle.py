@@ -18,11 +18,13 @@ from gofau.errors import UserError
 from gofau.loggers import Guarded, open_logger
 from gofau.optim import monitor
 from gofau.runs import Run
+from gofau.runs.fingerprint import changed
 from gofau.runs.invocation import deadline
 from gofau.runs.lock import Taken, lock
 from gofau.runs.outcome import finished, objective, say, summary
 from gofau.runs.provenance import provenance
 from gofau.session.build import Built, build
+from gofau.session.fingerprints import fingerprints
 from gofau.session.progress import Shown, show
 
 
@@ -38,8 +40,9 @@ def carry_out(config: dict[str, Any]) -> float:
                 say(run, f"skipped: locked by {taken}")
                 return math.nan
             # Another process may have ended it by now.
-            found = world.agree(finished(run))
-            return _locked(run, config, world) if found is None else found
+            today = fingerprints(config)
+            found = world.agree(finished(run, today))
+            return _locked(run, config, world, today) if found is None else found
     except OSError as e:
         ours = e.filename is not None and os.fspath(e.filename).startswith(str(run.folder))
         if not ours and e.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -59,20 +62,24 @@ def _lock(run: Run, held: ExitStack) -> str | None:
     return None
 
 
-def _locked(run: Run, config: dict[str, Any], world: World) -> float:
+def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str]) -> float:
     until = deadline(config["sweep"]["minutes"])
     if until is not None and world.agree(time.time() > until):
         say(run, "the sweep's time is over: left for the next time")
         return math.nan
     built = build(config, world)
     checkpointer = _checkpointer(run, built, until)
-    if config["rerun"]:
+    # A run that began with other code does not go on with today's.
+    other = changed(run.status().get("fingerprint", {}), today)
+    if config["rerun"] or (other and config["stale"] != "keep"):
         checkpointer.remove()
     resumed = checkpointer.resume()
     # Around the record, not within: Ctrl-C while a logger opens, or uploads, is not the run's end.
     with open_logger(config, run.folder, resume=resumed, writes=run.writes) as logger:
         facts = {"provenance": provenance(str(built.trainer.compute.device)), **built.facts}
         facts["epochs"] = built.trainer.settings.epochs
+        facts |= {"fingerprint": today}
+        facts["diagnostics_every"] = config["trainer"]["diagnostics_every"]
         run.start(built.trainer.epoch, built.trainer.step if resumed else 0, **facts)
         _record(run, built, checkpointer, logger)
         logger.finish(run.said["state"], run.said.get("result", {}))

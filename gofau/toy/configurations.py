@@ -1,7 +1,7 @@
 """Thousands of configurations of a rule at once, each descending from the same point.
 
 `gofau.toy.descend` has a param group for every arm, which costs Python time for each. Here the
-hyperparameters are tensors with a row for each configuration, and the one statement of a step,
+hyperparameters are tensors with one row per configuration, and the one statement of a step,
 `gofau.optim.update.update`, is carried out for all of them together; the tests hold the result
 against the optimizers with param groups.
 """
@@ -23,7 +23,7 @@ Values = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Range:
-    """Where a hyperparameter is drawn from: evenly in [low, high], or evenly in its logarithm.
+    """The range of a hyperparameter: drawn evenly in [low, high], or evenly in its logarithm.
 
     >>> Range(0.01, 100.0, log=True).at(torch.tensor([0.0, 0.5, 1.0]))
     tensor([1.0000e-02, 1.0000e+00, 1.0000e+02])
@@ -46,7 +46,7 @@ class Range:
         return f"{self.low:g} to {self.high:g}" + (" (log)" if self.log else "")
 
     def is_near_an_end(self, value: float, margin: float = 0.02) -> bool:
-        """Whether a value lies within so large a share of the range from one of its ends."""
+        """Whether a value is closer to an end than ``margin``, as a share of the range."""
         low, high, at = self.low, self.high, value
         if self.log:
             low, high, at = math.log(low), math.log(high), math.log(at)
@@ -55,11 +55,11 @@ class Range:
 
 
 def draw(ranges: Mapping[str, Range], n: int, seed: int, sequence: str) -> dict[str, Tensor]:
-    """n configurations.
+    """Draw n configurations.
 
     Args:
         ranges: of each hyperparameter; their order is that of the sequence's coordinates.
-        n: how many. The first of n are the same whatever n is.
+        n: how many; a larger n begins with the same configurations.
         seed: of the scramble, or of the generator.
         sequence: "sobol", a scrambled low-discrepancy sequence (Owen, *Scrambling Sobol' and
             Niederreiter-Xing points*, 1998), or "random", independent draws.
@@ -84,14 +84,14 @@ def ends(
     start: Tensor,
     steps: int,
 ) -> Tensor:
-    """Where each configuration is after so many steps.
+    """The point that each configuration reaches after ``steps`` steps.
 
     Args:
         problem: f, whose gradient is followed.
         optimizer: a class of `gofau.optim`, or a partial of one.
         rule: the update rule of all.
-        values: hyperparameters by name, a value a configuration; what is not here is the
-            optimizer's own.
+        values: hyperparameters by name, one value per configuration; others have the optimizer's
+            default.
         start: θ_0, of shape (2,); its dtype and device are those of the descent.
         steps: T, the number of steps.
 
@@ -109,7 +109,7 @@ def ends(
     columns = {name: value.to(start)[:, None] for name, value in values.items()}
     n = len(next(iter(columns.values())))
     p = start.detach().expand(n, 2).clone()
-    # Made for its param group: defaults, with everything that a step looks up.
+    # Made only for its param group, which holds the default of everything that a step looks up.
     stepper = optimizer([{"params": [p], "rule": rule, "zero_init": "freeze"}])
     direction, xi = stepper.direction, get_rule(rule)
     group = stepper.param_groups[0] | columns

@@ -6,12 +6,12 @@ holds n points is n independent trajectories, and one optimizer with a param gro
 rule with a learning rate) steps them all. There is no second implementation of anything; and the
 same function drives ``torch.optim``.
 
-What is decided for a tensor as a whole would break this, and is one thing only: ``zero_init``, the
-rule of tensors that are all zero at the start. Here it is "freeze" unless an arm says otherwise,
-the literal reading, so that a point means the same alone and in a batch: a coordinate that is
-exactly zero stays there under the multiplicative and the exponential rule.
+One thing only is decided for a tensor as a whole, and would break this: ``zero_init``, the rule of
+tensors that are all zero at the start. Here it is "freeze" unless an arm says otherwise, so that a
+point moves in a batch as it does alone: a coordinate that is exactly zero stays zero under the
+multiplicative and the exponential rule.
 
-A trajectory that overflows goes on as infinite or NaN, and touches no other.
+A trajectory that overflows continues as infinite or NaN, and has no effect on the others.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,8 @@ from torch.optim import Optimizer
 from gofau.toy.problems import Problem
 
 Arm = Mapping[str, Any]
-"""What a param group says beyond the optimizer's defaults: ``rule``, ``lr``, ``eta_in``, …"""
+"""The hyperparameters in which a param group differs from the optimizer's defaults: ``rule``,
+``lr``, ``eta_in``, …"""
 
 
 def descend(
@@ -44,11 +45,11 @@ def descend(
         arms: the hyperparameters of each param group.
         starts: θ_0, of shape (starts, 2); their dtype and device are those of the descent.
         steps: T, the number of steps.
-        every: steps between two looks.
+        every: steps between two yields.
 
     Yields:
         (t, θ_t) at t = 0, every, 2·every, … and T, θ_t of shape (arms, starts, 2). The tensor is
-        the one being stepped: read it before going on, copy what is to be kept.
+        the one being stepped: read it before the next iteration, and copy what you keep.
 
     Raises:
         ValueError, TypeError: the optimizer refuses an arm.

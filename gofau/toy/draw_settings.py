@@ -1,4 +1,4 @@
-"""What the ``draws`` part of a ``toy`` section says: configurations drawn from ranges.
+"""The ``draws`` part of a ``toy`` section, checked: configurations drawn from ranges.
 
 Every fault ends in a `UserError`: one sentence with the key, what it may be and what it was.
 """
@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from gofau.config.schema import FLAG, TEXT, Config, list_of
+from gofau.config.domains import FLAG, TEXT, list_of
+from gofau.config.schema import Config
 from gofau.errors import UserError, nearest
 from gofau.optim import RULES, RuleOptimizer
 from gofau.toy.configurations import Range
@@ -22,7 +23,7 @@ NAMES = list_of(TEXT)
 
 @dataclass(frozen=True)
 class DrawnArm:
-    """A rule, and which of the drawn hyperparameters it is given."""
+    """A rule, and the drawn hyperparameters that it is given."""
 
     rule: str
     draws: list[str]
@@ -30,7 +31,7 @@ class DrawnArm:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a section with drawn configurations says.
+    """A section with drawn configurations.
 
     Attributes:
         cases: problem and optimizer, by name.
@@ -48,7 +49,7 @@ class Drawn:
 
 
 def drawn(toy: Config) -> Drawn:
-    """What a checked section with drawn configurations says.
+    """Read a checked section with drawn configurations.
 
     Raises:
         UserError: there is no such problem, optimizer, rule or range, or one is refused.

@@ -1,19 +1,19 @@
 """Every rule at many drawn configurations of its own hyperparameters, from one start: tasks tuned
 and random.
 
-All rules get the same number of configurations, from one sequence with a coordinate for each
-hyperparameter; a rule reads the coordinates of those that it has. Draw r of ``draws.repeats`` has
-the seed ``draws.seed`` + r.
+All rules get the same number of configurations, from one sequence with one coordinate per
+hyperparameter; a rule reads the coordinates of the hyperparameters that it has. Draw r of
+``draws.repeats`` has the seed ``draws.seed`` + r.
 
 ``tuned``: the smallest distance to a global minimum after ``steps`` steps among the first k
-configurations, for each k of ``draws.looks``; at most the start's. ``bests.csv.gz`` has one row a
-repetition and k, ``cells.csv`` one row a problem, start, optimizer and arm, with the best
+configurations, for each k of ``draws.looks``; at most the start's. ``bests.csv.gz`` has one row
+per repetition and k, ``cells.csv`` one row per problem, start, optimizer and arm, with the best
 configuration of all.
 
 ``random``: the distance relative to the start's, over all configurations of the first draw.
 ``cells.csv`` has its mean and standard deviation over the first k, ``quantiles.csv.gz`` its
-quantiles over all of them. In the mean no configuration counts for more than 1, as one that did not
-move; the quantiles are as they are, infinite where a configuration is no longer finite.
+quantiles over all of them. In the mean each is capped at 1, the value of a configuration that did
+not move; the quantiles are not capped, and are infinite where a configuration is not finite.
 
 *Diverged* is a configuration that is not finite at the end, or with f above that at the start.
 """
@@ -30,17 +30,18 @@ from gofau.config.schema import Config
 from gofau.toy.configurations import Values, best_after, distances, draw, ends
 from gofau.toy.draw_settings import Drawn, drawn
 from gofau.toy.problems import PROBLEMS
-from gofau.toy.tables import Outcome, Row
+from gofau.toy.tables import Result, Row
 
 QUANTILES = [i / 200 for i in range(201)]
 
 
 @dataclass(frozen=True)
 class Descents:
-    """What became of one arm's configurations from one start; tensors (repeats, configurations).
+    """The results of one arm's configurations from one start; tensors (repeats, configurations).
 
     Attributes:
-        what: problem, minima, start, its distance, optimizer, arm, rule: the row's first columns.
+        what: the first columns of a row: problem, minima, start, its distance, optimizer, arm and
+            rule.
         values: the hyperparameters of each repetition.
         distance: to the nearest global minimum at the end.
         diverged: whether it is not finite, or f is above that at the start.
@@ -52,7 +53,7 @@ class Descents:
     diverged: Tensor
 
 
-def tuned(toy: Config) -> Outcome:
+def tuned(toy: Config) -> Result:
     """The best of k configurations; the value is the mean over cells of the best distance of all,
     relative to the start's."""
     looks, ranges = toy["draws"]["looks"], drawn(toy).ranges
@@ -72,14 +73,14 @@ def tuned(toy: Config) -> Outcome:
         facts |= {"distance": d.distance.min().item(), **named, "edges": " ".join(edges)}
         return [d.what | facts], bests
 
-    cells, bests = _all(toy, cell)
+    cells, bests = _of_all_cases(toy, cell)
     value = sum(row["distance"] / row["start_distance"] for row in cells) / len(cells)
-    return Outcome(cells, {"bests.csv.gz": bests}, value, "mean of the best relative distances")
+    return Result(cells, {"bests.csv.gz": bests}, value, "mean of the best relative distances")
 
 
-def random(toy: Config) -> Outcome:
+def random(toy: Config) -> Result:
     """The distribution over configurations; the value is the mean over cells of the mean relative
-    distance of all configurations, none counting for more than 1."""
+    distance of all configurations, each capped at 1."""
 
     def cell(d: Descents) -> tuple[list[dict[str, Any]], list[Row]]:
         relative = d.distance[0] / d.what["start_distance"]
@@ -95,16 +96,16 @@ def random(toy: Config) -> Outcome:
         at = [(q, ordered[round(q * (len(ordered) - 1))].item()) for q in QUANTILES]
         return cells, [what | {"quantile": q, "relative": value} for q, value in at]
 
-    cells, quantiles = _all(toy, cell)
+    cells, quantiles = _of_all_cases(toy, cell)
     last = [row["mean"] for row in cells if row["configurations"] == toy["draws"]["looks"][-1]]
-    words = "mean relative distance"
-    return Outcome(cells, {"quantiles.csv.gz": quantiles}, sum(last) / len(last), words)
+    label = "mean relative distance"
+    return Result(cells, {"quantiles.csv.gz": quantiles}, sum(last) / len(last), label)
 
 
-def _all(
+def _of_all_cases(
     toy: Config, cell: Callable[[Descents], tuple[list[dict[str, Any]], list[Row]]]
 ) -> tuple[list[dict[str, Any]], list[Row]]:
-    """What ``cell`` makes of each start and arm of each case, and how long a case took."""
+    """The rows that ``cell`` makes of each start and arm of each case, with the case's seconds."""
     plan = drawn(toy)
     section = toy["draws"]
     seeds = [section["seed"] + r for r in range(section["repeats"])]

@@ -1,19 +1,19 @@
 """Every rule at every learning rate of a grid, from many starts: tasks scores, starts and paths.
 
-``cells.csv`` has one row for each problem, optimizer, region, rule and learning rate. A *region* is
-the set of starts that something is shown of, and the rate is chosen for it alone: one that suits
-the whole box may not suit a quadrant of it. A grid of starts has the regions ``all`` and, where
+``cells.csv`` has one row per problem, optimizer, region, rule and learning rate. A *region* is the
+set of starts that a row is about; the best rate is chosen for each region, since one that suits the
+whole box may not suit a quadrant of it. A grid of starts has the regions ``all`` and, where
 those are not all, ``same signs``: the starts with a global minimum's signs in both coordinates.
 Where single starts are listed, each is a region of its own.
 
-A rule must not look bad merely because of a learning rate that suits another, so two rows of each
-rule and region are marked: ``best``, the learning rate with the lowest mean score, and ``default``,
+A rule must not look bad only because the learning rate suits another rule, so two rows of each rule
+and region are marked: ``best``, the learning rate with the lowest mean score, and ``default``,
 the optimizer's own. ``edge`` says that the best is the first or last one tried, so that a better
 one may lie outside.
 
 Depending on ``toy.task`` there are also, at the best learning rates, ``starts_<problem>.csv.gz``
-(one row a starting point) or ``paths.csv.gz`` (one row a step) with ``surface.csv.gz`` (f over the
-problem's box).
+(one row per starting point) or ``paths.csv.gz`` (one row per step) with ``surface.csv.gz`` (f over
+the problem's box).
 """
 
 import time
@@ -28,10 +28,10 @@ from gofau.config.schema import Config
 from gofau.toy.descent import descend
 from gofau.toy.score import Scores, score
 from gofau.toy.settings import Case, cases, starts
-from gofau.toy.tables import Outcome, Row
+from gofau.toy.tables import Result, Row
 
 EARLY = 50
-"""The first steps of a path are all kept, however few of the others are."""
+"""So many first steps of a path are all kept; of the others, every ``toy.every``-th."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Region:
     inside: Tensor
 
 
-def work(toy: Config) -> Outcome:
+def run(toy: Config) -> Result:
     """All cases of a checked section; the value is the mean score over regions and rules, each at
     its best learning rate.
 
@@ -73,12 +73,12 @@ def work(toy: Config) -> Outcome:
         print(f"{case.problem}/{case.optimizer}: {arms} arms × {n} starts × {toy['steps']} steps"
               f" in {seconds:.1f} s", flush=True)  # fmt: skip
     lowest = [row["score"] for row in cells if row["best"]]
-    words = "mean score at the best learning rates"
-    return Outcome(cells, files, sum(lowest) / len(lowest), words)
+    label = "mean score at the best learning rates"
+    return Result(cells, files, sum(lowest) / len(lowest), label)
 
 
 def regions(toy: Config, case: Case, points: Tensor) -> list[Region]:
-    """What a case is told of, each with a learning rate of its own."""
+    """The regions of a case, each with a best learning rate of its own."""
     everywhere = torch.ones(len(points), dtype=torch.bool)
     if isinstance(toy["starts"], dict):
         one = torch.eye(len(points), dtype=torch.bool)
@@ -89,7 +89,7 @@ def regions(toy: Config, case: Case, points: Tensor) -> list[Region]:
 
 
 def _cells(case: Case, region: Region, scores: Scores) -> Iterator[dict[str, Any]]:
-    """One row an arm; means and shares are of the region's starts."""
+    """One row per arm; means and shares are over the region's starts."""
 
     def mean(values: Tensor) -> list[float]:
         return values[:, region.inside].double().mean(1).tolist()
@@ -141,7 +141,7 @@ def _starts(
 def _paths(
     case: Case, points: Tensor, toy: Config, region: Region, arms: list[int]
 ) -> Iterator[Row]:
-    """One row an arm and step looked at; where it is no longer finite it says so."""
+    """One row per arm and kept step; points that are not finite are written as they are."""
     kept = {
         t: (now[:, 0].tolist(), case.f.distance(now)[:, 0].tolist())
         for t, now in descend(case.f, case.make, [case.arms[a] for a in arms], points, toy["steps"])

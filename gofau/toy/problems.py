@@ -6,7 +6,7 @@ would cost more than everything else in a step together; the tests hold them aga
 
 The formulas are the usual ones, as collected by Jamil and Yang, *A literature survey of benchmark
 functions for global optimization problems*, arXiv 1308.4008; the first source is named at each.
-Those that say "ours" are made to show one thing.
+Those marked "ours" are made to show one thing.
 
     >>> points = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
     >>> PROBLEMS["rosenbrock"].value(points)

@@ -1,4 +1,4 @@
-"""How well a descent went: one number of each kind for every arm and start."""
+"""How well a descent went: one score, distance and step of arrival per arm and start."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from gofau.toy.problems import Problem
 
 @dataclass(frozen=True)
 class Scores:
-    """Each of shape (arms, starts). The paper's own score is not known to us; this is our reading.
+    """Each of shape (arms, starts). The definition of the score is ours: the paper's is not given.
 
     Attributes:
-        score: distance to the nearest global minimum, averaged over the steps looked at: low for
-            what gets there, lower for what gets there soon. No distance counts for more than the
-            diagonal of the problem's box, which is also what a trajectory gets that is no longer
-            finite. So every start counts in a mean, and no lost one decides it.
+        score: distance to the nearest global minimum, averaged over the steps yielded: low for a
+            trajectory that arrives, lower for one that arrives early. Distances are capped at the
+            diagonal of the problem's box, which also stands for points that are not finite. So
+            every start counts in a mean, and no diverged one dominates it.
         distance: the same distance at the end.
-        arrived: the first step looked at from which on the distance stayed within the tolerance;
+        arrived: the first step yielded from which on the distance stayed within the tolerance;
             infinite where it is not within it at the end.
         diverged: not finite at the end, or with f above that at the start and not converged.
     """

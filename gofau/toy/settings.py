@@ -1,4 +1,4 @@
-"""What the ``toy`` section of a configuration says, checked.
+"""The ``toy`` section of a configuration, checked.
 
 Every fault ends in a `UserError`: one sentence with the key, what it may be and what it was.
 """
@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.config.schema import POSITIVE, TEXT, Check, Config, choice, list_of, whole
+from gofau.config.domains import POSITIVE, TEXT, Check, choice, list_of, whole
+from gofau.config.schema import Config
 from gofau.errors import UserError, nearest
 from gofau.optim import SGD, Adagrad, Adam, AdamW, RMSprop, RuleOptimizer
 from gofau.toy.descent import Arm
@@ -85,7 +86,7 @@ class Case:
 
 
 def check(toy: Config) -> None:
-    """Refuse what a toy section may not say.
+    """Check a toy section.
 
     Raises:
         UserError: a key is missing, unknown or out of range.
@@ -128,7 +129,7 @@ def cases(toy: Config) -> list[Case]:
         rules = {rule: dict(values or {}) for rule, values in toy["rules"].items()}
         pairs = [(rule, lr) for rule in rules for lr in grid]
         arms: list[Arm] = [{"rule": rule, "lr": lr, **rules[rule]} for rule, lr in pairs]
-        # One compiled loop a step: the arrays are small enough for Python to be what costs.
+        # One compiled loop per step: with arrays so small, Python would take most of the time.
         make = partial(kind, fused=True, **(toy["optimizers"].get(name) or {}))
         attempt(name, make, arms)
         names, lrs = [rule for rule, _ in pairs], [lr for _, lr in pairs]
@@ -151,7 +152,7 @@ def named(toy: Config) -> list[tuple[str, str]]:
 
 
 def attempt(name: str, make: Callable[..., Any], arms: list[Arm]) -> None:
-    """Make the optimizer of that name once, to see whether it takes these arms.
+    """Make the optimizer of that name once, to find out whether it takes these arms.
 
     Raises:
         UserError: it does not.

@@ -1,7 +1,7 @@
 """An experiment in two variables from its configuration to its csv files.
 
-What is computed for each task is in `gofau.toy.grid` and `gofau.toy.draws`. Each leaves
-``cells.csv``, a row for each thing that is compared, with provenance, and what its figures need.
+`gofau.toy.grid` and `gofau.toy.draws` compute the tasks. Each task writes ``cells.csv``, one row
+per thing that is compared, with provenance, and the files that its figures need.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,19 +17,19 @@ from gofau.errors import UserError
 from gofau.runs.provenance import provenance
 from gofau.toy import draws, grid
 from gofau.toy.settings import check
-from gofau.toy.tables import Outcome, write
+from gofau.toy.tables import Result, write
 
-TASKS: Mapping[str, Callable[[Config], Outcome]] = {
-    "scores": grid.work,
-    "starts": grid.work,
-    "paths": grid.work,
+TASKS: Mapping[str, Callable[[Config], Result]] = {
+    "scores": grid.run,
+    "starts": grid.run,
+    "paths": grid.run,
     "tuned": draws.tuned,
     "random": draws.random,
 }
 
 
 def run(cfg: DictConfig) -> float:
-    """Do what the ``toy`` section of ``cfg`` says and write it to ``<results_dir>/<name>/``.
+    """Carry out the ``toy`` section of ``cfg`` and write the results to ``<results_dir>/<name>/``.
 
     Returns:
         One number that is low where the rules did well; each task says which.
@@ -42,15 +42,15 @@ def run(cfg: DictConfig) -> float:
     except OmegaConfBaseException as e:
         raise UserError(f"the configuration has a fault: {str(e).splitlines()[0]}") from e
     check(toy)
-    outcome = TASKS[toy["task"]](toy)
+    result = TASKS[toy["task"]](toy)
     folder = Path(toy["results_dir"]).expanduser() / toy["name"]
     facts = _provenance()
-    # The cells come last: where they are, the rest is.
-    files = outcome.files | {"cells.csv": [{**row, **facts} for row in outcome.cells]}
+    # The cells come last: where they exist, the other files do.
+    files = result.files | {"cells.csv": [{**row, **facts} for row in result.cells]}
     for name, rows in files.items():
         write(folder / name, rows, digits=3 if name.startswith("starts_") else 4)
-    print(f"{folder}: {len(outcome.cells)} cells, {outcome.words} {outcome.value:.3g}")
-    return outcome.value
+    print(f"{folder}: {len(result.cells)} cells, {result.label} {result.value:.3g}")
+    return result.value
 
 
 def _provenance() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Rows → csv files: the same bytes for the same rows, and never half a file."""
+"""Rows → csv files: the same bytes for the same rows, replaced whole, never half-written."""
 
 import csv
 import gzip
@@ -13,20 +13,20 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a task found.
+class Result:
+    """What a task measured.
 
     Attributes:
         cells: the rows of ``cells.csv``, without provenance.
         files: the rows of the other files, by name.
-        value: one number of the whole.
-        words: what that number is.
+        value: one number for the whole task.
+        label: what that number is.
     """
 
     cells: list[dict[str, Any]]
     files: dict[str, list[Row]]
     value: float
-    words: str
+    label: str
 
 
 def write(path: Path, rows: Iterable[Row], digits: int = 4) -> None:

@@ -241,12 +241,14 @@ def test_bad_combinations(train, words, message):
     assert train.runs() == []
 
 
-def test_in_a_sweep_the_other_runs_are_done_first(train):
-    code, _, err = train("-m", *QUICK, "rule.gamma=7,0.5")
+def test_a_run_that_only_its_combination_makes_wrong_fails_and_the_others_are_done(train):
+    sweep = ["optimizer.nesterov=false,true", "optimizer.momentum=0.9,0"]
+    code, _, err = train("-m", *QUICK, *sweep)
     assert code == 2
     assert err.splitlines()[-2] == "1 run(s) of this sweep failed:"
-    assert err.splitlines()[-1].endswith("rule.gamma=7: rule.gamma must be in [0, 1], got 7.")
-    assert [train.status(folder)["state"] for folder in train.runs()] == ["done"]
+    assert "optimizer.nesterov=True optimizer.momentum=0: " in err.splitlines()[-1]
+    assert "nesterov needs a momentum above 0" in err.splitlines()[-1]
+    assert [train.status(folder)["state"] for folder in train.runs()] == ["done"] * 3
 
 
 def test_a_run_that_fails_leaves_its_traceback_and_the_others_go_on(train, monkeypatch):

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from gofau.data import Augment
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "dataset").glob("*.yaml"))
-# Taken out by what builds a run, before the function is called with the rest.
+# Of images: taken out by what builds a run, before the function is called with the rest.
 FOR_TRAINING = {"name", "val_fraction", "split_seed", "train_size", "augment"}
 
 
@@ -34,11 +34,14 @@ def test_keys_are_those_of_the_function(path):
     config = load(path)
     module, function = config.pop("_target_").rsplit(".", 1)
     assert config["name"] == path.stem
-    assert set(config) >= FOR_TRAINING
-    Augment(**config["augment"])
-    rest = {key: value for key, value in config.items() if key not in FOR_TRAINING}
+    of_images = "augment" in config
+    taken = FOR_TRAINING if of_images else {"name"}
+    assert set(config) >= taken
+    if of_images:
+        Augment(**config["augment"])
+    rest = {key: value for key, value in config.items() if key not in taken}
     signature = inspect.signature(getattr(import_module(module), function))
     signature.bind(**rest)
     optional = {"image_size"}  # where a data set's own size is the default
-    assert set(signature.parameters) - FOR_TRAINING - optional == set(rest) - optional
+    assert set(signature.parameters) - taken - optional == set(rest) - optional
     assert (rest["data_dir"], rest["cache_dir"]) == ("some/data", "some/cache")

@@ -22,7 +22,8 @@ from gofau.models.vgg import vgg11, vgg16
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "model"
 BUILT: dict[str, Callable[..., nn.Module]] = {
-    path.stem: get_object(OmegaConf.load(path)["_target_"]) for path in CONFIGS.glob("*.yaml")
+    path.stem: get_object(str(OmegaConf.select(OmegaConf.load(path), "_target_")))
+    for path in CONFIGS.glob("*.yaml")
 }
 MODELS = {  # the others are not for labels, and have tests of their own
     name: build

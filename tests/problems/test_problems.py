@@ -73,10 +73,10 @@ def test_an_autoencoder_is_given_pixels_from_0_to_1(data):
 def test_a_mean_over_examples_is_exact_over_a_ragged_last_batch(data):
     """11 images in batches of 4, 4 and 3: a mean of the batches' means would be another number."""
     task = Reconstruction().task(data, KEYS, LOADING)
-    gray = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 16))
-    torch.nn.init.zeros_(gray[1].weight)
-    torch.nn.init.constant_(gray[1].bias, 0.5)
-    model = torch.nn.Sequential(*gray, torch.nn.Unflatten(1, (1, 4, 4)))
+    gray = torch.nn.Linear(16, 16)
+    torch.nn.init.zeros_(gray.weight)
+    torch.nn.init.constant_(gray.bias, 0.5)
+    model = torch.nn.Sequential(torch.nn.Flatten(), gray, torch.nn.Unflatten(1, (1, 4, 4)))
     found = evaluate(Reconstruction(), model, task.test)
     pixels = data.test.pixels.astype(float) / 255
     assert found == {"loss": pytest.approx(float(((pixels - 0.5) ** 2).mean()), rel=1e-6)}

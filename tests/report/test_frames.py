@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from gofau.report.__main__ import main
-from gofau.report.frames import collect, load, save
+from gofau.report.frames import frames, gather, load, save
 from gofau.report.make import draw
 from gofau.report.style import RULE_COLOURS, rule_colour
 from gofau.runs import SECTIONS, Run
@@ -31,7 +31,7 @@ def cells(tmp_path):
         run.start(
             parameters=10,
             compute={"threads": 2},
-            provenance={"commit": "abc", "versions": {"torch": "2"}},
+            provenance={"commit": "abc", "versions": {"torch": "2.14.1"}},
         )
         for epoch in range(1, 4):
             row = {"epoch": epoch, "train/loss": 1 / (epoch + i), "val/acc": 1 - 0.5 / (epoch + i)}
@@ -44,7 +44,7 @@ def cells(tmp_path):
 
 
 def test_one_row_a_run_and_one_an_epoch_with_nothing_dropped(cells):
-    runs, curves = collect(cells)
+    runs, curves = frames(gather(cells))
     assert list(runs["state"].value_counts().sort_index().items()) == [
         ("diverged", 1),
         ("done", 9),
@@ -55,7 +55,7 @@ def test_one_row_a_run_and_one_an_epoch_with_nothing_dropped(cells):
     assert runs.loc[3, "divergence/step"] == 5
     assert runs.loc[4, "test/acc"] == pytest.approx(0.904)
     assert runs.loc[0, "optimizer.lr"] == 0.1
-    assert runs.loc[0, "provenance.versions.torch"] == "2"
+    assert runs.loc[0, "provenance.versions.torch"] == "2.14.1"
     assert runs.loc[0, "compute.threads"] == 2
     assert len(curves) == 10 * 3
     assert curves["val/acc"].dtype == float
@@ -63,7 +63,7 @@ def test_one_row_a_run_and_one_an_epoch_with_nothing_dropped(cells):
 
 def test_what_is_saved_is_the_same_each_time_and_comes_back(cells, tmp_path):
     for name in ("one", "two"):
-        save(*collect(cells), tmp_path / name)
+        save(*frames(gather(cells)), tmp_path / name)
     for file in ("runs.csv", "curves.csv.gz"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
     back = load(tmp_path / "one")
@@ -72,7 +72,7 @@ def test_what_is_saved_is_the_same_each_time_and_comes_back(cells, tmp_path):
 
 
 def test_a_figure_is_drawn_from_what_was_saved_alone_and_byte_identically(cells, tmp_path):
-    save(*collect(cells), tmp_path / "results")
+    save(*frames(gather(cells)), tmp_path / "results")
     first = {p.suffix: p.read_bytes() for p in draw(tmp_path / "results")}
     again = {p.suffix: p.read_bytes() for p in draw(tmp_path / "results")}
     assert first == again
@@ -87,13 +87,13 @@ def test_a_loss_that_is_no_number_is_a_missing_value(tmp_path):
     run.start()
     run.append({"epoch": 1, "train/loss": float("nan"), "val/acc": None})
     run.end("diverged", result={})
-    _, curves = collect([({}, run.config)])
+    _, curves = frames(gather([({}, run.config)]))
     assert curves[["train/loss", "val/acc"]].isna().to_numpy().all()
     assert curves["epoch"].tolist() == [1]
 
 
 def test_an_experiment_of_which_nothing_ran_is_all_pending(tmp_path):
-    save(*collect([({}, config(tmp_path, "additive", "sgd", 0))]), tmp_path / "results")
+    save(*frames(gather([({}, config(tmp_path, "additive", "sgd", 0))])), tmp_path / "results")
     assert load(tmp_path / "results").empty
     assert draw(tmp_path / "results") == []
 

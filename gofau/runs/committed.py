@@ -1,0 +1,76 @@
+"""Runs whose records are committed, so that a campaign goes on from them on any machine."""
+
+import csv
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gofau.errors import UserError
+from gofau.runs.record import FINISHED, Run
+
+Status = dict[str, Any]
+PARTS = ("metric", "fingerprint", "compute", "divergence")
+TEXTS = ("name", "title", "format", "reason")
+FLAGS = {"True": True, "False": False}
+
+
+def committed(run: Run, results: Path) -> tuple[str, Status]:
+    """Where the finished record of a run stands below ``results``, in the form of a status.json;
+    nothing where there is none. Of several the last that was made counts, and none that was made
+    with another number of threads than the configuration asks for.
+
+    Raises:
+        UserError: there are no records below ``results``.
+    """
+    paths = sorted(results.glob("*/runs.csv"))
+    if not paths:
+        raise UserError(f"reuse={results}: there are no records ({results}/*/runs.csv)")
+    every = _records(tuple((path, path.stat().st_mtime_ns) for path in paths))
+    asked = run.config["trainer"].get("threads")
+    found = [
+        (where, row)
+        for where, row in every.get(run.identity, [])
+        if asked is None or row["compute"].get("threads", asked) == asked
+    ]
+    return max(found, key=lambda entry: entry[1]["updated"], default=("", {}))
+
+
+@cache
+def _records(files: tuple[tuple[Path, int], ...]) -> dict[str, list[tuple[str, Status]]]:
+    """The finished runs of these files (each with its modification time), by identity: read once in
+    a process."""
+    found: dict[str, list[tuple[str, Status]]] = {}
+    for path, _ in files:
+        with open(path, newline="", encoding="utf-8") as f:
+            for row in csv.DictReader(f):
+                if row.get("state") in FINISHED:
+                    found.setdefault(row["identity"], []).append((str(path), _status(row)))
+    return found
+
+
+def _status(row: dict[str, str]) -> Status:
+    """A row of runs.csv as the status.json that it was collected from."""
+    status: Status = {"state": row["state"], "updated": row.get("updated", ""), "result": {}}
+    status |= {part: {} for part in PARTS}
+    for column, text in row.items():
+        part, _, key = column.replace("divergence/", "divergence.").partition(".")
+        if part in PARTS and key and text:
+            kept = text if part == "fingerprint" or key in TEXTS else _value(text)
+            status[part][key] = kept
+        elif "/" in column or column in ("seconds", "epochs", "steps"):
+            status["result"][column] = _value(text)
+        elif column in ("classes", "diagnostics_every", "update_rms"):
+            status[column] = _value(text)
+    if status["metric"]:
+        status["metric"].setdefault("chance", None)
+    return {key: value for key, value in status.items() if value != {} or key == "compute"}
+
+
+def _value(text: str) -> Any:
+    if text in FLAGS:
+        return FLAGS[text]
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text

@@ -1,0 +1,83 @@
+"""What the data of a configuration is, by its content, without reading it.
+
+The hash of the arrays is taken once, when they are read, and kept in the cache folder beside the
+name, size and modification time of the file or folder they came from. While these are the same, so
+is the content.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gofau.runs.files import write_whole
+
+FORMAT = 1
+NOT_CONTENT = ("name", "url", "download", "cache_dir", "augment", "val_fraction", "train_size")
+"""Keys of a dataset that do not change which images there are."""
+
+
+def known(dataset: Mapping[str, Any]) -> str | None:
+    """The hash of the content of a dataset section's data; None where it is not known, or the data
+    is not what it was, or is not here."""
+    path = _path(dataset)
+    if path is None:
+        return None
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return said["content"] if said["stamp"] == _stamp(tuple(said["source"])) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remember(
+    dataset: Mapping[str, Any], source: Path | Sequence[Path] | None, content: str
+) -> None:
+    """Keep the hash of data that was just read from ``source``, a file or folder or several;
+    without a cache, or a source that can be looked at, it is taken again in every process."""
+    path = _path(dataset)
+    if path is None or source is None:
+        return
+    try:
+        paths = [source] if isinstance(source, Path) else source
+        whole = [str(one.resolve()) for one in paths]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        said = {"source": whole, "stamp": _take(tuple(whole)), "content": content}
+        write_whole(path, json.dumps(said))
+    except OSError:  # a cache that cannot be written is no reason to stop
+        return
+
+
+def _path(dataset: Mapping[str, Any]) -> Path | None:
+    if not dataset.get("cache_dir"):
+        return None
+    what = {k: str(v) for k, v in dataset.items() if k not in NOT_CONTENT}
+    what["data_dir"] = os.path.abspath(os.path.expanduser(what.get("data_dir", "")))
+    text = json.dumps({"format": FORMAT, "here": os.getcwd(), **what}, sort_keys=True)
+    name = hashlib.sha256(text.encode()).hexdigest()[:24]
+    return Path(dataset["cache_dir"]).expanduser() / "contents" / f"{name}.json"
+
+
+@cache
+def _stamp(sources: tuple[str, ...]) -> str:
+    """Once a process: a folder of 50,000 images takes a while to look through."""
+    return _take(sources)
+
+
+def _take(sources: tuple[str, ...]) -> str:
+    found = hashlib.sha256()
+    for path in (file for source in sources for file in _files(Path(source))):
+        status = path.stat()
+        line = f"{path}\t{status.st_size}\t{status.st_mtime_ns}\n"
+        found.update(line.encode(errors="surrogateescape"))
+    return found.hexdigest()
+
+
+def _files(source: Path) -> list[Path]:
+    if not source.is_dir():
+        return [source]
+    walk = os.walk(source, followlinks=True)
+    return sorted(Path(folder, name) for folder, _, names in walk for name in names)

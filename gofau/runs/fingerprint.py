@@ -1,0 +1,117 @@
+"""Fingerprints of what a configuration names: the code of its parts, and the content of its data.
+
+A run's identity says what was asked for; these say what that meant when the run was made. Where
+they differ, the run is another one under the same name.
+"""
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gofau.errors import UserError, nearest
+from gofau.runs.modules import find, text_of
+from gofau.runs.sources import Missing, digest
+
+DATA = "data"
+CODE = ("problem", "model", "init", "optimizer", "rule", "stepsize", "scheduler")
+"""Sections that are known by their code; of the dataset it is the content that counts."""
+STEP = "gofau.optim.update.update"
+"""The statement that joins a direction, a step size and a rule."""
+INIT = "gofau.models.init.initialise"
+LIBRARY = "gofau.optim"
+NOTHING = {"init": "default", "stepsize": "base"}
+"""Names that leave everything as it is."""
+
+
+def fingerprint(config: dict[str, Any], data: str | None = None) -> dict[str, str]:
+    """Part → hash of what it says today. A part without code of its own (``init=default``) has
+    none.
+
+    Args:
+        config: the resolved configuration.
+        data: the hash of the data's content, where that is known.
+
+    Raises:
+        UserError: a ``_target_`` does not exist.
+    """
+    found = {section: _of(section, config.get(section) or {}) for section in CODE}
+    return {key: value for key, value in (found | {DATA: data}).items() if value is not None}
+
+
+def changed(record: dict[str, Any], today: dict[str, str]) -> list[str]:
+    """The parts that are not today what they were when the record was made.
+
+    >>> changed({"rule": "1", "model": "2"}, {"rule": "1", "model": "3", "data": "4"})
+    ['model']
+    """
+    return [part for part, value in today.items() if record.get(part, value) != value]
+
+
+def _of(section: str, config: dict[str, Any]) -> str | None:
+    targets = sorted(_targets(config))
+    for target in targets:
+        _check(section, target)
+    if targets:
+        return digest([*targets, STEP] if section == "optimizer" else targets)
+    name = config.get("name")
+    if not isinstance(name, str) or name == NOTHING.get(section):
+        return None
+    return digest([INIT]) if section == "init" else _registered(section, name)
+
+
+def _targets(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("_target_"), str):
+            yield value["_target_"]
+        for inner in value.values():
+            yield from _targets(inner)
+
+
+def _check(section: str, target: str) -> None:
+    try:
+        digest([target])
+    except Missing as e:
+        where, _, name = target.rpartition(".")
+        module = find(where) if where else None
+        hint = nearest(name, module.bound) if module is not None else ""
+        raise UserError(f"{section}._target_: there is no {target}.{hint}") from e
+
+
+def _registered(section: str, name: str) -> str | None:
+    """Of what was registered under a name: in a file of the library, else by the user."""
+    for module, words in _registrations().items():
+        if (section, name) in words:
+            return digest([f"{module}.{words[section, name]}"])
+    registry = sys.modules.get(f"{LIBRARY}.registry")  # whoever registered one has imported it
+    rule = getattr(registry, "RULES", {}).get(name) if section == "rule" else None
+    if rule is None:
+        return None
+    from gofau.runs.functions import digest_function
+
+    return digest_function(rule.xi)
+
+
+@cache
+def _registrations() -> dict[str, dict[tuple[str, str], str]]:
+    """Module of the library → what it registers: (section, name) → what it is called there, from
+    decorators such as ``@register_rule("hybrid")``."""
+    library = find(LIBRARY)
+    files = sorted(library.path.parent.glob("*.py")) if library is not None else []
+    return {f"{LIBRARY}.{path.stem}": dict(_decorated(path)) for path in files}
+
+
+def _decorated(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
+    for statement in ast.parse(text_of(path)).body:
+        for call in getattr(statement, "decorator_list", []):
+            function, arguments = getattr(call, "func", None), getattr(call, "args", [])
+            word = getattr(function, "id", getattr(function, "attr", ""))
+            if word.startswith("register_") and arguments and isinstance(statement, _DEFINITIONS):
+                name = getattr(arguments[0], "value", None)
+                if isinstance(name, str):
+                    yield (word.removeprefix("register_").replace("_", ""), name), statement.name
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
