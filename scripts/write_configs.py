@@ -12,6 +12,7 @@ One that is there stays: its learning rate may have been chosen by a search.
 import inspect
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import gofau.optim
@@ -27,6 +28,7 @@ BLOCK = re.compile(r"(?<=<!-- hyperparameters -->\n).*?(?=<!-- end -->)", re.DOT
 ESCAPED = r"\|"
 FORMULA = re.compile(r"ξ = .+?(?=: |, that is|\. |\.?$)", re.MULTILINE)
 SENTENCE = re.compile(r"s = .+?(?=; |\.\s|\.$)", re.DOTALL)
+FACTOR = "optimizer: {lr: 1.0}   # a factor of the step size, which the scheduler drives"
 ZERO_INIT = "of tensors that start at zero, where the rule cannot move them: or freeze"
 
 
@@ -68,9 +70,12 @@ def text(rule: Rule) -> str:
 
 
 def stepsize_text(stepsize: StepSize) -> str:
-    """The file of one step size."""
+    """The file of one step size. One that takes the place of η makes the learning rate a factor."""
     first = _found(SENTENCE, type(stepsize), "s = …")
-    return _aligned([("name", stepsize.name, first), *_declared(stepsize)])
+    own = _aligned([("name", stepsize.name, first), *_declared(stepsize)])
+    if stepsize.role != "eta":
+        return own
+    return f"# @package _global_\nstepsize:\n{indent(own, '  ')}{FACTOR}\n"
 
 
 def optimizer_text(base: type[RuleOptimizer]) -> str:

@@ -157,9 +157,27 @@ def _refuse_infinite(value: Any, key: str = "") -> None:
 
 def _pin_rule(config: Config) -> None:
     """Say that an optimizer which is direction, step size and rule in one (``own_rule``) has no
-    other, so that its run is one run, whatever rule a sweep combines it with."""
+    other, so that its run is one run, whatever rule a sweep combines it with.
+
+    Raises:
+        UserError: the step size would take the place of η, and has set ``optimizer.lr`` for that.
+    """
     if config["optimizer"].get("own_rule"):
+        _refuse_rate(config)
         config["rule"], config["stepsize"] = {"name": "own"}, {"name": "base"}
+
+
+def _refuse_rate(config: Config) -> None:
+    if config["stepsize"]["name"] == "base":
+        return
+    from gofau.optim import STEPSIZES  # imports torch, which most commands can spare here
+
+    size = STEPSIZES.get(config["stepsize"]["name"])
+    if size is not None and size.role == "eta":
+        name = config["optimizer"]["name"]
+        raise UserError(
+            f"optimizer={name} has a step size of its own: leave stepsize={size.name} out"
+        )
 
 
 def _pin_archive(dataset: Config) -> None:

@@ -6,7 +6,8 @@ it computes the gradients and returns the loss. With one that needs curvature it
 that there can be a second backward pass through them.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ class Gathered:
 
     Raises:
         RuntimeError: something is needed, and there is no closure; or curvature, and the closure
-            returned no loss with a graph.
+            returned no loss with a graph, or one of operations without a second derivative.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Gathered:
     def _hvp(self, params: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
         grads = [self._grads[p] for p in params]
         curved = [i for i, g in enumerate(grads) if g.requires_grad]  # else linear: H is 0 there
-        with torch.enable_grad():
+        with torch.enable_grad(), _told_apart():
             products = torch.autograd.grad(
                 [grads[i] for i in curved],
                 list(params),
@@ -78,3 +79,18 @@ class Gathered:
             )
         pairs = zip(products, params, strict=True)
         return [torch.zeros_like(p) if x is None else x for x, p in pairs]
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Around a second backward pass: say what the matter is where torch names but an operation."""
+    try:
+        yield
+    except RuntimeError as e:
+        reason = str(e).strip().splitlines()[0]
+        if "not implemented" not in reason and "double backward" not in reason:
+            raise
+        raise RuntimeError(
+            "the step size needs curvature, and the model uses an operation without a second"
+            f" derivative: {reason}"
+        ) from e

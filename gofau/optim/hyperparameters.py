@@ -23,7 +23,7 @@ class Hyperparameter:
         interval: the numbers it may be.
         meaning: a few words, for documentation and configuration.
         follows: the key of the group whose value it takes where it is None; without that None is
-            refused.
+            refused, unless it is the default and so means that there is none.
 
     >>> ETA_OUT.check(None)
     >>> ETA_IN.check(-1.0)
@@ -41,7 +41,7 @@ class Hyperparameter:
     def check(self, value: Any, key: str = "") -> None:
         """A ValueError in one sentence where ``value`` cannot be; ``key`` is what it is called
         there, the name unless told."""
-        if value is None and self.follows is not None:
+        if value is None and (self.follows is not None or self.default is None):
             return
         # Texts and flags of a registered rule pass where it has not said what they may be.
         if self.interval is not ANY or isinstance(value, (int, float)):

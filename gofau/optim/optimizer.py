@@ -45,6 +45,10 @@ class RuleOptimizer(Optimizer):
     direction: Direction
     watcher: Watch | None = None
     """Who is told of d in the next step, where the step size is not the base's own."""
+    on_gradients: tuple[Callable[[Optimizer], Any], ...] = ()
+    """Called with the optimizer, in order, in a step that makes the gradients itself (`needs` has "curvature"), when
+    they are there and before they are used: the place to clip them. The curvature stays that of
+    the loss as it is."""
 
     def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
         parts = parts_of(defaults)
@@ -87,14 +91,14 @@ class RuleOptimizer(Optimizer):
             RuntimeError: a gradient is sparse; or the step size needs what the closure does not
                 give.
         """
-        loss, gathered = None, None
-        needs: set[Need] = set()
-        for group in self.param_groups:
-            needs |= get_stepsize(group["stepsize"]).needs
+        loss, gathered, needs = None, None, self.needs
         if needs:
             params = [p for group in self.param_groups for p in group["params"]]
             gathered = Gathered(closure, params, needs)
             loss = gathered.loss
+            if "curvature" in needs:
+                for call in self.on_gradients:
+                    call(self)
         elif closure is not None:
             with torch.enable_grad():
                 loss = closure()
@@ -106,6 +110,13 @@ class RuleOptimizer(Optimizer):
                         known = gathered and gathered.evidence([item.p for item in items])
                         step(self.direction, plain(group), items, known, self.watcher)
         return loss
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the step sizes of the groups ask for beyond gradients: where there is anything,
+        ``step`` needs a closure of the kind that `gofau.optim.evidence` describes."""
+        some = (get_stepsize(group["stepsize"]).needs for group in self.param_groups)
+        return frozenset[Need]().union(*some)
 
     def _unscaled(self) -> bool:
         """Undo a loss scale; False where the step is to be skipped."""

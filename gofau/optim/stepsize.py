@@ -85,10 +85,10 @@ class StepSize(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
     hyperparameters: ClassVar[tuple[Hyperparameter, ...]] = ()
 
-    def init(self, p: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
+    def init(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """State of a parameter before its first step, kept in ``optimizer.state`` beside that of
-        the base, under names of its own; nothing unless overridden. (torch casts what it loads to
-        the parameter's dtype.)"""
+        the base, under names of its own; nothing unless overridden. Tensors, or plain numbers:
+        torch casts the tensors that it loads to the parameter's dtype, and leaves numbers alone."""
         return {}
 
     @abstractmethod
