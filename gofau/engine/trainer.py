@@ -162,7 +162,8 @@ class Trainer:
 
         def loss() -> Tensor:
             value, metrics = self.compute.loss(self.problem, self.network, batch, training=True)
-            seen[:] = [value.detach() * here, *(metric.detach() for metric in metrics)]
+            if not seen:  # an optimizer may ask again, with other weights
+                seen[:] = [value.detach() * here, *(metric.detach() for metric in metrics)]
             return value if share == 1 else value * share
 
         self._last_lr = self.optimizer.param_groups[0]["lr"]

@@ -15,7 +15,7 @@ from gofau.optim.diagnostics import observe
 from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hyperparameters import Hyperparameter
 from gofau.optim.integer.madam import IntegerMadam
-from gofau.optim.layerwise import Layerwise
+from gofau.optim.layerwise import Layerwise, LayerwiseExact
 from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
@@ -42,6 +42,7 @@ __all__ = [
     "IntegerMadam",
     "Layer",
     "Layerwise",
+    "LayerwiseExact",
     "Lion",
     "Monitor",
     "ParamGroups",

@@ -69,7 +69,7 @@ class Observation:
             self._handle.watcher = self
         elif isinstance(optimizer, RuleOptimizer):
             optimizer.watcher = self.see
-            if "curvature" in optimizer.needs:  # then it makes the gradients, not the closure
+            if optimizer.needs:  # it may make the gradients itself, and call the closure twice
                 optimizer.on_gradients += (self._look,)
                 return None
         closure = args[1] if len(args) > 1 else kwargs.get("closure")

@@ -1,7 +1,9 @@
 """What a step size may ask of a step besides the gradients: the loss, and curvature.
 
-Without such a step size a closure means what it means in torch. With one that needs the loss too:
-it computes the gradients and returns the loss. With one that needs curvature it must *not* call
+Without such a step size a closure means what it means in torch. With one that needs the "loss" too:
+it computes the gradients and returns the loss. With one that needs a "difference" of gradients the
+same, and it is called twice: the second time with the weights moved, and with the random numbers of
+the first (torch's; dropout is to be the same). With one that needs "curvature" it must *not* call
 ``backward``: it returns the loss with its graph, and the optimizer takes the gradients itself, so
 that there can be a second backward pass through them.
 """
@@ -42,10 +44,22 @@ class Gathered:
         if closure is None:
             words = " and ".join(sorted(needs))
             raise RuntimeError(f"the step size needs the {words}: call step(closure)")
+        self._closure, self._params, self._needs = closure, params, needs
+        self._random = RandomState(params) if "difference" in needs else None
+        self.loss: Any = self._evaluate()
+        self._first = {p: p.grad for p in params}
+
+    def keep(self) -> None:
+        """Make copies of the gradients that are compared, for they are about to be overwritten."""
+        if self._random is not None:
+            self._first = {p: None if g is None else g.clone() for p, g in self._first.items()}
+
+    def _evaluate(self) -> Any:
         with torch.enable_grad():
-            self.loss: Any = closure()
-            if "curvature" in needs:
-                self._differentiate(params)
+            self.loss = self._closure()
+            if "curvature" in self._needs:
+                self._differentiate(self._params)
+        return self.loss
 
     def _differentiate(self, params: Sequence[Tensor]) -> None:
         loss = self.loss
@@ -64,7 +78,29 @@ class Gathered:
         loss = self.loss
         loss = loss.detach() if isinstance(loss, Tensor) else None
         hvp = (lambda vectors: self._hvp(params, vectors)) if self._grads else None
-        return Evidence(loss, hvp)
+        if self._random is None:
+            return Evidence(loss, hvp)
+        return Evidence(loss, hvp, lambda shifts: self._difference(params, shifts))
+
+    def _difference(self, params: Sequence[Tensor], shifts: Sequence[Tensor]) -> list[Tensor]:
+        assert self._random is not None
+        grads = [(p, p.grad) for p in self._params]
+        weights = [p.detach().clone() for p in params]
+        known, loss = self._grads, self.loss
+        try:
+            for p, shift in zip(params, shifts, strict=True):
+                p.data.add_(shift)  # unseen by autograd: it is undone before anybody looks
+            for p in self._params:
+                p.grad = None  # what is there must not be added to, nor set to zero in place
+            with self._random.again():
+                self._evaluate()
+            return [_change(p.grad, self._first[p], p) for p in params]
+        finally:
+            for p, weight in zip(params, weights, strict=True):
+                p.data.copy_(weight)
+            for p, grad in grads:
+                p.grad = grad
+            self._grads, self.loss = known, loss
 
     def _hvp(self, params: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
         grads = [self._grads[p] for p in params]
@@ -79,6 +115,32 @@ class Gathered:
             )
         pairs = zip(products, params, strict=True)
         return [torch.zeros_like(p) if x is None else x for x, p in pairs]
+
+
+def _change(now: Tensor | None, before: Tensor | None, p: Tensor) -> Tensor:
+    """Of a gradient; none is zero."""
+    if now is None or before is None:
+        now, before = (torch.zeros_like(p) if g is None else g for g in (now, before))
+    return now.detach() - before
+
+
+class RandomState:
+    """Where torch's random numbers are now, on the CPU and where the parameters are."""
+
+    def __init__(self, params: Sequence[Tensor]) -> None:
+        devices = {p.device for p in params if p.device.type == "cuda"}
+        self._devices = sorted(device.index or 0 for device in devices)
+        self._cpu = torch.get_rng_state()
+        self._cuda = [torch.cuda.get_rng_state(device) for device in self._devices]
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """The same numbers once more; afterwards those come that would have come."""
+        with torch.random.fork_rng(self._devices):
+            torch.set_rng_state(self._cpu)
+            for device, state in zip(self._devices, self._cuda, strict=True):
+                torch.cuda.set_rng_state(state, device)
+            yield
 
 
 @contextmanager

@@ -46,9 +46,9 @@ class RuleOptimizer(Optimizer):
     watcher: Watch | None = None
     """Who is told of d in the next step, where the step size is not the base's own."""
     on_gradients: tuple[Callable[[Optimizer], Any], ...] = ()
-    """Called with the optimizer, in order, in a step that makes the gradients itself (`needs` has "curvature"), when
-    they are there and before they are used: the place to clip them. The curvature stays that of
-    the loss as it is."""
+    """Called with the optimizer, in order, in a step with a step size that `needs` something, when
+    the gradients are there and before they are used: the place to clip them. The curvature stays
+    that of the loss as it is."""
 
     def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
         parts = parts_of(defaults)
@@ -96,9 +96,10 @@ class RuleOptimizer(Optimizer):
             params = [p for group in self.param_groups for p in group["params"]]
             gathered = Gathered(closure, params, needs)
             loss = gathered.loss
-            if "curvature" in needs:
-                for call in self.on_gradients:
-                    call(self)
+            if self.on_gradients:
+                gathered.keep()
+            for call in self.on_gradients:
+                call(self)
         elif closure is not None:
             with torch.enable_grad():
                 loss = closure()

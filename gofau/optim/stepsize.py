@@ -30,7 +30,7 @@ from torch import Tensor
 from gofau.optim.checks import FLAGS, RANGES, one_of
 from gofau.optim.hyperparameters import SHARED, Hyperparameter
 
-Need = Literal["loss", "curvature"]
+Need = Literal["loss", "curvature", "difference"]
 
 
 class Layer(NamedTuple):
@@ -57,10 +57,13 @@ class Evidence:
         loss: what the closure returned, detached.
         hvp: vectors, one per layer in their order → H·v by a second backward pass, H the Hessian of
             the closure's loss over these layers. Call it once per step: it is the expensive part.
+        difference: shifts, one per layer in their order → g(θ + shift) − g(θ), the gradients of the
+            same examples, by calling the closure again. Once per step, as well.
     """
 
     loss: Tensor | None = None
     hvp: Callable[[Sequence[Tensor]], Sequence[Tensor]] | None = None
+    difference: Callable[[Sequence[Tensor]], Sequence[Tensor]] | None = None
 
 
 class StepSize(ABC):
@@ -73,8 +76,8 @@ class StepSize(ABC):
             but that layer. "group": a 0-d tensor that depends on all layers of the group.
         role: "factor" multiplies d; "eta" takes the place of η, per layer or group. Such a step
             size is also given the group's ``lr``, as a factor for schedules to drive.
-        needs: "loss" and "curvature" ask for more than the gradients. ``step`` then needs a closure
-            (`gofau.optim.evidence`), and `attach` refuses.
+        needs: "loss", "curvature" and "difference" ask for more than the gradients. ``step`` then
+            needs a closure (`gofau.optim.evidence`), and `attach` refuses.
         hyperparameters: its own, declared once, as those of a rule are. No name may be one that a
             base or a rule has.
     """

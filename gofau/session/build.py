@@ -138,9 +138,10 @@ def _compute(
     batch = task.train.count(0)
     wanted, stepsize = config["trainer"]["compile"], config["stepsize"]["name"]
     needs = get_stepsize(stepsize).needs
-    if needs and world.size > 1:
+    alone = needs & {"loss", "curvature"}  # gradients are averaged over processes, these are not
+    if alone and world.size > 1:
         raise UserError(
-            f"stepsize={stepsize} needs the {' and '.join(sorted(needs))} of the whole batch, of"
+            f"stepsize={stepsize} needs the {' and '.join(sorted(alone))} of the whole batch, of"
             f" which {world.size} processes have a share each: train with one process"
         )
     if "curvature" in needs:  # what is compiled cannot be differentiated twice

@@ -14,19 +14,29 @@ from gofau.errors import UserError
 from gofau.session.build import build
 from tests.command_line import ROOT
 
-SHORT = ["stepsize=layerwise", "trainer.epochs=2", "trainer.limit_batches=2"]
+SHORT = ["trainer.epochs=2", "trainer.limit_batches=2"]
 SMALL = ["model=mlp", "model.hidden=[16]", "dataset.train_size=90", "trainer.batch_size=32"]
+SIZES = ("layerwise", "layerwise_exact")
 PROBLEMS = ("digits_cnn", "digits_gcn", "digits_autoencoder", "grammar_chars")
+
+
+EXACT = "stepsize=layerwise_exact"
 
 
 @pytest.fixture(scope="module")
 def config():
+    own = ["stepsize=layerwise", "rule=additive", *SHORT]
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        yield lambda *words: settle(compose("train", ["rule=additive", *SHORT, *words]))
+        yield lambda *words: settle(compose("train", [*own, *words]))
 
 
-def test_it_learns_the_digits_from_the_command_line(train):
-    words = ["optimizer=sgd", "stepsize=layerwise", "rule=additive", "optimizer.lr=1", "model=mlp"]
+@pytest.fixture(params=SIZES)
+def size(request):
+    return f"stepsize={request.param}"
+
+
+def test_it_learns_the_digits_from_the_command_line(train, size):
+    words = ["optimizer=sgd", size, "rule=additive", "optimizer.lr=1", "model=mlp"]
     code, _, err = train(*words, "trainer.diagnostics_every=20")
     assert (code, err) == (0, "")
     (folder,) = train.runs()
@@ -52,6 +62,7 @@ def test_its_learning_rate_is_a_factor_of_one_unless_told(config, base, rule):
         "damping": 0.5,
         "smoothing": 0.95,
         "l_max": None,
+        "radius": 0.001,
     }
 
 
@@ -77,8 +88,8 @@ def epochs(trainer, stop=None):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_every_kind_of_model_has_a_second_derivative(config, problem):
-    trainer = build(config(f"problem={problem}")).trainer
+def test_every_kind_of_model_can_be_trained_with_it(config, problem, size):
+    trainer = build(config(f"problem={problem}", size)).trainer
     before = {k: v.clone() for k, v in trainer.model.named_parameters()}
     after = epochs(trainer)
     moved = [not torch.equal(before[name], after[name]) for name in before]
@@ -88,8 +99,8 @@ def test_every_kind_of_model_has_a_second_derivative(config, problem):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("base", ["sgd", "adamw"])
-def test_it_goes_on_from_the_middle_of_an_epoch_to_the_bit(tmp_path, config, base, precision):
-    words = (f"optimizer={base}", f"trainer.precision={precision}", *SMALL)
+def test_it_goes_on_from_the_middle_of_an_epoch_to_the_bit(tmp_path, config, base, precision, size):
+    words = (size, f"optimizer={base}", f"trainer.precision={precision}", *SMALL)
     expected = epochs(build(config(*words)).trainer)
     first = build(config(*words)).trainer
     epochs(first, stop=3)
@@ -113,10 +124,10 @@ def test_the_seed_of_the_run_decides_the_signs(config):
     assert signs[0] == signs[1] != signs[2]
 
 
-def test_clipping_is_of_the_gradient_that_is_stepped_with(config):
+def test_clipping_is_of_the_gradient_that_is_stepped_with(config, size):
     norms = []
     for clip in ("null", "0.01"):
-        trainer = build(config(f"trainer.clip_norm={clip}", *SMALL)).trainer
+        trainer = build(config(size, f"trainer.clip_norm={clip}", *SMALL)).trainer
         epochs(trainer, stop=1)
         grads = [p.grad for p in trainer.model.parameters() if p.grad is not None]
         norms.append(nn.utils.get_total_norm(grads).item())
@@ -124,15 +135,29 @@ def test_clipping_is_of_the_gradient_that_is_stepped_with(config):
     assert norms[1] == pytest.approx(0.01, rel=1e-3)
 
 
-def test_compiling_is_left_out_and_told(config, caplog):
+def test_what_is_compiled_cannot_be_differentiated_twice(config, caplog):
     with caplog.at_level(logging.WARNING):
-        built = build(config("trainer.compile=true", *SMALL))
+        built = build(config(EXACT, "trainer.compile=true", *SMALL))
+        assert build(config("trainer.compile=true", *SMALL)).facts["compute"]["compiled"] is True
     assert caplog.messages == [
-        "trainer.compile=true: not with stepsize=layerwise, going on without"
+        "trainer.compile=true: not with stepsize=layerwise_exact, going on without"
     ]
     assert built.facts["compute"]["compiled"] is False
 
 
-def test_several_processes_are_refused(config):
+def test_several_processes_cannot_have_second_derivatives(config):
     with pytest.raises(UserError, match=r"needs the curvature of the whole batch.*one process"):
-        build(config(*SMALL), World(0, 2))
+        build(config(EXACT, *SMALL), World(0, 2))
+
+
+def test_a_batch_counts_once(config):
+    """In the running statistics of BatchNorm and in the metrics, though it is looked at twice."""
+    words = ["optimizer.lr=0", "model.width=4", "dataset.train_size=90", "trainer.batch_size=32"]
+    rows, buffers = [], []
+    for stepsize in ("stepsize=base", "stepsize=layerwise", EXACT):
+        trainer = build(config(stepsize, *words, "trainer.precision=fp32")).trainer
+        rows.append({k: v for k, v in trainer.run_epoch().items() if "second" not in k})
+        buffers.append([x.clone() for x in trainer.model.buffers()])
+    for row, found in zip(rows[1:], buffers[1:], strict=True):
+        assert row == rows[0]
+        assert all(torch.equal(x, y) for x, y in zip(found, buffers[0], strict=True))
