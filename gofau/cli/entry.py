@@ -73,7 +73,7 @@ def task(function: "Callable[[DictConfig], float]") -> "Callable[[DictConfig], f
         except Exception as e:
             if _tracebacks():
                 raise
-            if _in_a_sweep():
+            if in_a_sweep():
                 return _note(cfg, e)
             if isinstance(e, UserError):
                 _fail(closed(str(e)))
@@ -87,7 +87,8 @@ def _tracebacks() -> bool:
     return os.environ.get(FULL) == "1" and OURS not in os.environ
 
 
-def _in_a_sweep() -> bool:
+def in_a_sweep() -> bool:
+    """Whether the run is one of many."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 

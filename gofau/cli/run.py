@@ -6,6 +6,7 @@ from functools import cache
 
 from omegaconf import DictConfig
 
+from gofau.cli.entry import in_a_sweep
 from gofau.config.schema import check, resolve
 from gofau.runs import Run
 from gofau.runs.contents import known
@@ -40,6 +41,8 @@ def run(cfg: DictConfig) -> float:
         if found is not None:
             return found
     check(config)
+    if config["trainer"]["keep"] == "auto":
+        config["trainer"]["keep"] = "none" if in_a_sweep() else "last"
     # Imported here: importing torch takes seconds, and a run that is done needs milliseconds.
     from gofau.session.lifecycle import carry_out
 

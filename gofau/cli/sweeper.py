@@ -28,6 +28,7 @@ class AxesSweeper(Sweeper):
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
         self._basic = BasicSweeper(**more)
+        self.params = more.get("params") or {}
         self._basic.validate_batch_is_legal = self.validate_batch_is_legal
 
     def setup(
@@ -48,11 +49,11 @@ class AxesSweeper(Sweeper):
         assert config is not None
         assert context is not None
         loader = context.config_loader
-        words = [*self._basic._parse_config(), *arguments]
+        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         parsed = OverridesParser.create(loader).parse_overrides(words)
         batches = self._basic.split_arguments(parsed, self._basic.max_batch_size)
         preflight(
-            config.hydra.launcher._target_,
+            config.hydra.launcher["_target_"],
             [run for batch in batches for run in batch],
             lambda overrides: loader.load_sweep_config(config, [*overrides]),
         )

@@ -60,6 +60,7 @@ def digits_graph(
         normalised_adjacency(_nearest(pixels, neighbours), count),
         torch.from_numpy(labels),
         *_split(labels, per_class, split_seed),
+        source=data.source,
     )
 
 

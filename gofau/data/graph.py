@@ -1,6 +1,8 @@
 """A graph whose nodes have features and labels, and which of its nodes are trained on."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -54,6 +56,7 @@ class GraphData:
             `normalised_adjacency`).
         labels: int64, shape (N,), indices into ``classes``, −1 where a node has none.
         train, validation, test: int64, shape (K,), the nodes of each part; no node is in two.
+        source: the file or folder it was read from, or several; no part of what the data is.
 
     Raises:
         UserError: shapes, labels or parts that do not fit each other.
@@ -78,6 +81,7 @@ class GraphData:
     train: Tensor
     validation: Tensor
     test: Tensor
+    source: Path | Sequence[Path] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         nodes = self.features.shape[0]

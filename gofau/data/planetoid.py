@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ def planetoid(
     files = {key: _read(folder, f"ind.{graph}.{key}") for key in _FILES}
     test = np.array(files.pop("test.index").split(), dtype=np.int64)
     # Every checksum is right here. It makes no pickle a program, whoever wrote it.
-    return _assemble(graph, {key: unpickle(raw, _ALLOWED) for key, raw in files.items()}, test)
+    data = _assemble(graph, {key: unpickle(raw, _ALLOWED) for key, raw in files.items()}, test)
+    return replace(data, source=[folder / f"ind.{graph}.{key}" for key in _FILES])
 
 
 def _locate(graph: str, data_dir: str | Path, download: bool) -> Path:

@@ -1,7 +1,8 @@
 """Text as numbers of characters, and its epochs of blocks to predict."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ class TextData:
         name: for people.
         symbols: every character that occurs, sorted; a character's number is its place.
         train, validation, test: uint8, shape (characters,).
+        source: the file or folder it was read from, or several; no part of what the data is.
 
     >>> data = split_text("toy", "abab" * 5, val_fraction=0.2, test_fraction=0.2)
     >>> data.symbols, len(data.train), data.test
@@ -32,6 +34,7 @@ class TextData:
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    source: Path | Sequence[Path] | None = field(default=None, compare=False)
 
 
 def split_text(name: str, text: str, val_fraction: float, test_fraction: float) -> TextData:
@@ -64,7 +67,8 @@ def split_text(name: str, text: str, val_fraction: float, test_fraction: float) 
             f" {len(codes)} characters into parts of {train}, {validation} and {test}; each needs"
             " at least 2."
         )
-    return TextData(name, symbols, *np.split(codes, [train, train + validation]))
+    parts = np.split(codes, [train, train + validation])
+    return TextData(name, symbols, parts[0], parts[1], parts[2])
 
 
 class Blocks:

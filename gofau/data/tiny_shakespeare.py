@@ -1,6 +1,7 @@
 """Tiny Shakespeare: a megabyte of plays, the usual text of small language models."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from gofau.data.fetch import fetch
@@ -55,4 +56,5 @@ def tiny_shakespeare(
             f"{path} has the SHA-256 checksum {digest}, not the official {SHA256}: delete it and"
             f" fetch {URL} again."
         )
-    return split_text("tiny_shakespeare", raw.decode("ascii"), val_fraction, test_fraction)
+    data = split_text("tiny_shakespeare", raw.decode("ascii"), val_fraction, test_fraction)
+    return replace(data, source=path)

@@ -16,7 +16,7 @@ from typing import Any
 from gofau.runs.files import write_whole
 
 FORMAT = 1
-NOT_CONTENT = ("name", "url", "download", "cache_dir", "augment", "val_fraction", "train_size")
+NOT_CONTENT = ("name", "url", "download", "cache_dir")
 """Keys of a dataset that do not change which images there are."""
 
 
@@ -33,17 +33,14 @@ def known(dataset: Mapping[str, Any]) -> str | None:
         return None
 
 
-def remember(
-    dataset: Mapping[str, Any], source: Path | Sequence[Path] | None, content: str
-) -> None:
-    """Keep the hash of data that was just read from ``source``, a file or folder or several;
-    without a cache, or a source that can be looked at, it is taken again in every process."""
+def remember(dataset: Mapping[str, Any], sources: Sequence[Path], content: str) -> None:
+    """Keep the hash of data that was just read from ``sources``, files or folders; without a cache,
+    or where there is nothing to look at, it is taken again in every process."""
     path = _path(dataset)
-    if path is None or source is None:
+    if path is None or not sources:
         return
     try:
-        paths = [source] if isinstance(source, Path) else source
-        whole = [str(one.resolve()) for one in paths]
+        whole = [str(source.resolve()) for source in sources]
         path.parent.mkdir(parents=True, exist_ok=True)
         said = {"source": whole, "stamp": _take(tuple(whole)), "content": content}
         write_whole(path, json.dumps(said))

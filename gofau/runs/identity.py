@@ -23,7 +23,7 @@ NOT_SCIENCE = {
     "dataset": ("data_dir", "cache_dir", "download", "url"),
     "trainer": (
         *("device", "threads", "compile", "device_data_limit", "eval_batch_size", "progress"),
-        *("detect_anomaly", "diagnostics_every", "checkpoint"),
+        *("detect_anomaly", "diagnostics_every", "checkpoint", "keep"),
     ),
 }
 

@@ -1,11 +1,13 @@
 """Fingerprints of a configuration, for which its data is read where its content is not known."""
 
+from pathlib import Path
 from typing import Any
 
 from gofau.data.content import content
 from gofau.errors import UserError
 from gofau.runs import contents
 from gofau.runs.fingerprint import fingerprint
+from gofau.runs.modules import find
 from gofau.session.build import data_of
 
 
@@ -24,5 +26,13 @@ def fingerprints(config: dict[str, Any]) -> dict[str, str]:
         except UserError:
             return fingerprint(config)
         found = content(data)
-        contents.remember(dataset, getattr(data, "source", None), found)
+        contents.remember(dataset, _sources(dataset, data), found)
     return fingerprint(config, found)
+
+
+def _sources(dataset: dict[str, Any], data: Any) -> list[Path]:
+    """What the data came from: its files, and the module that read or made it."""
+    source = getattr(data, "source", None) or []
+    module = find(dataset["_target_"].rpartition(".")[0])
+    files = [source] if isinstance(source, Path) else [*source]
+    return [*files, module.path] if module is not None else files

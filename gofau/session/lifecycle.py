@@ -26,6 +26,7 @@ from gofau.runs.provenance import provenance
 from gofau.session.build import Built, build
 from gofau.session.fingerprints import fingerprints
 from gofau.session.progress import Shown, show
+from gofau.session.weights import Weights
 
 
 def carry_out(config: dict[str, Any]) -> float:
@@ -74,6 +75,7 @@ def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str
     if config["rerun"] or (other and config["stale"] != "keep"):
         checkpointer.remove()
     resumed = checkpointer.resume()
+    weights = Weights(run, built, resumed)
     # Around the record, not within: Ctrl-C while a logger opens, or uploads, is not the run's end.
     with open_logger(config, run.folder, resume=resumed, writes=run.writes) as logger:
         facts = {"provenance": provenance(str(built.trainer.compute.device)), **built.facts}
@@ -81,7 +83,7 @@ def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str
         facts |= {"fingerprint": today}
         facts["diagnostics_every"] = config["trainer"]["diagnostics_every"]
         run.start(built.trainer.epoch, built.trainer.step if resumed else 0, **facts)
-        _record(run, built, checkpointer, logger)
+        _record(run, built, checkpointer, logger, weights)
         logger.finish(run.said["state"], run.said.get("result", {}))
     if run.said["state"] == "interrupted":
         say(run, f"interrupted at step {built.trainer.step}: the sweep's time is over")
@@ -90,11 +92,13 @@ def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str
     return objective(run.said)
 
 
-def _record(run: Run, built: Built, checkpointer: Checkpointer, logger: Guarded) -> None:
+def _record(
+    run: Run, built: Built, checkpointer: Checkpointer, logger: Guarded, weights: Weights
+) -> None:
     """Train; whatever happens, the record says how it ended."""
     try:
         with checkpointer.signals, _diagnostics(run, built), _anomalies(run.config):
-            _train(run, built, checkpointer, logger)
+            _train(run, built, checkpointer, logger, weights)
     except OutOfTime:
         run.end("interrupted")
     except Exception as e:
@@ -120,7 +124,9 @@ def _checkpointer(run: Run, built: Built, until: float | None) -> Checkpointer:
     )
 
 
-def _train(run: Run, built: Built, checkpointer: Checkpointer, logger: Guarded) -> None:
+def _train(
+    run: Run, built: Built, checkpointer: Checkpointer, logger: Guarded, weights: Weights
+) -> None:
     trainer, began = built.trainer, time.perf_counter()
     epochs = trainer.settings.epochs
     shown = Shown(epochs, trainer.examples_per_epoch(), trainer.problem.unit, built.metric)
@@ -136,7 +142,9 @@ def _train(run: Run, built: Built, checkpointer: Checkpointer, logger: Guarded) 
             run.append(row)
             logger.log(row, row["epoch"])
             display.epoch(row)
+            weights.epoch()
             checkpointer.epoch()
+    weights.end()
     result = {key: value for key, value in trainer.row.items() if "/" in key}
     result |= {"epochs": trainer.epoch, "steps": trainer.step}
     if run.config["trainer"]["test"]:

@@ -50,7 +50,9 @@ def test_tracebacks_are_for_users_who_ask_for_them(monkeypatch):
 def test_in_a_sweep_of_processes_a_failed_run_is_written_down(train, monkeypatch):
     monkeypatch.setenv("GOFAU_JOBS", "2")
     quick = ["debug=fast", "model=mlp", "model.hidden=[8]"]
-    code, _, err = train("-m", *quick, "rule.gamma=7,0.5")
+    sweep = ["optimizer.nesterov=false,true", "optimizer.momentum=0.9,0"]
+    code, _, err = train("-m", *quick, *sweep)  # a combination: each value alone is right
     assert code == 2
-    assert err.splitlines()[-1].endswith("rule.gamma=7: rule.gamma must be in [0, 1], got 7.")
+    assert "optimizer.nesterov=True optimizer.momentum=0: " in err.splitlines()[-1]
+    assert "nesterov needs a momentum above 0" in err.splitlines()[-1]
     assert [train.status(folder)["state"] for folder in train.runs()] == ["done"]

@@ -8,6 +8,7 @@ from gofau.runs import fingerprint as fingerprints
 from gofau.runs import modules, sources
 from gofau.runs.fingerprint import changed, fingerprint
 from gofau.runs.functions import digest_function
+from tests.command_line import ROOT
 
 NET = '''
 """Mine."""
@@ -250,3 +251,14 @@ def test_a_rule_that_the_user_registered_has_a_fingerprint():
         finally:
             del RULES["mine"]
     assert found[0] == found[1] != found[2]
+
+
+def test_every_target_of_the_configurations_is_found():
+    lines = [
+        line
+        for path in (ROOT / "configs").rglob("*.yaml")
+        for line in path.read_text().splitlines()
+        if line.startswith("_target_: gofau.")
+    ]
+    assert len(lines) > 20
+    assert len({sources.digest([line.split()[1]]) for line in lines}) > 20

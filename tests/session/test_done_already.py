@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gofau.config.grid import grid
 from gofau.runs import contents, modules
 from gofau.runs import fingerprint as fingerprints
 from gofau.session import build
+from gofau.session.fingerprints import fingerprints as fingerprints_of
+from tests.command_line import ROOT
 from tests.runs.test_sources import as_a_new_process
 
 QUICK = ["debug=fast", "model=mlp", "model.hidden=[16]"]
@@ -194,3 +197,15 @@ def test_a_record_from_before_there_were_fingerprints_counts_and_says_so(train, 
     path.write_text(json.dumps(status))
     assert "its code and data are not on record" in again()[1]
     assert "with 1 thread, not 2" in again("trainer.threads=2")[1]
+
+
+@pytest.mark.parametrize("problem", ["digits_gcn", "grammar_chars"])
+@pytest.mark.usefixtures("train")
+def test_data_without_images_is_known_by_its_content_as_well(problem):
+    config = {**next(iter(grid(ROOT / "configs", [f"problem={problem}"])))[1]}
+    assert contents.known(config["dataset"]) is None
+    found = fingerprints_of(config)["data"]
+    build._data.cache_clear()
+    assert contents.known(config["dataset"]) == found
+    config["dataset"] = config["dataset"] | {"split_seed": 5, "seed": 5}
+    assert contents.known(config["dataset"]) is None

@@ -1,0 +1,1 @@
+"""``python -m gofau.evaluate``: what the weights of a run are worth."""

@@ -1,0 +1,41 @@
+"""``python -m gofau.evaluate RUN``: losses and metrics of the weights that a run kept."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gofau.cli.entry import one_sentence
+from gofau.errors import UserError
+
+
+def main(words: list[str] | None = None) -> None:
+    """Print one line per loss and metric; see ``python -m gofau.evaluate --help``."""
+    parser = argparse.ArgumentParser(prog="python -m gofau.evaluate", description=__doc__)
+    parser.add_argument("run", type=Path, help="the run's folder, which holds weights.pt")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="keys of its dataset that are to be others, such as data_dir=… or path=…",
+    )
+    options = parser.parse_args(words)
+    from gofau.session.evaluation import evaluate_run  # imports torch
+
+    found = evaluate_run(options.run, dict(map(_pair, options.data)))
+    for name, value in found.items():
+        print(f"{name:<10} {'—' if value is None else f'{value:.6g}'}")
+
+
+def _pair(word: str) -> tuple[str, Any]:
+    key, equals, value = word.partition("=")
+    if not equals:
+        raise UserError(f"--data takes KEY=VALUE, such as data_dir=elsewhere, got {word!r}")
+    return key, yaml.safe_load(value)
+
+
+if __name__ == "__main__":
+    with one_sentence():
+        main()

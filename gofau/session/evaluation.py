@@ -1,0 +1,52 @@
+"""A run's weights, evaluated again."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gofau.engine.evaluation import evaluate
+from gofau.errors import UserError, nearest
+from gofau.session.build import build
+from gofau.session.weights import NAME, read
+
+
+def evaluate_run(folder: Path, data: dict[str, Any]) -> dict[str, float | None]:
+    """Losses and metrics of the weights that a run kept, on the validation and the test part.
+
+    Args:
+        folder: the run's.
+        data: keys of its dataset that are to be others, such as ``{"data_dir": "elsewhere"}``. The
+            images are normalised as the training images of that data need it.
+
+    Returns:
+        ``val/loss``, ``test/acc`` and so on, as in its status.json.
+
+    Raises:
+        UserError: it is no run's folder, it kept no weights, or they do not fit.
+    """
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except OSError as e:
+        raise UserError(f"{folder} is no run's folder: it has no config.yaml") from e
+    for key, value in data.items():
+        if key not in config["dataset"]:
+            known = config["dataset"]
+            raise UserError(
+                f"--data {key}: the dataset has no such key (it has: {', '.join(known)})."
+                f"{nearest(key, known)}"
+            )
+        config["dataset"][key] = value
+    kept = read(folder / NAME)
+    config["trainer"]["compile"] = False  # it would take longer than it saves
+    built = build(config)
+    trainer = built.trainer
+    try:
+        trainer.model.load_state_dict(kept["model"])
+    except RuntimeError as e:
+        raise UserError(f"{folder / NAME} does not fit the model of this configuration") from e
+    found = {}
+    for part, batches in (("val", trainer.validation), ("test", built.test)):
+        measured = evaluate(trainer.problem, trainer.model, batches, trainer.compute)
+        found |= {f"{part}/{name}": value for name, value in measured.items()}
+    return found

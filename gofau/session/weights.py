@@ -1,0 +1,95 @@
+"""The trained weights of a run, kept in its folder as ``weights.pt`` (``trainer.keep``).
+
+``torch.load(path, weights_only=True)`` reads the file, so that one from elsewhere can run no code:
+``{"format": 1, "identity": …, "epoch": …, "value": …, "model": state_dict}``, all on the CPU.
+"""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gofau.engine.trainer import Trainer
+from gofau.errors import UserError
+from gofau.runs import Run, write_whole
+from gofau.session.build import Built
+
+NAME, FORMAT = "weights.pt", 1
+
+
+class Weights:
+    """Keeps the weights of a run as they come.
+
+    Args:
+        run: whose folder they go to.
+        built: the parts of the run.
+        resumed: whether the run goes on, and the best so far is that of before.
+    """
+
+    def __init__(self, run: Run, built: Built, resumed: bool) -> None:
+        self.run, self.built = run, built
+        self.keep: str = run.config["trainer"]["keep"]
+        self.path = run.folder / NAME
+        self.best: float | None = None
+        if run.writes and not resumed:
+            self.path.unlink(missing_ok=True)
+        elif self.keep == "best" and self.path.exists():
+            self.best = read(self.path)["value"]
+
+    def epoch(self) -> None:
+        """An epoch is over: ``best`` keeps its weights if none was better on the validation part
+        (without one, or where it is equal, the later one is)."""
+        if self.keep == "best" and self._is_best():
+            self._write()
+
+    def end(self) -> None:
+        """Training is over: ``last`` keeps its weights."""
+        if self.keep == "last":
+            self._write()
+
+    def _is_best(self) -> bool:
+        trainer, metric = self.built.trainer, self.built.metric
+        value = _value(trainer, metric.name)
+        if value is not None and self.best is not None:
+            worse = value < self.best if metric.higher_is_better else value > self.best
+            if worse or value != value:
+                return False
+        self.best = value
+        return True
+
+    def _write(self) -> None:
+        if not self.run.writes:
+            return
+        trainer = self.built.trainer
+        state = {name: tensor.cpu() for name, tensor in trainer.model.state_dict().items()}
+        content = {"format": FORMAT, "identity": self.run.identity, "epoch": trainer.epoch}
+        content |= {"value": _value(trainer, self.built.metric.name), "model": state}
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        write_whole(self.path, buffer.getvalue())
+
+
+def _value(trainer: Trainer, metric: str) -> float | None:
+    return trainer.row.get(f"val/{metric}")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What `Weights` wrote.
+
+    Raises:
+        UserError: there is no such file, or it is none of ours.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as e:
+        raise UserError(
+            f"there is no {path}: a single run keeps its weights, a run of a sweep does with"
+            " trainer.keep=last or best (rerun=true repeats one that is done)"
+        ) from e
+    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as e:
+        raise UserError(f"{path} is no whole file of weights") from e
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise UserError(f"{path} is no file of weights that this version of gofau knows")
+    return content
