@@ -61,7 +61,6 @@ CHECKS: dict[str, Check] = {
     "model.dropout": SHARE,
     "model.stem": choice("auto", "cifar", "imagenet"),
     "init.scale": optional(POSITIVE),
-    "stepsize.name": choice("base"),
     "scheduler.warmup_epochs": NOT_NEGATIVE,
     "scheduler.final": NOT_NEGATIVE,
     "scheduler.milestones": list_of(INNER_SHARE),
@@ -194,14 +193,16 @@ def check(config: Config) -> None:
     Raises:
         UserError: a value is of the wrong type or out of range.
     """
-    from gofau.optim import RULES
+    from gofau.optim import RULES, STEPSIZES
     from gofau.optim.checks import FLAGS, RANGES, ZERO_INIT, check_number
     from gofau.optim.checks import one_of as check_name
 
     try:
         rules = RULES if not config["optimizer"].get("own_rule") else {"own": RULES["additive"]}
-        own = rules[check_name("rule.name", config["rule"]["name"], rules)].hyperparameters
-        for section in ("optimizer", "rule"):
+        rule = rules[check_name("rule.name", config["rule"]["name"], rules)]
+        size = STEPSIZES[check_name("stepsize.name", config["stepsize"]["name"], STEPSIZES)]
+        own = {"optimizer": {}, "rule": rule.own, "stepsize": size.own}
+        for section in own:
             for name, value in config[section].items():
                 key = f"{section}.{name}"
                 if name == "betas":
@@ -213,8 +214,8 @@ def check(config: Config) -> None:
                     check_number(key, value, RANGES[name])
                 elif name in FLAGS and not isinstance(value, bool):
                     raise ValueError(f"{key} must be true or false, got {value!r}")
-                elif section == "rule" and name in own:
-                    own[name].check(value, key)
+                elif name in own[section]:
+                    own[section][name].check(value, key)
                 elif name == "zero_init":
                     check_name(key, value, ZERO_INIT)
     except ValueError as e:

@@ -1,12 +1,16 @@
-"""PyTorch optimizers with multiplicative, hybrid, exponential and power update rules. Needs torch
-alone.
+"""PyTorch optimizers with multiplicative, hybrid, exponential and power update rules, and with step
+sizes per layer. Needs torch alone.
 
 >>> from gofau.optim import Adam
 """
 
 from gofau.optim.attachment.attach import attach
 from gofau.optim.attachment.handle import Attached, attached
-from gofau.optim.bases import SGD, Adagrad, Adam, AdamW, RMSprop
+from gofau.optim.bases.adagrad import Adagrad
+from gofau.optim.bases.adam import Adam, AdamW
+from gofau.optim.bases.lion import Lion
+from gofau.optim.bases.rmsprop import RMSprop
+from gofau.optim.bases.sgd import SGD
 from gofau.optim.diagnostics import observe
 from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hyperparameters import Hyperparameter
@@ -14,26 +18,43 @@ from gofau.optim.integer.madam import IntegerMadam
 from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
+from gofau.optim.stepsize import (
+    STEPSIZES,
+    Evidence,
+    Layer,
+    StepSize,
+    get_stepsize,
+    register_stepsize,
+)
+from gofau.optim.trust_ratio import TrustRatio
 
 __all__ = [
     "RULES",
     "SGD",
+    "STEPSIZES",
     "Adagrad",
     "Adam",
     "AdamW",
     "Attached",
+    "Evidence",
     "Hyperparameter",
     "IntegerMadam",
+    "Layer",
+    "Lion",
     "Monitor",
     "ParamGroups",
     "RMSprop",
     "Rule",
     "RuleOptimizer",
+    "StepSize",
+    "TrustRatio",
     "attach",
     "attached",
     "get_rule",
+    "get_stepsize",
     "monitor",
     "observe",
     "param_groups",
     "register_rule",
+    "register_stepsize",
 ]

@@ -89,9 +89,10 @@ def check_group(group: Mapping[str, Any]) -> None:
     """Check everything a param group carries; ValueError with one sentence for the first fault."""
     for name, interval in RANGES.items():
         if name == "betas" and "betas" in group:
-            if not isinstance(group["betas"], (tuple, list)) or len(group["betas"]) != 2:
-                raise ValueError(f"betas must be a pair of numbers, got {group['betas']!r}")
-            for i, beta in enumerate(group["betas"]):
+            pair: Any = group["betas"]
+            if type(pair) not in (tuple, list) or len(pair) != 2:
+                raise ValueError(f"betas must be a pair of numbers, got {pair!r}")
+            for i, beta in enumerate(pair):
                 check_number(f"betas[{i}]", beta, interval)
         elif name in group:
             check_number(name, group[name], interval)
@@ -127,7 +128,7 @@ def _plain(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x.reshape(()) if x.dim() else x
     if isinstance(x, (tuple, list)):
-        return tuple(_plain(y) for y in x)
+        return tuple(map(_plain, x))
     if isinstance(x, (bool, int, float, str)) or not isinstance(x, Real):
         return x
     return float(x)

@@ -28,7 +28,6 @@ for any other. The figures, each for every parameter by name and as ``…/all`` 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -38,27 +37,10 @@ from torch.optim import Optimizer
 from gofau.optim.attachment.handle import Attached, attached
 from gofau.optim.checks import plain
 from gofau.optim.execution.guards import compute_dtype
+from gofau.optim.figures import SATURATED, Row, Seen, measured, row_of
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import Rule
 from gofau.optim.update import propose, rule_of, step_number
-
-SATURATED = 0.99
-"""tanh(η_in·d) counts as saturated above this: d then could be doubled and ξ would stay."""
-METRICS = ("saturation", "frozen", "sign_flips", "update_ratio", "update_rms")
-Row = dict[str, float]
-
-
-@dataclass
-class _Seen:
-    """A parameter in the observed step; counts and norms as 0-d tensors where it lives."""
-
-    name: str
-    before: Tensor
-    saturated: Tensor | None = None
-    stuck: bool = False
-    figures: Tensor | None = None
-    sizes: tuple[int, int] = (0, 0)
-    """Elements, and elements under a tanh."""
 
 
 class Observation:
@@ -73,7 +55,7 @@ class Observation:
     ) -> None:
         self._names = _names(optimizer, model)
         self._per_layer, self._done = per_layer, done
-        self._seen: dict[Tensor, _Seen] = {}
+        self._seen: dict[Tensor, Seen] = {}
         self._handle: Attached | None = None
         self._over = False
 
@@ -85,6 +67,8 @@ class Observation:
         self._handle = attached(optimizer)
         if self._handle is not None:
             self._handle.watcher = self
+        elif isinstance(optimizer, RuleOptimizer):
+            optimizer.watcher = self.see
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if not callable(closure):
             self._look(optimizer)
@@ -102,17 +86,21 @@ class Observation:
 
     def after(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
         """Step post-hook. An attached rule is applied in such a hook too, and says when it is."""
+        if isinstance(optimizer, RuleOptimizer):
+            optimizer.watcher = None
         if self._handle is None:
             self.end()
 
     @torch.no_grad()
     def _look(self, optimizer: Optimizer) -> None:
+        ours = optimizer if isinstance(optimizer, RuleOptimizer) else None
         for group in optimizer.param_groups:
             for p in group["params"]:
                 if p.grad is not None and not p.is_complex():
-                    self._seen[p] = _Seen(self._names[p], p.detach().clone())
-                    if self._handle is None and isinstance(optimizer, RuleOptimizer):
-                        self.see(p, *_proposal(optimizer, p, p.grad, group), group)
+                    self._seen[p] = Seen(self._names[p], p.detach().clone())
+                    # With another step size than the base's the step tells its d itself.
+                    if self._handle is None and ours and group["stepsize"] == "base":
+                        self.see(p, *_proposal(ours, p, p.grad, group), group)
 
     def see(self, p: Tensor, d: Tensor, rule: Rule, settings: dict[str, Any]) -> None:
         """Note what depends on the direction d, which nobody keeps."""
@@ -130,7 +118,7 @@ class Observation:
         if self._over or not self._seen:
             return
         for p, seen in self._seen.items():
-            seen.figures = _figures(seen, p.detach())
+            seen.figures = measured(seen, p.detach())
             seen.sizes = (seen.before.numel(), 0 if seen.saturated is None else p.numel())
             seen.before = seen.before.new_empty(0)  # the copy is not needed any more
         self._over = True
@@ -144,10 +132,10 @@ class Observation:
         figures = [s.figures for s in self._seen.values() if s.figures is not None]
         values = torch.stack([f.to(figures[0].device) for f in figures]).tolist()
         rows = [[*s.sizes, *v] for s, v in zip(self._seen.values(), values, strict=True)]
-        result = _row("all", [sum(column) for column in zip(*rows, strict=True)])
+        result = row_of("all", [sum(column) for column in zip(*rows, strict=True)])
         if self._per_layer:
             for seen, row in zip(self._seen.values(), rows, strict=True):
-                result |= _row(seen.name, row)
+                result |= row_of(seen.name, row)
         return result
 
 
@@ -160,7 +148,8 @@ def observe(
 
     d is not read off the weights, where a saturated tanh leaves no trace of it. For gofau's
     optimizers it is computed as the step computes it, on a copy of the state of one parameter at a
-    time, so it is exact; an attached rule shows the d that it applies. Where parameters are sharded
+    time, so it is exact; an attached rule, and a step with a step size other than the base's own,
+    shows the d that it applies. Where parameters are sharded
     (FSDP2) all processes must observe the same step.
 
     Args:
@@ -215,34 +204,3 @@ def _proposal(
         if isinstance(state.get(name), Tensor):
             state[name] = state[name].to(wide)
     return propose(optimizer.direction, p.to(wide), g.to(wide), state, h), rule
-
-
-def _figures(seen: _Seen, after: Tensor) -> Tensor:
-    """(saturated, frozen, sign flips, ‖Δθ‖², ‖θ‖²): one small tensor on the parameter's device."""
-    before, none = seen.before, torch.zeros((), device=after.device)
-    wide = torch.promote_types(before.dtype, torch.float32)
-    exact = torch.float32 if after.device.type == "mps" else torch.float64
-    figures = [
-        none if seen.saturated is None else seen.saturated,
-        (before == 0).sum() if seen.stuck else none,
-        (before.sign() * after.sign() < 0).sum(),
-        torch.linalg.vector_norm(after.to(wide) - before.to(wide)).to(exact).square(),
-        torch.linalg.vector_norm(before, dtype=wide).to(exact).square(),
-    ]
-    return torch.stack([_whole(figure).to(exact) for figure in figures])
-
-
-def _whole(figure: Any) -> Tensor:
-    """The figure of a sharded parameter (DTensor), summed over the processes that hold it."""
-    return figure.full_tensor() if hasattr(figure, "full_tensor") else figure
-
-
-def _row(name: str, numbers: list[float]) -> Row:
-    n, tanh, saturated, frozen, flips, change, size = numbers
-
-    def over(a: float, b: float) -> float:
-        return a / b if b else math.nan
-
-    shares = over(saturated, tanh), over(frozen, n), over(flips, n)
-    values = (*shares, math.sqrt(over(change, size)), math.sqrt(over(change, n)))
-    return {f"{metric}/{name}": value for metric, value in zip(METRICS, values, strict=True)}

@@ -1,9 +1,10 @@
-"""What a hyperparameter of a rule is: said once, and taken from here by constructors, checks,
-configuration and documentation."""
+"""What a hyperparameter of a rule or a step size is: said once, and taken from here by
+constructors, checks, configuration and documentation."""
 
 import inspect
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from gofau.optim.checks import ANY, Interval, check_number
 
@@ -13,7 +14,7 @@ REQUIRED: Any = inspect.Parameter.empty
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One number that a rule is given.
+    """One number that a rule or a step size is given.
 
     Attributes:
         name: its key in param groups and on the command line.
@@ -70,3 +71,43 @@ GAMMA = Hyperparameter(
 
 SHARED = {h.name: h for h in (ETA_IN, ETA_OUT, GAMMA)}
 """Those of the paper by name; a rule of one's own that has an argument of such a name gets it."""
+
+
+class Part(Protocol):
+    """A rule or a step size, as far as its hyperparameters go."""
+
+    @property
+    def title(self) -> str:
+        """What it is called in a message, such as "rule 'hybrid'"."""
+        ...
+
+    @property
+    def own(self) -> Mapping[str, Hyperparameter]:
+        """Its hyperparameters by name."""
+        ...
+
+
+def own_options(
+    parts: Collection[Part], given: dict[str, Any], known: Collection[str]
+) -> dict[str, Any]:
+    """The hyperparameters that a rule and a step size have beyond the ``known`` ones: those given,
+    and the defaults of the rest; one without a default that is not given is left out.
+
+    Raises:
+        TypeError: one is given that none of them has.
+    """
+    own = {k: h.default for part in parts for k, h in part.own.items() if k not in known}
+    for name in given.keys() - own.keys():
+        which = " and ".join(part.title for part in parts)
+        has, it = ("has", "it has") if len(parts) == 1 else ("have", "they have")
+        others = ", ".join(own) or "none beyond the documented ones"
+        raise TypeError(f"{which} {has} no hyperparameter '{name}' ({it}: {others})")
+    return {k: v for k, v in (own | given).items() if v is not REQUIRED}
+
+
+def check_own(part: Part, group: Mapping[str, Any], prefix: str = "") -> None:
+    """A ValueError in one sentence where a hyperparameter is missing or out of range."""
+    for name, h in part.own.items():
+        if name not in group:
+            raise ValueError(f"{part.title} needs the hyperparameter '{prefix}{name}'")
+        h.check(group[name])

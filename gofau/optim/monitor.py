@@ -6,7 +6,8 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from gofau.optim.diagnostics import Observation, Row
+from gofau.optim.diagnostics import Observation
+from gofau.optim.figures import Row
 
 
 class Monitor:
@@ -90,8 +91,9 @@ def monitor(
         >>> steps
         [2, 4]
     """
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise ValueError(f"every must be a whole number ≥ 1, got {every!r}")
+    given: Any = every
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise ValueError(f"every must be a whole number ≥ 1, got {given!r}")
 
     def make(step: int) -> Observation:
         return Observation(optimizer, model, per_layer, lambda seen: write(step, seen.result()))

@@ -10,10 +10,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gofau.optim.checks import check_group, plain
-from gofau.optim.directions import Direction, Group
-from gofau.optim.execution.dispatch import step
-from gofau.optim.hyperparameters import SHARED
+from gofau.optim.directions import Direction, Group, State
+from gofau.optim.evidence import Gathered
+from gofau.optim.execution.sizing import Watch, step
+from gofau.optim.hyperparameters import SHARED, Part, check_own, own_options
 from gofau.optim.rules import RULES, get_rule
+from gofau.optim.stepsize import BASE, STEPSIZES, Need, get_stepsize
 from gofau.optim.update import Item, begin, rule_of, spares_zeros
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -24,7 +26,8 @@ class RuleOptimizer(Optimizer):
 
     A subclass names its ``direction`` and lists its hyperparameters; everything else is here. The
     step of one parameter is in `gofau.optim.update`, the ways to step many in
-    `gofau.optim.execution.dispatch`.
+    `gofau.optim.execution.dispatch`. The group's ``stepsize`` multiplies l or takes the place of η
+    (`gofau.optim.stepsize`).
 
     L2 ``weight_decay`` is added to the gradient, as in torch, and so passes through the rule. With
     ``decoupled_weight_decay`` in the group (AdamW) θ is first multiplied by (1 − η·λ), outside the
@@ -40,10 +43,12 @@ class RuleOptimizer(Optimizer):
     """
 
     direction: Direction
+    watcher: Watch | None = None
+    """Who is told of d in the next step, where the step size is not the base's own."""
 
     def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
-        own = get_rule(defaults["rule"]).options(options, defaults)
-        super().__init__(params, defaults | own)  # type: ignore[arg-type]
+        parts = parts_of(defaults)
+        super().__init__(params, defaults | own_options(parts, options, defaults))  # type: ignore[arg-type]
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group as in torch; ValueError in one sentence where a hyperparameter is off. Keys
@@ -61,7 +66,8 @@ class RuleOptimizer(Optimizer):
         check_group(group)
         for h in SHARED.values():  # also where this rule has no use for it: another may be next
             h.check(group[h.name])
-        get_rule(group["rule"]).check(group)
+        for part in parts_of(group):
+            check_own(part, group)
         for p in group["params"]:
             if torch.is_complex(p):
                 raise ValueError("complex parameters have no |θ|·tanh(d): use torch.optim for them")
@@ -74,13 +80,22 @@ class RuleOptimizer(Optimizer):
         nothing is stepped, by the other the gradients are divided first.
 
         Args:
-            closure: re-evaluates the model and returns the loss, as in torch.
+            closure: re-evaluates the model and returns the loss, as in torch. A step size that
+                needs the loss or curvature needs one (`gofau.optim.evidence`).
 
         Raises:
-            RuntimeError: a gradient is sparse.
+            RuntimeError: a gradient is sparse; or the step size needs what the closure does not
+                give.
         """
-        loss = None
-        if closure is not None:
+        loss, gathered = None, None
+        needs: set[Need] = set()
+        for group in self.param_groups:
+            needs |= get_stepsize(group["stepsize"]).needs
+        if needs:
+            params = [p for group in self.param_groups for p in group["params"]]
+            gathered = Gathered(closure, params, needs)
+            loss = gathered.loss
+        elif closure is not None:
             with torch.enable_grad():
                 loss = closure()
         with torch.set_grad_enabled(self.defaults["differentiable"]):
@@ -88,7 +103,8 @@ class RuleOptimizer(Optimizer):
                 for group in self.param_groups:
                     items = self._items(group)
                     if items:
-                        step(self.direction, plain(group), items)
+                        known = gathered and gathered.evidence([item.p for item in items])
+                        step(self.direction, plain(group), items, known, self.watcher)
         return loss
 
     def _unscaled(self) -> bool:
@@ -105,16 +121,20 @@ class RuleOptimizer(Optimizer):
 
     def _items(self, group: Group) -> list[Item]:
         """What there is to step in a group: the parameters that have a gradient."""
-        items = []
+        items: list[Item] = []
         spares, rule = spares_zeros(group), get_rule(group["rule"])
+        stepsize = get_stepsize(group["stepsize"])
         keeps = spares or bool(self.direction.buffers(group))  # else no state, as in torch
         for p in group["params"]:
             if p.grad is None:
                 continue
             if p.grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
-            state = self.state[p] if keeps else {}
+            own = {} if stepsize is BASE else stepsize.init(p, group)
+            state: State = self.state[p] if keeps or own else {}
             begin(self.direction, p, state, group)
+            for name, value in own.items():
+                state.setdefault(name, value)
             items.append(Item(p, p.grad, state, rule_of(p, state, group) if spares else rule))
         return items
 
@@ -143,9 +163,10 @@ class RuleOptimizer(Optimizer):
         """As in torch: step numbers of old state_dicts are plain numbers."""
         super().__setstate__(state)
         for group in self.param_groups:
+            group.setdefault("stepsize", "base")  # pickled before there were any
             on_device = group.get("capturable") or group.get("fused")
             for p in group["params"]:
-                own = self.state.get(p) or {}
+                own: State = self.state.get(p) or {}
                 if "step" in own and not isinstance(own["step"], Tensor):
                     device = p.device if on_device else "cpu"
                     own["step"] = torch.tensor(float(own["step"]), device=device)
@@ -155,15 +176,19 @@ class RuleOptimizer(Optimizer):
         the way back is `load_state_dict`.
 
         Raises:
-            ValueError: a group has another rule than the additive one, which torch does not know.
+            ValueError: a group has another rule than the additive one, or another step size than
+                the base's own, which torch does not know.
         """
         state_dict = self.state_dict()
-        own = {"rule", "zero_init", *SHARED}
-        own |= {name for rule in RULES.values() for name in rule.hyperparameters}
-        groups = []
+        own = {"rule", "stepsize", "zero_init", *SHARED}
+        own |= {name for part in (*RULES.values(), *STEPSIZES.values()) for name in part.own}
+        groups: list[Group] = []
         for group in state_dict["param_groups"]:
             if group["rule"] != "additive":
                 raise ValueError(f"torch.optim has only the additive rule, not '{group['rule']}'")
+            if group["stepsize"] != "base":
+                name = group["stepsize"]
+                raise ValueError(f"torch.optim has only the base's own step size, not '{name}'")
             groups.append({name: x for name, x in group.items() if name not in own})
         state = {
             index: {k: v for k, v in values.items() if k != "zero_start"}
@@ -172,13 +197,26 @@ class RuleOptimizer(Optimizer):
         return {**state_dict, "state": state, "param_groups": groups}
 
 
+def parts_of(group: Group) -> tuple[Part, ...]:
+    """The rule of a group, and its step size where that is not the base's own; a ValueError with
+    the nearest match where there is no such."""
+    rule, stepsize = get_rule(group["rule"]), get_stepsize(group["stepsize"])
+    return (rule,) if stepsize is BASE else (rule, stepsize)
+
+
+def arguments(local: dict[str, Any]) -> dict[str, Any]:
+    """A constructor's ``locals()`` less what is no hyperparameter: what goes into param_groups."""
+    left_out = ("self", "__class__", "params", "rule_options")
+    return {name: value for name, value in local.items() if name not in left_out}
+
+
 def _fill(theirs: Group, ours: Group) -> Group:
     """A loaded group, with what it does not say taken from the one that is here."""
     return {k: v for k, v in ours.items() if k not in ("params", "param_names")} | theirs
 
 
 def _refuse_misspelt(unknown: Iterable[str]) -> None:
-    ours = ["rule", "zero_init", *SHARED]
+    ours = ["rule", "stepsize", "zero_init", *SHARED]
     for name in unknown:
         close = difflib.get_close_matches(str(name), ours, n=1, cutoff=0.85)
         if close:

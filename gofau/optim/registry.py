@@ -1,7 +1,7 @@
 """The rules that there are, by name, and the door for one's own."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -32,7 +32,7 @@ class Rule:
     name: str
     xi: Xi
     hyperparameters: Mapping[str, Hyperparameter]
-    _moves: dict[Any, bool] = field(default_factory=dict, compare=False, repr=False)
+    _moves: dict[Any, bool] = field(default_factory=dict[Any, bool], compare=False, repr=False)
 
     def __call__(self, theta: Tensor, d: Tensor, group: dict[str, Any]) -> Tensor:
         """ξ with η and the hyperparameters that ``group`` carries.
@@ -45,7 +45,7 @@ class Rule:
         if self.is_built_in or torch.compiler.is_compiling():
             return self.xi(theta, d, group["lr"], **own)
         before = _versions(theta, d)
-        xi = self.xi(theta, d, group["lr"], **own)
+        xi: Any = self.xi(theta, d, group["lr"], **own)  # whatever the user's function returns
         if _versions(theta, d) != before:
             raise ValueError(f"rule '{self.name}' writes into θ or d: it must leave them alone")
         if not isinstance(xi, Tensor) or xi.shape != theta.shape:
@@ -53,6 +53,16 @@ class Rule:
             shape = tuple(theta.shape)
             raise ValueError(f"rule '{self.name}' must return a tensor of shape {shape}, got {got}")
         return xi
+
+    @property
+    def title(self) -> str:
+        """What a message calls it."""
+        return f"rule '{self.name}'"
+
+    @property
+    def own(self) -> Mapping[str, Hyperparameter]:
+        """Its hyperparameters by name."""
+        return self.hyperparameters
 
     @property
     def is_built_in(self) -> bool:
@@ -74,29 +84,6 @@ class Rule:
             except RuntimeError:  # there are no numbers to ask, as under a FakeTensorMode
                 return True
         return self._moves[key]
-
-    def options(self, given: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
-        """The hyperparameters that this rule has beyond the ``known`` ones: those given, and the
-        defaults of the rest; one without a default that is not given is left out.
-
-        Raises:
-            TypeError: one is given that the rule does not have.
-        """
-        own = {k: h.default for k, h in self.hyperparameters.items() if k not in set(known)}
-        for name in given:
-            if name not in own:
-                others = ", ".join(own) or "none beyond the documented ones"
-                raise TypeError(
-                    f"rule '{self.name}' has no hyperparameter '{name}' (it has: {others})"
-                )
-        return {k: v for k, v in (own | given).items() if v is not REQUIRED}
-
-    def check(self, group: Mapping[str, Any], prefix: str = "") -> None:
-        """A ValueError in one sentence where a hyperparameter is missing or out of range."""
-        for name, h in self.hyperparameters.items():
-            if name not in group:
-                raise ValueError(f"rule '{self.name}' needs the hyperparameter '{prefix}{name}'")
-            h.check(group[name])
 
 
 RULES: dict[str, Rule] = {}

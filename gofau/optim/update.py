@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gofau.optim.directions import Direction, Group, State, active
 from gofau.optim.rules import RULES, Rule, Scalar, get_rule
+from gofau.optim.stepsize import BASE, Evidence, Layer, StepSize
 
 PLAIN = (Tensor, torch.nn.Parameter)
 """What the fast paths take: to subclasses (DTensor, FakeTensor) an operation may mean more."""
@@ -27,24 +28,45 @@ class Item(NamedTuple):
 
 
 def update(
-    direction: Direction, rule: Rule, p: Tensor, g: Tensor, state: State, h: Group
+    direction: Direction,
+    stepsize: StepSize,
+    rule: Rule,
+    p: Tensor,
+    g: Tensor,
+    state: State,
+    h: Group,
 ) -> Tensor:
-    """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t); advances the state's buffers in place.
+    """θ_t = θ_{t−1} − ξ(θ_{t−1}, s·m_t·l_t; η); advances the state's buffers in place.
 
-    The one statement of the step: the plain loop calls it, the other paths trace it.
+    The one statement of the step. The plain loop calls it. With the base's own step size the other
+    paths trace it; with another one they trace its two halves, `propose` and `move`, for between
+    them whole tensors are looked at (`gofau.optim.execution.sizing`).
 
     Args:
+        stepsize: one whose value for a tensor depends on that tensor alone (`is_local`).
         p: θ_{t−1}, left as it is.
         g: the gradient as autograd left it.
         state: the buffers of ``direction``.
         h: the param group with the direction's `coefficients`; numbers or 0-d tensors.
     """
-    theta = decayed(p, h)
-    return theta - rule(theta, propose(direction, p, g, state, h), h)
+    if stepsize is BASE:
+        theta = decayed(p, h)
+        return theta - rule(theta, propose(direction, p, g, state, h), h)
+    d = propose(direction, p, g, state, h)
+    (value,) = stepsize.values([Layer(p, d, g, state)], h, Evidence())
+    if stepsize.role == "eta":
+        return move(rule, p, d, h | {"lr": value})
+    return move(rule, p, value * d, h)
 
 
-Statement = Callable[[Direction, Rule, Tensor, Tensor, State, Group], Tensor]
+Statement = Callable[[Direction, StepSize, Rule, Tensor, Tensor, State, Group], Tensor]
 """What a step does, in the form of `update`: returns the new weights."""
+
+
+def move(rule: Rule, p: Tensor, d: Tensor, h: Group) -> Tensor:
+    """θ_t of θ_{t−1} and what the rule is given: the second half of a step."""
+    theta = decayed(p, h)
+    return theta - rule(theta, d, h)
 
 
 def decayed(p: Tensor, h: Group) -> Tensor:
@@ -55,7 +77,7 @@ def decayed(p: Tensor, h: Group) -> Tensor:
 
 
 def propose(direction: Direction, p: Tensor, g: Tensor, state: State, h: Group) -> Tensor:
-    """d = m·l, what the rule is given; advances the state's buffers. Arguments as in `update`."""
+    """d = m·l, the first half of a step; advances the state's buffers. Arguments as in `update`."""
     if h["maximize"]:
         g = -g
     if not h.get("decoupled_weight_decay") and active(h["weight_decay"]):
@@ -67,7 +89,8 @@ def propose(direction: Direction, p: Tensor, g: Tensor, state: State, h: Group) 
 def begin(direction: Direction, p: Tensor, state: State, group: Group) -> None:
     """Make what is missing of a parameter's state: all of it before the first step, nothing later.
     A state loaded from torch.optim keeps what it has."""
-    if "step" in state and all(name in state for name in direction.buffers(group)):
+    wanted = (*(("step",) if direction.counts else ()), *direction.buffers(group))
+    if all(name in state for name in wanted):
         return
     for name, value in direction.init(p, group).items():
         state.setdefault(name, value)

@@ -19,7 +19,7 @@ from gofau.report.tables import JUDGED, RANDOM, labels
 from gofau.report.types import Frame
 
 
-def acceleration(runs: Frame, folder: Path) -> Table:
+def acceleration(runs: Frame) -> Table:
     """How many epochs each rule takes to the additive rule's result, and the speed-up."""
     data = summaries(runs)
     axes = list(data.columns[: data.columns.get_loc("rule")])

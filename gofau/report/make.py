@@ -37,7 +37,7 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "tuning": lambda runs, folder: tuning(runs),
     "importance": lambda runs, folder: importance(runs),
     "first_run": lambda runs, folder: first_run(runs),
-    "acceleration": acceleration,
+    "acceleration": lambda runs, folder: acceleration(runs),
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
     f.__name__: f for f in (curves, over_lr, over_init, over_horizon, heatmap, profile, speedup)

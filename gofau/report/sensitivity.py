@@ -29,8 +29,9 @@ def over_init(runs: Frame, folder: Path) -> Figure | None:
 
 
 def over_horizon(runs: Frame, folder: Path) -> Figure | None:
-    """Test results against the number of epochs, each a training with its whole schedule."""
-    return _over(runs, "horizon")
+    """Test results against the number of epochs, each a training with its whole schedule. None
+    where there is one number of epochs only."""
+    return _over(runs, "horizon") if runs["horizon"].nunique() > 1 else None
 
 
 def _over(runs: Frame, axis: str) -> Figure | None:

@@ -170,18 +170,20 @@ def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOp
     if config["optimizer"].get("own_rule"):
         keys = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
         return _made(keys, model)
-    rule = {key: value for key, value in config["rule"].items() if key != "name"}
+    parts = (config["rule"], config["stepsize"])
+    keys = {k: v for part in parts for k, v in part.items() if k != "name"}
     if device.type == "cpu" and compiler.find() is not None:
         # A step is taken hundreds of times here, and its kernel is compiled once a machine: that
         # pays for small models as well, for which the library alone would loop.
-        rule["fused"] = True
-    return _made(config["optimizer"], model, rule=config["rule"]["name"], **rule)
+        keys["fused"] = True
+    names = {"rule": config["rule"]["name"], "stepsize": config["stepsize"]["name"]}
+    return _made(config["optimizer"], model, **names, **keys)
 
 
 def _made(keys: Config, model: nn.Module, **more: Any) -> RuleOptimizer:
     try:
         return make("optimizer", keys, model.parameters(), **more)
-    except (ValueError, TypeError) as e:  # TypeError: a hyperparameter the rule does not have
+    except (ValueError, TypeError) as e:  # TypeError: a hyperparameter they do not have
         raise UserError(f"optimizer: {e}") from e
 
 

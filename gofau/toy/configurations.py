@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gofau.optim import RuleOptimizer, get_rule
+from gofau.optim.stepsize import BASE
 from gofau.optim.update import update
 from gofau.toy.problems import Problem
 
@@ -117,7 +118,7 @@ def ends(
     with torch.no_grad():
         for t in range(1, steps + 1):
             h = group | direction.coefficients(t, group)
-            p = update(direction, xi, p, problem.gradient(p), state, h)
+            p = update(direction, BASE, xi, p, problem.gradient(p), state, h)
     return p
 
 

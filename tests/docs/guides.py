@@ -62,9 +62,20 @@ class Guide:
         assert len(self.steps) == self.page.count("```") / 2
         assert all((step.path == "") == (step.what == "run") for step in self.steps)
 
+    def undo(self, folder: Path) -> None:
+        """Take out of a copy of the project what the page puts in, which must be there word for
+        word: for a page that tells how something came in that gofau has."""
+        for step in reversed(self.steps):
+            if step.what != "run":
+                undo(step, folder)
+
     def follow(self, folder: Path) -> None:
         """Copy the project to ``folder`` and do there what the page says, from top to bottom."""
         copy_project(folder)
+        self.go(folder)
+
+    def go(self, folder: Path) -> None:
+        """Do what the page says in a folder that is a copy of the project already."""
         for step in self.steps:
             do(step, folder)
 
@@ -93,6 +104,22 @@ def do(step: Step, folder: Path) -> None:
     before = file.read_text(encoding="utf-8")
     after = before + step.text if step.what == "append" else edited(before, step)
     file.write_text(after, encoding="utf-8")
+
+
+def undo(step: Step, folder: Path) -> None:
+    """The opposite of one step that is no command."""
+    file = folder / step.path
+    there = file.read_text(encoding="utf-8")
+    if step.what == "write":
+        assert there == step.text, f"{step.path} is not what the page writes"
+        file.unlink()
+    elif step.what == "append":
+        assert there.endswith(step.text), f"{step.path} does not end as the page says"
+        file.write_text(there.removesuffix(step.text), encoding="utf-8")
+    else:
+        swap = str.maketrans("+-", "-+")
+        lines = [x[0].translate(swap) + x[1:] for x in step.text.splitlines(keepends=True)]
+        file.write_text(edited(there, step._replace(text="".join(lines))), encoding="utf-8")
 
 
 def edited(before: str, step: Step) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docs.guides import BLOCK, Step, do, edited
+from tests.docs.guides import BLOCK, Step, do, edited, undo
 
 
 def test_an_edit_changes_the_lines_it_names():
@@ -40,3 +40,26 @@ def test_a_block_says_what_is_done_with_it():
         "<!-- write a/b.py -->\n```python\nx = 1\n```\n<!-- run -->\n```sh\nls\n```\n```sh\nno\n```"
     )
     assert BLOCK.findall(page) == [("write", "a/b.py", "x = 1\n"), ("run", "", "ls\n")]
+
+
+def test_what_is_done_can_be_undone(tmp_path):
+    (tmp_path / "x.py").write_text("a\nb\n", encoding="utf-8")
+    steps = [
+        Step("edit", "x.py", " a\n+c\n"),
+        Step("append", "x.py", "d\n"),
+        Step("write", "new/y.py", "e\n"),
+    ]
+    for step in steps:
+        do(step, tmp_path)
+    assert (tmp_path / "x.py").read_text(encoding="utf-8") == "a\nc\nb\nd\n"
+    for step in reversed(steps):
+        undo(step, tmp_path)
+    assert (tmp_path / "x.py").read_text(encoding="utf-8") == "a\nb\n"
+    assert not (tmp_path / "new" / "y.py").exists()
+
+
+@pytest.mark.parametrize("what", ["write", "append"])
+def test_what_is_there_otherwise_is_not_undone(tmp_path, what):
+    (tmp_path / "x.py").write_text("a\nb\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="page"):
+        undo(Step(what, "x.py", "a\n"), tmp_path)

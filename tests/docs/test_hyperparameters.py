@@ -1,4 +1,4 @@
-"""A rule says its hyperparameters once: files and page say what it says."""
+"""Hyperparameters are said once: the files of configs/ and README say what the code declares."""
 
 import importlib
 import inspect
@@ -7,22 +7,31 @@ import pytest
 import yaml
 
 from gofau import optim
+from gofau.optim import RULES, STEPSIZES
 from gofau.optim.hyperparameters import SHARED
-from gofau.optim.rules import RULES
 from tests.command_line import ROOT
 
-OWN = ("additive", "multiplicative", "hybrid", "exponential", "power")
+OWN = [n for n, rule in RULES.items() if rule.xi.__module__.startswith("gofau.optim.")]
+SIZES = [n for n, s in STEPSIZES.items() if type(s).__module__.startswith("gofau.optim.")]
+BASES = [
+    name
+    for name in optim.__all__
+    if inspect.isclass(x := getattr(optim, name))
+    and issubclass(x, optim.RuleOptimizer)
+    and x is not optim.RuleOptimizer
+]
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def script(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module("rule_configs")
+    return importlib.import_module("write_configs")
 
 
 def test_there_is_a_file_for_each_of_our_rules_and_no_other(script):
-    assert sorted(rule.name for rule in script.own()) == sorted(OWN)
+    assert [rule.name for rule in script.rules()] == OWN
+    assert {"additive", "multiplicative", "hybrid", "exponential", "power"} <= set(OWN)
     files = {path.stem for path in (ROOT / "configs" / "rule").glob("*.yaml")}
     assert files == set(OWN)
 
@@ -41,22 +50,48 @@ def test_the_table_of_the_page_is_what_the_rules_declare(script):
     (block,) = script.BLOCK.findall(PAGE)
     assert block == script.table()
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in block.splitlines()[2:]]
-    assert [row[:3] for row in rows] == [
-        [h.name, h.symbol, str(h.default)] for h in SHARED.values()
-    ]
-    for name, *_, rules in rows:
+    ours = {h.name: h for part in (*script.rules(), *script.stepsizes()) for h in part.own.values()}
+    assert SHARED.keys() <= ours.keys()
+    assert [row[:3] for row in rows] == [[h.name, h.symbol, str(h.default)] for h in ours.values()]
+    for name, *_, rules in [row for row in rows if row[0] in SHARED]:
         assert rules.replace("`", "").split(", ") == [
             rule for rule in OWN if name in inspect.signature(RULES[rule].xi).parameters
         ]
 
 
-@pytest.mark.parametrize("base", ["SGD", "Adagrad", "RMSprop", "Adam", "AdamW"])
+def test_there_is_a_file_for_each_of_our_step_sizes_and_no_other(script):
+    assert [stepsize.name for stepsize in script.stepsizes()] == SIZES
+    files = {path.stem for path in (ROOT / "configs" / "stepsize").glob("*.yaml")}
+    assert files == set(SIZES) >= {"base", "trust_ratio"}
+
+
+@pytest.mark.parametrize("stepsize", SIZES)
+def test_its_file_is_what_the_step_size_declares(script, stepsize):
+    written = (ROOT / "configs" / "stepsize" / f"{stepsize}.yaml").read_text(encoding="utf-8")
+    assert written == script.stepsize_text(STEPSIZES[stepsize])
+    values = yaml.safe_load(written)
+    assert values.pop("name") == stepsize
+    assert values == {h.name: h.default for h in STEPSIZES[stepsize].hyperparameters}
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_the_file_of_a_base_has_its_hyperparameters(script, base):
+    """All of them, and their defaults; but for those that were chosen for our experiments."""
+    made = getattr(optim, base)
+    written = (ROOT / "configs" / "optimizer" / f"{base.lower()}.yaml").read_text(encoding="utf-8")
+    values, new = yaml.safe_load(written), yaml.safe_load(script.optimizer_text(made))
+    assert values.keys() == new.keys() == {"_target_", "name", *script.options(made)}
+    assert all(values[key] == new[key] for key in values if key not in ("lr", "momentum"))
+
+
+@pytest.mark.parametrize("base", BASES)
 def test_the_constructors_have_the_same_defaults(base):
     arguments = inspect.signature(getattr(optim, base)).parameters
     for h in SHARED.values():
         assert arguments[h.name].kind is inspect.Parameter.KEYWORD_ONLY
         assert arguments[h.name].default == h.default
     assert arguments["rule"].default == "additive"
+    assert arguments["stepsize"].default == "base"
 
 
 def test_a_file_follows_the_declaration(script):

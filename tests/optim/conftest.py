@@ -2,7 +2,7 @@
 
 import pytest
 
-from gofau.optim import RULES
+from gofau.optim import RULES, STEPSIZES
 
 
 @pytest.fixture
@@ -12,3 +12,12 @@ def own_rules():
     yield RULES
     RULES.clear()
     RULES.update(before)
+
+
+@pytest.fixture
+def own_stepsizes():
+    """The registry of step sizes, for a test that adds to it: left as it was."""
+    before = dict(STEPSIZES)
+    yield STEPSIZES
+    STEPSIZES.clear()
+    STEPSIZES.update(before)

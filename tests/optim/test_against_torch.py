@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.optim.reference import BASES, CASES, LR, pair, scalar_rule
+from tests.optim.reference import BASES, CASES, LR, decay_of, pair, scalar_rule
 
 STEPS = 200
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -116,7 +116,7 @@ def test_every_rule_is_torchs_own_step_pushed_through_it(base, options, rule):
     hyper = {"eta_in": 0.7, "eta_out": None if rule == "power" else 0.2, "gamma": 0.3}
     a, b = leaves(weights(3, torch.float64)), leaves(weights(3, torch.float64))
     one, other = pair(base, options, a, b, rule=rule, **hyper)
-    decay = LR[base] * options.get("weight_decay", 0.01) if base == "adamw" else 0.0
+    decay = LR[base] * decay_of(base, options)
     for t in range(25):
         before = [p.detach().clone() for p in a]
         for params, optimizer in ((a, one), (b, other)):

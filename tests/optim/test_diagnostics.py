@@ -8,7 +8,7 @@ import torch
 
 import gofau.optim as optim
 from gofau.optim import attach, attached, monitor, observe
-from tests.optim.reference import BASES
+from tests.optim.reference import BASES, decay_of
 
 METRICS = ["saturation", "frozen", "sign_flips", "update_ratio", "update_rms"]
 RULES = ["additive", "multiplicative", "hybrid", "exponential", "power"]
@@ -59,7 +59,7 @@ def d_of(base, options, params, states):
     starts = [q.detach().clone() for q in twins]
     twin.step()
     states.append(twin.state_dict())
-    decay = 0.1 * twin.param_groups[0]["weight_decay"] if base == "adamw" else 0.0
+    decay = 0.1 * decay_of(base, options)
     steps = [s * (1 - decay) - q.detach() for s, q in zip(starts, twins, strict=True)]
     return [step / 0.1 for step in steps]
 

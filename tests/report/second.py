@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from gofau.report.types import Frame
+
 EXPERIMENTS = {
     "tab6_acceleration": "speed",
     "tab2_cifar10_init": "drop",
@@ -19,9 +21,9 @@ EXPERIMENTS = {
 GRID = ["model.name", "init.name", "init.scale", "optimizer.name", "optimizer.lr", "trainer.epochs"]
 
 
-def load(folder: Path) -> pd.DataFrame:
+def load(folder: Path) -> Frame:
     """Rule, seed, accuracy on test and validation, and the columns of the grid that vary."""
-    runs = pd.read_csv(folder / "runs.csv", low_memory=False)
+    runs: Frame = pd.read_csv(folder / "runs.csv", low_memory=False)
     for part in ("test", "val"):
         lost = runs["state"] == "diverged"
         found = runs[f"{part}/acc"].where(runs["state"] == "done")
@@ -35,16 +37,16 @@ def load(folder: Path) -> pd.DataFrame:
     return runs[[*kept, "rule.name", "seed", "test", "val"]]
 
 
-def table(runs: pd.DataFrame, rule: str, value: str = "test") -> pd.DataFrame:
+def table(runs: Frame, rule: str, value: str = "test") -> Frame:
     mine = runs[runs["rule.name"] == rule]
     return mine.pivot_table(value, [c for c in GRID if c in mine], "seed", dropna=True)
 
 
-def result(runs: pd.DataFrame, rule: str) -> np.ndarray:
+def result(runs: Frame, rule: str) -> np.ndarray:
     return (table(runs, rule) - table(runs, "additive")).to_numpy()
 
 
-def tuned(runs: pd.DataFrame, rule: str) -> np.ndarray:
+def tuned(runs: Frame, rule: str) -> np.ndarray:
     rows = []
     for _, part in runs.groupby("optimizer.name", sort=False):
         best = []
@@ -56,7 +58,7 @@ def tuned(runs: pd.DataFrame, rule: str) -> np.ndarray:
     return np.array(rows)
 
 
-def drop(runs: pd.DataFrame, rule: str) -> np.ndarray:
+def drop(runs: Frame, rule: str) -> np.ndarray:
     along = ["optimizer.lr"] if runs["optimizer.lr"].nunique() > 1 else ["init.name", "init.scale"]
     cells = [c for c in GRID if c in runs and c not in along]
     rows = []
@@ -78,7 +80,7 @@ def drop(runs: pd.DataFrame, rule: str) -> np.ndarray:
     return np.array(rows)
 
 
-def speed(runs: pd.DataFrame, rule: str) -> np.ndarray:
+def speed(runs: Frame, rule: str) -> np.ndarray:
     cells = [c for c in GRID if c in runs and c != "trainer.epochs"]
     rows = []
     for _, part in runs.groupby(cells, sort=False):
@@ -126,10 +128,12 @@ def judge(effects: list[np.ndarray], margins: list[float]) -> list[tuple[float, 
     """Mean, the interval's ends and the word of each of a page's questions."""
     seeds = [d.mean(axis=0) for d in effects]
     means, errors, dofs = zip(*[(x.mean(), stats.sem(x), len(x) - 1) for x in seeds], strict=True)
-    differ = [2 * stats.t.sf(abs(m) / e, d) for m, e, d in zip(means, errors, dofs, strict=True)]
+    differ = [
+        float(2 * stats.t.sf(abs(m) / e, d)) for m, e, d in zip(means, errors, dofs, strict=True)
+    ]
     room = [m - abs(x) for m, x in zip(margins, means, strict=True)]
     same = [
-        2 * stats.t.sf(r / e, d) if r > 0 else 1.0
+        float(2 * stats.t.sf(r / e, d)) if r > 0 else 1.0
         for r, e, d in zip(room, errors, dofs, strict=True)
     ]
     found = []

@@ -1,6 +1,7 @@
 """Epochs to equal accuracy, from trainings of different length whose speed-up is known."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_where_both_are_there_from_the_start_the_pair_is_dropped_and_counted():
 
     c = speedup_of(trained(outcome), "hybrid")
     assert (c.pairs, c.expected) == (3, 5)
-    table = acceleration(trained(outcome), None)
+    table = acceleration(trained(outcome))
     shown = {row.tags["rule"]: [cell.text for cell in row.cells] for row in table.rows}
     assert shown["hybrid"][-3] == "3 of 5"
     assert "2 of 5 pairs are missing" in shown["hybrid"][-5]
@@ -101,27 +102,27 @@ def test_the_table_says_it_all_for_each_cell():
     assert row["target"] == pytest.approx(0.9 - 0.4 / math.sqrt(8) + 0.002)
     assert row["epochs"] == pytest.approx(4)
     assert row["verdict"] == "supported"
-    texts = [[cell.text for cell in r.cells] for r in acceleration(frame, None).rows]
+    texts = [[cell.text for cell in r.cells] for r in acceleration(frame).rows]
     assert [row[:2] for row in texts] == [
         [o, r] for o in ("sgd", "adam") for r in ("additive", "hybrid", "power")
     ]
     assert texts[1][4] == "2.00"
-    assert speedup(frame, None) is not None
+    assert speedup(frame, Path()) is not None
 
 
 def test_one_horizon_is_no_curve():
     frame = trained(faster(2.0), epochs=(8,))
     assert speedup_of(frame, "hybrid").pairs == 0
-    table = acceleration(frame, None)
+    table = acceleration(frame)
     assert {cell.text for row in table.rows for cell in row.cells} >= {"hybrid", "missing"}
-    assert speedup(frame, None) is None
+    assert speedup(frame, Path()) is None
 
 
 def test_where_lower_is_better_faster_is_still_faster():
     lower = prepare(with_metric(trained(faster(2.0)), "mse", lambda acc: 1 - acc))
     c = speedup_of(lower, "hybrid")
     assert math.exp(c.mean) == pytest.approx(2)
-    shown = [[cell.text for cell in row.cells] for row in acceleration(lower, None).rows]
+    shown = [[cell.text for cell in row.cells] for row in acceleration(lower).rows]
     assert shown[1][2] == f"{1 - (0.9 - 0.4 / math.sqrt(8) + 0.002):.4f}"
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 from gofau.report.claims import claims
 from gofau.report.experiments import folders, report_of
 from gofau.report.make import tables
+from gofau.report.types import Frame
 from tests.command_line import ROOT
 from tests.report import second
 from tests.report.records import runs, write
@@ -22,7 +23,7 @@ def test_cells_of_the_committed_tables():
     """Mean, standard deviation and interval of every cell, ten and more in each table."""
     for folder in REPORTED:
         records = second.load(folder)
-        shown = pd.read_csv(folder / "accuracy.csv")
+        shown: Frame = pd.read_csv(folder / "accuracy.csv")
         cells = {
             key: part["test"].to_numpy()
             for key, part in records.groupby(
@@ -45,7 +46,8 @@ def test_every_row_and_verdict_of_the_committed_comparisons():
     for folder in REPORTED:
         if not (folder / "comparison.csv").exists():
             continue
-        records, shown = second.load(folder), pd.read_csv(folder / "comparison.csv")
+        records = second.load(folder)
+        shown: Frame = pd.read_csv(folder / "comparison.csv")
         effects = []
         for row in shown.itertuples():
             axis, _, value = row.over.partition(" ")
@@ -65,7 +67,7 @@ def test_every_row_and_verdict_of_the_committed_comparisons():
 
 def the_same(results, prefix):
     """Compares the page of claims with the second implementation; the number of verdicts."""
-    ours = claims(results, smoke=bool(prefix)).data
+    ours: Frame = claims(results, smoke=bool(prefix)).data
     theirs = second.verdicts(results, prefix)
     judged = ours[
         ours["verdict"].isin(["supported", "not supported", "no difference", "undecided"])
@@ -125,5 +127,5 @@ def test_every_kind_of_verdict_of_records_made_up(made_up):
     words = set(claims(made_up, smoke=False).data["verdict"])
     assert {"supported", "not supported", "undecided", "missing"} <= words
     tables(made_up, [])
-    shown = pd.read_csv(made_up / "tab3_cifar10_lr" / "robustness.csv")
+    shown: Frame = pd.read_csv(made_up / "tab3_cifar10_lr" / "robustness.csv")
     assert (shown["rule"] == "hybrid").sum() == 2

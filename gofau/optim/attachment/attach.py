@@ -7,8 +7,9 @@ from torch.optim import Optimizer
 
 from gofau.optim.attachment.handle import Attached, attached
 from gofau.optim.attachment.settings import refuse_own_rule
-from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
-from gofau.optim.rules import Scalar, get_rule
+from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA, own_options
+from gofau.optim.optimizer import parts_of
+from gofau.optim.rules import Scalar
 
 
 def attach(
@@ -19,6 +20,7 @@ def attach(
     gamma: Scalar = GAMMA.default,
     zero_init: str = "additive",
     *,
+    stepsize: str = "base",
     decoupled_weight_decay: bool | None = None,
     **rule_options: Any,
 ) -> Attached:
@@ -41,12 +43,17 @@ def attach(
     by ≤ ulp(θ)/(2η), with ulp(θ) ≤ 2⁻²³·|θ| in float32 and ≤ 2⁻⁷·|θ| in bfloat16. A step below
     ulp(θ)/2 is lost, as it would have been without the rule; with a small η and a large η_in what
     is left of d can be mostly rounding. gofau's own optimizers compute d and lose nothing.
-    With ``rule="additive"`` the parameters are left as the optimizer made them, bit for bit. At
+    With ``rule="additive"`` and the base's own step size the parameters are left as the optimizer
+    made them, bit for bit. At
     lr = 0 an optimizer takes no step, and no rule makes one of it.
 
+    **Step size.** It is given the recovered d, and θ_before, as in gofau's own optimizers; with
+    ``rule="additive", stepsize="trust_ratio"`` any optimizer takes layer-wise normalised steps. One
+    that keeps a state, or needs the loss or curvature, needs one of gofau's optimizers.
+
     **Where the settings live.** In ``optimizer.param_groups`` under ``gofau_rule``,
-    ``gofau_eta_in``, ``gofau_eta_out``, ``gofau_gamma``, ``gofau_zero_init`` and
-    ``gofau_decoupled_weight_decay``: prefixed, for a group may have a ``gamma`` of its own.
+    ``gofau_stepsize``, ``gofau_eta_in``, ``gofau_eta_out``, ``gofau_gamma``, ``gofau_zero_init``
+    and ``gofau_decoupled_weight_decay``: prefixed, for a group may have a ``gamma`` of its own.
     Schedulers and users drive them there, and they travel in the ``state_dict``, with
     ``gofau_zero_start``, which remembers the tensors that began at zero, in the order of the
     group's parameters. What a group already says (given as it was made, or loaded) is kept, as with
@@ -75,19 +82,20 @@ def attach(
 
     Args:
         optimizer: whose step is to be changed.
-        rule, eta_in, eta_out, gamma, zero_init: see `gofau.optim.bases`.
+        rule, stepsize, eta_in, eta_out, gamma, zero_init: see `gofau.optim.bases`.
         decoupled_weight_decay: see above; None recognises torch's own and gofau's.
-        rule_options: hyperparameters of a registered rule that it alone has.
+        rule_options: hyperparameters that a registered rule or step size alone has.
 
     Returns:
         The handle.
 
     Raises:
-        ValueError: a setting is out of range; the optimizer already has a rule, its own or an
-            attached one; it is one of those refused, or differentiable, or runs no step hooks; or a
-            parameter is complex. A rule of its own that one of gofau's optimizers gets later is a
-            ValueError of its next step, which then changes nothing.
-        TypeError: not an optimizer, or an option that the rule does not have.
+        ValueError: a setting is out of range; the step size needs more than d; the optimizer
+            already has a rule, its own or an attached one; it is one of those refused, or
+            differentiable, or runs no step hooks; or a parameter is complex. A rule of its own that
+            one of gofau's optimizers gets later is a ValueError of its next step, which then
+            changes nothing.
+        TypeError: not an optimizer, or an option that neither rule nor step size has.
 
     An error leaves the optimizer as it was.
 
@@ -102,8 +110,9 @@ def attach(
     """
     _refuse(optimizer)
     defaults: dict[str, Any] = {"rule": rule, "eta_in": eta_in, "eta_out": eta_out, "gamma": gamma}
-    defaults |= {"zero_init": zero_init, "decoupled_weight_decay": decoupled_weight_decay}
-    options = get_rule(rule).options(rule_options, defaults)
+    defaults |= {"stepsize": stepsize, "zero_init": zero_init}
+    defaults["decoupled_weight_decay"] = decoupled_weight_decay
+    options = own_options(parts_of(defaults), rule_options, defaults)
     return Attached(optimizer, defaults | options)
 
 
@@ -111,7 +120,7 @@ BYPASSES = ("first_step", "second_step", "fused_backward")
 """Methods of third-party optimizers that move weights, and that no step hook sees."""
 
 
-def _refuse(optimizer: Optimizer) -> None:
+def _refuse(optimizer: Any) -> None:
     """Say in one sentence why an optimizer cannot have a rule, where it cannot."""
     name = type(optimizer).__name__
     if not isinstance(optimizer, Optimizer):
@@ -145,7 +154,8 @@ def _wrapped(optimizer: Optimizer) -> str | None:
         if isinstance(value, Optimizer) and value is not optimizer:
             return name
         if isinstance(value, (list, tuple, dict)):
-            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            many: Any = value
+            pairs: Any = many.items() if isinstance(value, dict) else enumerate(many)
             for key, x in pairs:
                 if isinstance(x, Optimizer) and x is not optimizer:
                     return f"{name}[{key!r}]"

@@ -15,8 +15,8 @@ from torch.optim import Optimizer
 
 from gofau.optim.attachment import settings as own_settings
 from gofau.optim.attachment.settings import PREFIX, ZeroStarts
-from gofau.optim.attachment.step import copied, direction, push
-from gofau.optim.rules import Rule, get_rule
+from gofau.optim.attachment.step import copied, push
+from gofau.optim.rules import RULES, Rule, get_rule
 from gofau.optim.update import Item, spares_zeros
 
 Group = dict[str, Any]
@@ -164,9 +164,10 @@ class Attached:
             self._take_over(optimizer, group)
             own = own_settings.today(optimizer, group)
             rule, spares = get_rule(own["rule"]), spares_zeros(own)
-            for p in group["params"] if rule.name != "additive" else ():
+            sized = own["stepsize"] != "base"
+            for p in group["params"] if own_settings.moves(own) else ():
                 moves = p.requires_grad if late else p.grad is not None
-                if moves and not (spares and self._starts.known(p)):
+                if moves and (sized or not (spares and self._starts.known(p))):
                     self._entries.append(_Entry(p, own, rule, spares, late))
         present = {p for group in optimizer.param_groups for p in group["params"]}
         self._buffers = {p: x for p, x in self._buffers.items() if p in present}
@@ -191,13 +192,14 @@ class Attached:
             if e.late and e.p.grad is None and torch.equal(theta, e.p):
                 continue  # took no part; or its gradient has been cleared since
             if e.spares and self._starts.judge(e.p, theta):
-                del self._buffers[e.p]  # it will not be needed again
-                continue
-            if self.watcher is not None:
-                self.watcher.see(e.p, direction(theta, e.p, e.own), e.rule, e.own)
+                e.rule = RULES["additive"]
+                if e.own["stepsize"] == "base":
+                    del self._buffers[e.p]  # it will not be needed again
+                    continue
             proposed.setdefault(id(e.own), []).append(e)
         for some in proposed.values():
-            push([Item(e.p, self._buffers[e.p], {}, e.rule) for e in some], some[0].own)
+            items = [Item(e.p, self._buffers[e.p], {}, e.rule) for e in some]
+            push(items, some[0].own, None if self.watcher is None else self.watcher.see)
             self._skip(optimizer, some)
         self._end(optimizer)
 

@@ -8,8 +8,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gofau.optim.checks import check_group, one_of, plain
-from gofau.optim.optimizer import RuleOptimizer
-from gofau.optim.rules import RULES, Scalar, get_rule
+from gofau.optim.hyperparameters import check_own
+from gofau.optim.optimizer import RuleOptimizer, parts_of
+from gofau.optim.rules import RULES, Scalar
+from gofau.optim.stepsize import STEPSIZES, get_stepsize
 from gofau.optim.update import all_zero
 
 PREFIX = "gofau_"
@@ -18,7 +20,7 @@ their own. One flat key each, not a dict: then ``optimizer.defaults`` fills the 
 added later, and whatever drives ``group["lr"]`` can drive ``group["gofau_eta_out"]``."""
 ZERO_START = PREFIX + "zero_start"
 
-OWN = ("rule", "zero_init", "zero_start", "decoupled_weight_decay")
+OWN = ("rule", "stepsize", "zero_init", "zero_start", "decoupled_weight_decay")
 Group = dict[str, Any]
 
 
@@ -35,7 +37,8 @@ def settings(group: Group) -> Group:
 def check(group: Group) -> None:
     """A ValueError in one sentence for the first thing that is off in a group's settings."""
     own = settings(group)
-    known = [*OWN, *(name for rule in RULES.values() for name in rule.hyperparameters)]
+    parts = (*RULES.values(), *STEPSIZES.values())
+    known = [*OWN, *(name for part in parts for name in part.own)]
     for name in own:
         one_of(f"a group's {PREFIX}… key", name, known)
     decoupled = own["decoupled_weight_decay"]
@@ -44,9 +47,15 @@ def check(group: Group) -> None:
     if decoupled and not (_is_number(group.get("lr")) and _is_number(group.get("weight_decay"))):
         raise ValueError("decoupled_weight_decay needs the numbers lr and weight_decay in a group")
     check_group(own)
-    rule = get_rule(own["rule"])
-    rule.check(own, PREFIX)
-    if rule.name != "additive" and any(torch.is_complex(p) for p in group["params"]):
+    for part in parts_of(own):
+        check_own(part, own, PREFIX)
+    stepsize = get_stepsize(own["stepsize"])
+    if not stepsize.is_attachable:
+        raise ValueError(
+            f"{stepsize.title} needs more than the step that was taken (a state, the loss or"
+            " curvature): use one of gofau's optimizers"
+        )
+    if moves(own) and any(torch.is_complex(p) for p in group["params"]):
         raise ValueError("complex parameters have no |θ|·tanh(d): give them the additive rule")
 
 
@@ -54,9 +63,9 @@ def today(optimizer: Optimizer, group: Group) -> Group:
     """What a step computes with: the settings as numbers or 0-d tensors, η as ``lr``, and λ as
     ``weight_decay`` where the decay is decoupled."""
     own = plain({name: x for name, x in settings(group).items() if name != "zero_start"})
-    rule = get_rule(own["rule"])
-    if not own.keys() >= rule.hyperparameters.keys():  # somebody has changed the rule
-        rule.check(own, PREFIX)
+    for part in parts_of(own):  # somebody may have changed the rule or the step size
+        if not own.keys() >= part.own.keys():
+            check_own(part, own, PREFIX)
     own["lr"] = rate(group.get("lr"))
     if own["decoupled_weight_decay"] is None:
         own["decoupled_weight_decay"] = _is_decoupled(optimizer, group)
@@ -66,6 +75,12 @@ def today(optimizer: Optimizer, group: Group) -> Group:
         moves = (lr.detach().reshape(()) != 0).to(lr.dtype) if isinstance(lr, Tensor) else lr != 0
         own |= plain({"weight_decay": decay * moves})
     return own
+
+
+def moves(own: Group) -> bool:
+    """Whether the settings change a step at all: the additive rule with the base's step size does
+    not."""
+    return own["rule"] != "additive" or own["stepsize"] != "base"
 
 
 def rate(lr: Any) -> Scalar:

@@ -5,11 +5,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.optim.directions import Direction, Group, State
+from gofau.optim.directions import NONE, Direction, Group, State
 from gofau.optim.execution.dispatch import pays
 from gofau.optim.execution.loop import carry_out
 from gofau.optim.execution.native import kernels
+from gofau.optim.execution.sizing import Watch, size_and_move
 from gofau.optim.rules import Rule
+from gofau.optim.stepsize import BASE, Evidence, Layer, StepSize, get_stepsize
 from gofau.optim.update import PLAIN, SHORT, Item, decayed
 
 PIECE = 65536
@@ -17,24 +19,10 @@ PIECE = 65536
 to be had: the temporaries of a rule then stay in the cache, which halves the time of a step."""
 
 
-class Foreign(Direction):
-    """In place of the direction of an optimizer that is not gofau's: it is never asked."""
-
-    def init(self, p: Tensor, group: Group) -> State:
-        return {}
-
-    def buffers(self, group: Group) -> tuple[str, ...]:
-        return ()
-
-    def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | None]:
-        raise NotImplementedError
-
-
-FOREIGN = Foreign()
 _OF_THE_STEP = ("lr", "weight_decay", "decoupled_weight_decay")
 
 
-def push(items: list[Item], settings: dict[str, Any]) -> None:
+def push(items: list[Item], settings: dict[str, Any], watch: Watch | None = None) -> None:
     """p ← θ − ξ(θ, (θ − p)/η; η) for every item, in place and without a buffer of its own; where
     the weight decay is decoupled, with θ·(1 − η·λ) for θ.
 
@@ -43,6 +31,7 @@ def push(items: list[Item], settings: dict[str, Any]) -> None:
             gradient θ, the weights before it; θ is kept as it is. Call under ``torch.no_grad()``.
         settings: the rules' hyperparameters by name, and η and λ: see
             `gofau.optim.attachment.settings.today`.
+        watch: who is told of the d that each rule is given.
 
     >>> from gofau.optim import get_rule
     >>> theta, p = torch.tensor([2.0]), torch.tensor([1.5])
@@ -51,20 +40,52 @@ def push(items: list[Item], settings: dict[str, Any]) -> None:
     >>> p
     tensor([1.8000])
     """
+    stepsize = get_stepsize(settings.get("stepsize", "base"))
+    if stepsize is not BASE:
+        _push_sized(stepsize, items, settings, watch)
+        return
+    for item in items if watch else ():
+        watch(item.p, direction(item.g, item.p, settings), item.rule, settings)  # type: ignore[misc]
     if not torch.compiler.is_compiling() and pays(item.p for item in items):
         for name in {item.rule.name for item in items}:
             some = [item for item in items if item.rule.name == name]
             keys = (*some[0].rule.hyperparameters, *_OF_THE_STEP)
             own = {key: settings[key] for key in keys if key in settings}
-            left = kernels.step(FOREIGN, own, some, recovered)
+            left = kernels.step(NONE, own, some, recovered)
             items = [item for item in items if item.rule.name != name] + left
     for p, theta, _, rule in items:
         for before, after in _pieces(theta, p):
-            carry_out(FOREIGN, rule, after, before, {}, settings, recovered)
+            carry_out(NONE, BASE, rule, after, before, {}, settings, recovered)
+
+
+def _push_sized(
+    stepsize: StepSize, items: list[Item], settings: dict[str, Any], watch: Watch | None
+) -> None:
+    """`push` with a step size between d and the rule."""
+    wide = [item.p.float() if item.p.dtype in SHORT else item.p for item in items]
+    group = settings | {"params": wide, "differentiable": False, "foreach": None, "fused": None}
+    layers: list[Layer] = []
+    for p, item in zip(wide, items, strict=True):
+        d = direction(item.g, item.p, settings)
+        p.copy_(item.g)  # θ is where the step starts from
+        g = d if item.p.grad is None else item.p.grad
+        layers.append(Layer(p.detach(), d, g, {}))
+    moves = [Item(x.theta, x.d, {}, item.rule) for x, item in zip(layers, items, strict=True)]
+    told = None if watch is None else lambda i, *seen: watch(items[i].p, *seen)
+    size_and_move(stepsize, layers, moves, group, Evidence(), told)
+    for p, item in zip(wide, items, strict=True):
+        if p is not item.p:
+            item.p.copy_(p)
 
 
 def recovered(
-    direction: Direction, rule: Rule, p: Tensor, g: Tensor, state: State, h: Group
+    direction: Direction,
+    stepsize: StepSize,
+    rule: Rule,
+    p: Tensor,
+    g: Tensor,
+    state: State,
+    h: Group,
 ) -> Tensor:
     """The statement of an attached step, in the form of `gofau.optim.update.update`; g is θ."""
     theta = decayed(g, h)

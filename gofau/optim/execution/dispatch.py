@@ -28,7 +28,7 @@ from gofau.optim.directions import Direction, Group
 from gofau.optim.execution import inductor, loop
 from gofau.optim.execution.foreach import buckets
 from gofau.optim.execution.native import compiler, kernels
-from gofau.optim.update import Item
+from gofau.optim.update import Item, Statement, update
 
 Path = Literal["loop", "foreach", "fused"]
 
@@ -56,13 +56,17 @@ def pays(tensors: Iterable[Tensor]) -> bool:
     return sum(p.numel() for p in tensors) >= FUSED_FROM and compiler.find() is not None
 
 
-def step(direction: Direction, group: Group, items: list[Item]) -> None:
-    """Step every item, along the group's path as far as that can take it."""
+def step(
+    direction: Direction, group: Group, items: list[Item], statement: Statement = update
+) -> None:
+    """Step every item, along the group's path as far as that can take it. ``statement`` is what is
+    done to one tensor: the whole step, or a half of it."""
     path = choose(group)
     left = items
     if path == "fused":
-        left = inductor.step(direction, group, kernels.step(direction, group, left))
+        left = kernels.step(direction, group, left, statement)
+        left = inductor.step(direction, group, left, statement)
         path = "foreach" if any(item.p.device.type != "cpu" for item in left) else "loop"
     if path == "foreach":
-        left = buckets.step(direction, group, left)
-    loop.step(direction, group, left)
+        left = buckets.step(direction, group, left, statement)
+    loop.step(direction, group, left, statement)

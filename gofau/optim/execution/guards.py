@@ -17,6 +17,7 @@ from gofau.optim.execution.captured import Unknowable, captured
 from gofau.optim.execution.loop import carry_out
 from gofau.optim.execution.program import Unsupported, tell_once
 from gofau.optim.rules import Rule
+from gofau.optim.stepsize import BASE
 from gofau.optim.update import SHORT, Item, Statement, step_number
 
 Key = tuple[Any, ...]
@@ -71,7 +72,7 @@ def is_the_loops(
     one, other = (_sample(item, direction.buffers(group)) for _ in range(2))
     t = step_number(one.state, group)
     h = group | direction.coefficients(t, group)
-    carry_out(direction, one.rule, one.p, one.g, one.state, h, statement)
+    carry_out(direction, BASE, one.rule, one.p, one.g, one.state, h, statement)
     fast(other)
     short = item.p.dtype in SHORT
     eps = torch.finfo(item.p.dtype).eps

@@ -27,7 +27,7 @@ from gofau.optim.execution.foreach.buckets import Bucket, buckets_of
 from gofau.optim.execution.foreach.coefficients import evaluate
 from gofau.optim.execution.foreach.lists import accepted
 from gofau.optim.execution.program import Operation, Program, Value, tell_once
-from gofau.optim.update import SHORT, Item
+from gofau.optim.update import SHORT, Item, Statement, update
 
 Lists = dict[str, list[Tensor]]
 Call = Callable[[Lists, list[Tensor]], None]
@@ -39,14 +39,16 @@ def available() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def step(direction: Direction, group: Group, items: list[Item]) -> list[Item]:
+def step(
+    direction: Direction, group: Group, items: list[Item], statement: Statement = update
+) -> list[Item]:
     """Step the items on accelerators; return the others, and those that `foreach` leaves too."""
     there = [item for item in items if item.p.device.type != "cpu"]
     if there and not available():
         message = "no fused step on the accelerator, foreach takes it: Triton is not installed"
         tell_once(message, loud=True)
         return items
-    buckets, left = buckets_of(direction, group, there)
+    buckets, left = buckets_of(direction, group, there, statement)
     for bucket in buckets:
         run(bucket)
     return left + [item for item in items if item.p.device.type == "cpu"]

@@ -19,6 +19,7 @@ from gofau.optim.directions import Direction
 from gofau.optim.execution.program import Operation, Program, Unsupported, Value, join
 from gofau.optim.execution.tanh import tanh
 from gofau.optim.rules import Rule
+from gofau.optim.stepsize import BASE
 from gofau.optim.update import Statement, update
 
 SAME = ("detach", "alias", "lift_fresh", "clone", "_to_copy")
@@ -71,7 +72,8 @@ def _run(
     try:
         with torch.no_grad(), recorder:
             h = group | direction.coefficients(scalars["t"], group)
-            new = statement(direction, _watched(rule), tensors["p"], tensors["g"], state, h)
+            # With the base's step size alone: any other needs more than elementwise operations.
+            new = statement(direction, BASE, _watched(rule), tensors["p"], tensors["g"], state, h)
     except Unsupported:
         raise
     except Exception as e:  # whatever a registered rule does that only real tensors can do

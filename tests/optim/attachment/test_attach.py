@@ -13,12 +13,12 @@ import gofau.optim as optim
 from gofau.optim import attach, attached
 from gofau.optim.execution.native import compiler
 from gofau.optim.execution.native.kernels import step as native_step
-from tests.optim.reference import BASES, CASES, LR, pair, scalar_rule
+from tests.optim.reference import BASES, CASES, LR, TABLE, pair, scalar_rule
 
 RULES = ["additive", "multiplicative", "hybrid", "exponential", "power"]
 HYPER: dict[str, Any] = {"eta_in": 7.0, "eta_out": 0.2, "gamma": 0.3}
 HYBRID: dict[str, Any] = {"rule": "hybrid"}
-KEYS = ["rule", "eta_in", "eta_out", "gamma", "zero_init", "decoupled_weight_decay"]
+KEYS = ["rule", "stepsize", "eta_in", "eta_out", "gamma", "zero_init", "decoupled_weight_decay"]
 
 
 class Lion(torch.optim.Optimizer):
@@ -121,7 +121,8 @@ def test_an_attached_rule_is_the_native_one(base, options, rule, eta_out):
     a, b = leaves(), leaves()
     hyper = HYPER | {"eta_out": eta_out}
     native, foreign = pair(base, options, a, b, rule=rule, zero_init=zero_init, **hyper)
-    attach(foreign, rule=rule, zero_init=zero_init, **hyper)
+    decoupled = TABLE[base].decay is not None  # torch's own are recognised
+    attach(foreign, rule=rule, zero_init=zero_init, decoupled_weight_decay=decoupled, **hyper)
     sign = -1 if options.get("maximize") else 1
     for t in range(12):
         train(native, a, 1, t, sign)

@@ -11,12 +11,11 @@ import gofau.optim as optim
 from gofau.optim.execution import dispatch
 from gofau.optim.execution.native import compiler, kernels
 from gofau.optim.execution.program import tell_once
-from tests.optim.reference import BASES, CASES
+from tests.optim.reference import BASES, CASES, RICH
 from tests.optim.stepping import (
     FOREACH,
     FUSED,
     LOOP,
-    RICH,
     RULES,
     TOLERANCE,
     assert_same,
@@ -24,6 +23,7 @@ from tests.optim.stepping import (
     parameters,
     run,
     set_gradients,
+    steady,
 )
 
 needs_compiler = pytest.mark.skipif(compiler.find() is None, reason="no C compiler")
@@ -68,7 +68,7 @@ def test_every_case_on_every_path(base, options, rule, path):
 def test_short_floats_are_stepped_in_float32_and_rounded_once(base, dtype, path):
     """Which is what torch's fused optimizers do."""
     short = parameters(dtype)
-    options = RICH[base] if base == "sgd" else RICH[base] | {"eps": 1e-4}
+    options = RICH[base] | steady(base)
     optimizer = run(base, options | path, short)
     long = [p.detach().float().requires_grad_() for p in short]
     other = BASES[base][0](long)

@@ -21,7 +21,7 @@ from gofau.optim.execution.foreach.schedule import Step, schedule
 from gofau.optim.execution.guards import compute_dtype, is_the_loops, key_of
 from gofau.optim.execution.program import BAKED, Operation, Program, Unsupported, split, tell_once
 from gofau.optim.execution.trace import record
-from gofau.optim.update import PLAIN, SHORT, Item, exact, update
+from gofau.optim.update import PLAIN, SHORT, Item, Statement, exact, update
 
 PIECE = 1 << 26
 """Elements that are stepped together; of short floats, which are widened first, a quarter."""
@@ -44,9 +44,11 @@ class Bucket(NamedTuple):
         return lists | {"p": [x.p for x in self.items], "g": [x.g for x in self.items]}
 
 
-def step(direction: Direction, group: Group, items: list[Item]) -> list[Item]:
+def step(
+    direction: Direction, group: Group, items: list[Item], statement: Statement = update
+) -> list[Item]:
     """Step the items that lists can; return the others (see `buckets_of`)."""
-    buckets, left = buckets_of(direction, group, items)
+    buckets, left = buckets_of(direction, group, items, statement)
     for bucket in buckets:
         run(bucket)
     return left
@@ -93,7 +95,7 @@ def _pieces(bucket: Bucket) -> Iterator[Bucket]:
 
 
 def buckets_of(
-    direction: Direction, group: Group, items: list[Item]
+    direction: Direction, group: Group, items: list[Item], statement: Statement = update
 ) -> tuple[list[Bucket], list[Item]]:
     """The items in buckets, and those left over: tensor subclasses, a first step with a buffer to
     make, a rule that cannot be recorded."""
@@ -108,7 +110,7 @@ def buckets_of(
             sorted_out.setdefault(key, []).append(item)
     buckets = []
     for some in sorted_out.values():
-        program = program_for(direction, group, some[0])
+        program = program_for(direction, group, some[0], statement)
         if program is None:
             left += some
         else:
@@ -119,21 +121,23 @@ def buckets_of(
 _programs: dict[Any, Program | None] = {}
 
 
-def program_for(direction: Direction, group: Group, item: Item) -> Program | None:
+def program_for(
+    direction: Direction, group: Group, item: Item, statement: Statement
+) -> Program | None:
     """The recorded step of ``item`` and those like it; None, and one line, where there can be none:
     a warning if the user has asked for this path, else in the log."""
     rule, dtype = item.rule, compute_dtype(item.p.dtype)
     baked, free = split(rule, group)
     try:
-        key = key_of(direction, rule, dtype, baked, free, update)
+        key = key_of(direction, rule, dtype, baked, free, statement)
         if key not in _programs:
             _programs[key] = None
-            program = record(direction, rule, baked, free, dtype)
+            program = record(direction, rule, baked, free, dtype, statement=statement)
 
             def fast(sample: Item) -> None:
                 run(Bucket([sample], program, direction.buffers(group), free))
 
-            if rule.is_built_in or is_the_loops(direction, group, item, update, fast):
+            if rule.is_built_in or is_the_loops(direction, group, item, statement, fast):
                 _programs[key] = program
         return _programs[key]
     except Unsupported as e:

@@ -131,7 +131,8 @@ def kernel_for(
 
 
 def _without(direction: Direction, group: Group, item: Item, why: Exception) -> None:
-    name = f"{type(direction).__name__} with rule '{item.rule.name}' in {item.p.dtype}"
+    base = type(direction).__name__.removesuffix("Direction")
+    name = f"{base} with rule '{item.rule.name}' in {item.p.dtype}"
     message = f"no fused step for {name}, another path takes it: {why}"
     tell_once(message, loud=group.get("fused") is True)
 

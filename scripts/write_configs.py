@@ -1,0 +1,145 @@
+"""What gofau.optim declares, written where it is read: configs/rule/<rule>.yaml and
+configs/stepsize/<stepsize>.yaml for the command line, and the table in README.md.
+
+Each of gofau's rules and step sizes says its formula once, at the beginning of its docstring, and
+its hyperparameters once (gofau/optim/hyperparameters.py). A test holds the files to it. For one of
+your own a file by hand does as well.
+
+A base optimizer that has no file in configs/optimizer yet gets one, of its constructor's defaults.
+One that is there stays: its learning rate may have been chosen by a search.
+"""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import gofau.optim
+from gofau.optim import RULES, STEPSIZES, Rule, RuleOptimizer, StepSize
+from gofau.optim.checks import CHOICES, FLAGS, RANGES
+from gofau.optim.hyperparameters import REQUIRED, Hyperparameter
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "configs"
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(?<=<!-- hyperparameters -->\n).*?(?=<!-- end -->)", re.DOTALL)
+"""What is between these lines of README.md is the table."""
+ESCAPED = r"\|"
+FORMULA = re.compile(r"ξ = .+?(?=: |, that is|\. |\.?$)", re.MULTILINE)
+SENTENCE = re.compile(r"s = .+?(?=; |\.\s|\.$)", re.DOTALL)
+ZERO_INIT = "of tensors that start at zero, where the rule cannot move them: or freeze"
+
+
+def rules() -> list[Rule]:
+    """gofau's own rules, in the order in which they are written down."""
+    return [rule for rule in RULES.values() if rule.xi.__module__.startswith("gofau.optim.")]
+
+
+def stepsizes() -> list[StepSize]:
+    """gofau's own step sizes, in the order in which they are imported."""
+    return [s for s in STEPSIZES.values() if type(s).__module__.startswith("gofau.optim.")]
+
+
+def bases() -> list[type[RuleOptimizer]]:
+    """The base optimizers that gofau.optim offers, by name."""
+    found = [getattr(gofau.optim, name) for name in gofau.optim.__all__]
+    classes = [x for x in found if inspect.isclass(x) and issubclass(x, RuleOptimizer)]
+    return [x for x in classes if x is not RuleOptimizer]
+
+
+def formula(rule: Rule) -> str:
+    """How the rule's docstring begins, such as ``ξ = η·d``."""
+    return _found(FORMULA, rule.xi, "ξ = …").replace(" · ", "·")
+
+
+def _found(pattern: re.Pattern[str], of: Any, form: str) -> str:
+    found = pattern.match(of.__doc__ or "")
+    if found is None:
+        raise SystemExit(f"error: the docstring of {of.__name__} must begin with {form}")
+    return " ".join(found[0].split())
+
+
+def text(rule: Rule) -> str:
+    """The file of one rule."""
+    lines = [("name", rule.name, formula(rule)), *_declared(rule)]
+    if rule.name != "additive":
+        lines.append(("zero_init", "additive", ZERO_INIT))
+    return _aligned(lines)
+
+
+def stepsize_text(stepsize: StepSize) -> str:
+    """The file of one step size."""
+    first = _found(SENTENCE, type(stepsize), "s = …")
+    return _aligned([("name", stepsize.name, first), *_declared(stepsize)])
+
+
+def optimizer_text(base: type[RuleOptimizer]) -> str:
+    """The file of one base optimizer, with the constructor's defaults."""
+    parameters = inspect.signature(base).parameters
+    lines = [f"_target_: gofau.optim.{base.__name__}", f"name: {base.__name__.lower()}"]
+    for name in options(base):
+        lines.append(f"{name}: {_value(parameters[name].default)}")
+    return "\n".join(lines) + "\n"
+
+
+def options(base: type[RuleOptimizer]) -> list[str]:
+    """The hyperparameters of a base alone: not of the rule, nor of how a step is carried out."""
+    execution = {"maximize", "capturable", "differentiable", "decoupled_weight_decay", *CHOICES}
+    own = {*RANGES, *FLAGS} - execution
+    return [name for name in inspect.signature(base).parameters if name in own]
+
+
+def table() -> str:
+    """The hyperparameters of all rules and step sizes, for README.md."""
+    users: dict[Hyperparameter, list[str]] = {}
+    for part in (*rules(), *stepsizes()):
+        for h in part.own.values():
+            users.setdefault(h, []).append(f"`{part.name}`")
+    rows = ["| name | symbol | default | meaning | used by |", "|---|---|---|---|---|"]
+    for h, names in users.items():
+        meaning = h.meaning.replace("null:", "`None`:")
+        cells = (f"`{h.name}`", h.symbol, f"`{_default(h, 'None')}`", meaning, ", ".join(names))
+        rows.append(f"| {' | '.join(cell.replace('|', ESCAPED) for cell in cells)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _declared(part: Rule | StepSize) -> list[tuple[str, str, str]]:
+    return [(h.name, _default(h, "null"), f"{h.symbol}: {h.meaning}") for h in part.own.values()]
+
+
+def _aligned(lines: list[tuple[str, str, str]]) -> str:
+    width = max(len(f"{key}: {value}") for key, value, _ in lines)
+    rows = (f"{f'{key}: {value}':<{width}}   # {why}" for key, value, why in lines)
+    return "\n".join(rows) + "\n"
+
+
+def _default(h: Hyperparameter, none: str) -> str:
+    """`none` is how nothing is written there; ??? is how Hydra says that a value must be given."""
+    return "???" if h.default is REQUIRED else none if h.default is None else str(h.default)
+
+
+def _value(x: Any) -> str:
+    """A default as YAML: flags as words, numbers with a point, which 1e-08 would lack."""
+    if isinstance(x, bool):
+        return str(x).lower()
+    if isinstance(x, tuple):
+        return f"[{', '.join(map(_value, x))}]"
+    return re.sub(r"^(\d+)e", r"\1.0e", repr(float(x)))
+
+
+def main() -> None:
+    for rule in rules():
+        (FOLDER / "rule" / f"{rule.name}.yaml").write_text(text(rule), encoding="utf-8")
+    for stepsize in stepsizes():
+        file = FOLDER / "stepsize" / f"{stepsize.name}.yaml"
+        file.write_text(stepsize_text(stepsize), encoding="utf-8")
+    for base in bases():
+        file = FOLDER / "optimizer" / f"{base.__name__.lower()}.yaml"
+        if not file.exists():
+            file.write_text(optimizer_text(base), encoding="utf-8")
+    page = README.read_text(encoding="utf-8")
+    README.write_text(BLOCK.sub(lambda _: table(), page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
