@@ -62,10 +62,10 @@ def test_torch_reads_the_file_as_it_is(folder):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda p: p.write_bytes(p.read_bytes()[:-7]), "torn"),
-        (lambda p: p.write_bytes(b""), "torn"),
-        (lambda p: p.write_bytes(p.read_bytes()[:100] + b"x" + p.read_bytes()[101:]), "torn"),
-        (lambda p: p.rename(p.with_name("0000000030-0123456789abcdef.pt")), "torn"),
+        (lambda p: p.write_bytes(p.read_bytes()[:-7]), "damaged"),
+        (lambda p: p.write_bytes(b""), "damaged"),
+        (lambda p: p.write_bytes(p.read_bytes()[:100] + b"x" + p.read_bytes()[101:]), "damaged"),
+        (lambda p: p.rename(p.with_name("0000000030-0123456789abcdef.pt")), "damaged"),
     ],
 )
 def test_a_torn_one_is_named_and_the_one_before_is_used(folder, caplog, spoil, reason):
