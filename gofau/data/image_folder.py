@@ -74,6 +74,7 @@ def _read(path: Path, image_size: int | None) -> ImageData:
         files = [
             name for group in (train, test) for label in sorted(group) for name in group[label]
         ]
+        # Decoded together, so that both splits must have the same size and number of channels.
         pixels, all_gray = decode(source, files, image_size, remedy=_REMEDY)
         if all_gray:
             pixels = np.ascontiguousarray(pixels[..., :1])
@@ -115,6 +116,7 @@ def _has(source: Source, split: str) -> bool:
 def _by_class(source: Source, split: str) -> dict[str, list[str]]:
     """Class → its image files, at any depth below its folder. Other files are ignored."""
     groups: dict[str, list[str]] = {}
+    # Folders as well as files, so that an empty class is found and reported.
     for folder in source.folders:
         if folder.startswith(f"{split}/"):
             groups.setdefault(folder.split("/")[1], [])

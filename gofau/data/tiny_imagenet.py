@@ -66,6 +66,7 @@ def tiny_imagenet(
         cache_dir=cache_dir,
         dataset="tiny_imagenet",
         source=source,
+        # No option without resizing: entries from before there was image_size are still found.
         options=None if image_size is None else {"image_size": image_size},
     )
 

@@ -25,7 +25,7 @@ def device_of(name: str) -> "torch.device":
     if name == "cuda":
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try:
-        torch.empty(0, device=name)
+        torch.empty(0, device=name)  # a name may be valid and its device unusable all the same
     except (RuntimeError, AssertionError) as e:
         raise UserError(f"trainer.device: torch cannot use '{name}' on this machine") from e
     return torch.device(name)
@@ -43,6 +43,7 @@ def best_precision(name: str) -> str:
 
         device = device_of(name)
         if device.type == "cuda":
+            # Emulated bfloat16 would be slower than float32.
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
         if device.type != "cpu":
             return "fp32"

@@ -188,7 +188,7 @@ class Trainer:
     def _look_for_divergence(self, sums: Tensor) -> None:
         bad = (~torch.isfinite(sums)).nonzero()
         if len(bad):
-            step = self.step - len(sums) + int(bad[0]) + 1
+            step = self.step - len(sums) + int(bad[0]) + 1  # there is one sum per step of the epoch
             reason = "the training loss is not finite"
             self.divergence = Divergence(step, self.epoch, reason, finite=False)
         elif self.epoch == self.settings.epochs and self.start_loss is not None:

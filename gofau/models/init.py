@@ -139,6 +139,7 @@ def initialise(
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in weights:
+            # Drawn on the CPU and copied: the numbers must not depend on the device.
             weight.copy_(fill(_draft(weight), used, generator))
         for bias in biases:
             bias.zero_()

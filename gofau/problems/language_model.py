@@ -85,4 +85,5 @@ class LanguageModel(Problem):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         y = batch[1]
         loss = cross_entropy(output.flatten(0, 1), y.flatten())
+        # From nats to bits; times the number of blocks, since metrics are sums over examples.
         return loss, (loss * (len(y) / math.log(2)),)

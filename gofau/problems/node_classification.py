@@ -88,5 +88,5 @@ class _Whole:
         return self._count
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
-        if start == 0:
+        if start == 0:  # a run resumed after the only batch has nothing left in this epoch
             yield self._batch

@@ -195,6 +195,7 @@ def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
         UserError: there is no such target, or it does not take these keys.
     """
     call = _call(section, config)
+    # Checked before the call: a TypeError from within it is not about the keys.
     try:
         inspect.signature(call.func).bind(*args, **call.keywords, **more)
     except TypeError as e:

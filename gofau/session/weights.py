@@ -34,7 +34,7 @@ class Weights:
         self.path = run.folder / NAME
         self.best: float | None = None
         if run.writes and not resumed:
-            self.path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)  # an earlier start's, not this one's
         elif self.keep == "best" and self.path.exists():
             self.best = read(self.path)["value"]
 

@@ -91,9 +91,12 @@ class Evil:
         (packed({"format": 1, "identity": "me", "state": {}}), "written by an older gofau"),
         (packed({"model": {}}), "not a checkpoint of gofau"),
         (packed([1, 2]), "not a checkpoint of gofau"),
-        (b"no zip at all", "no checkpoint of tensors"),
-        (pickle.dumps(Evil(), protocol=2), "no checkpoint of tensors"),
-        (packed({"format": FORMAT, "identity": "me", "state": Evil()}), "no checkpoint of tensors"),
+        (b"no zip at all", "not a checkpoint of tensors"),
+        (pickle.dumps(Evil(), protocol=2), "not a checkpoint of tensors"),
+        (
+            packed({"format": FORMAT, "identity": "me", "state": Evil()}),
+            "not a checkpoint of tensors",
+        ),
     ],
 )
 def test_a_foreign_one_is_named_and_runs_no_code(folder, caplog, monkeypatch, data, reason):
