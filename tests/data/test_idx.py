@@ -38,9 +38,9 @@ def test_torchvision_reads_the_same(tmp_path):
         ("x", idx(PIXELS[0, 0]), "is not an IDX file"),
         ("x", RAW[:2] + b"\x0d" + RAW[3:], "is not an IDX file of unsigned bytes"),
         ("x", b"", "is not an IDX file"),
-        ("x.gz", RAW, "is not a whole gzip file"),
-        ("x.gz", PACKED[:-9], "is not a whole gzip file"),
-        ("x.gz", PACKED[:30] + b"????" + PACKED[34:], "not a whole gzip"),
+        ("x.gz", RAW, "is not a complete gzip file"),
+        ("x.gz", PACKED[:-9], "is not a complete gzip file"),
+        ("x.gz", PACKED[:30] + b"????" + PACKED[34:], "not a complete gzip"),
     ],
     ids=range(9),
 )
