@@ -4,9 +4,10 @@
 ``experiment=defaults_<task>``, over the ranges in configs/search/wide.yaml), runs the five best
 points of each arm again with five fresh seeds, and collects all records in ``results/defaults/``.
 Then it writes the best values to the configuration: the additive rule's learning rate to
-``configs/optimizer/<optimizer>.yaml``, which is also the default for rules without their own choice, and each other rule's values to
-``configs/tuned/<optimizer>-<rule>.yaml``. ``--write`` does only this last part, from the committed
-records. Finished runs are not repeated: to retry, type the command again.
+``configs/optimizer/<optimizer>.yaml``, which is also the default for rules without their own
+choice, and each other rule's values to ``configs/tuned/<optimizer>-<rule>.yaml``. ``--write`` does
+only this last part, from the committed records. Finished runs are not repeated: to retry, type the
+command again.
 """
 
 import argparse
