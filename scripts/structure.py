@@ -73,8 +73,7 @@ def is_loose(path: str) -> bool:
 
 
 def imported(path: str, source: str) -> Iterator[str]:
-    """Yield the full names that a file imports, also in functions; ``a.b`` for ``from a import b``.
-    """
+    """Yield the full names that a file imports, also in functions; ``a.b`` for ``from a import b``."""
     package = path.split("/")[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -47,6 +47,7 @@ def one_sentence() -> Iterator[None]:
             raise
         _fail(sentence)
     finally:
+        # For callers in the same process, such as tests: nothing of the command may remain.
         del os.environ[FULL], os.environ[OURS]
 
 

@@ -17,6 +17,7 @@ class Failures(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Exit with 2 where the user's input caused all failures, else with 1."""
+        # From the file, not from memory: the runs were in other processes.
         found = failures(config.paths.runs_dir)
         if not found:
             return

@@ -39,8 +39,10 @@ class Composer(ConfigLoaderImpl):
         choices: list[Override] = []
         for override in overrides:
             (values if self._is_value(override) else choices).append(override)
+        # Rare cases are left to Hydra, which is slow but right by definition.
         if any(self._depends_on_order(override) for override in choices):
             return super().load_sweep_config(master_config, sweep_overrides)
+        # From here on, what Hydra itself does after composing: sets the values, and notes them.
         config = copy.deepcopy(self._chosen(master_config, choices))
         self._apply_overrides_to_config(values, config)
         task = [override for override in overrides if not override.is_hydra_override()]
@@ -56,6 +58,7 @@ class Composer(ConfigLoaderImpl):
         lines = [override.input_line or "" for override in choices]
         places = [source.path for source in self.repository.get_sources()]
         hydras = [*master.hydra.overrides.hydra]
+        # Everything that the composition depends on, as the cache is shared in the process.
         key = (master.hydra.job.config_name, *places, *hydras, *lines)
         if key not in _composed:
             _composed[key] = super().load_sweep_config(master, lines)

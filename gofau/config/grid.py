@@ -25,7 +25,7 @@ def grid(configs: Path, overrides: Sequence[str]) -> Iterator[tuple[dict[str, st
     Yields:
         The swept keys with their values, and the settled configuration, for each run.
     """
-    GlobalHydra.instance().clear()
+    GlobalHydra.instance().clear()  # Hydra allows one initialisation at a time
     with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
         parser = OverridesParser.create()
         typed = {o.key_or_group: o for o in parser.parse_overrides([*overrides])}

@@ -135,6 +135,7 @@ def resolve(cfg: DictConfig) -> Config:
             hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
             raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
     _refuse_infinite(config)
+    # First the rule: it decides which hyperparameters a search draws.
     _pin_rule(config)  # type: ignore[arg-type]
     if config.get("search"):
         draw(config)  # type: ignore[arg-type]
@@ -205,6 +206,7 @@ def check(config: Config) -> None:
         for section in own:
             for name, value in config[section].items():
                 key = f"{section}.{name}"
+                # Keys that no table knows are left to the class that is built with them.
                 if name == "betas":
                     if not isinstance(value, list) or len(value) != 2:
                         raise ValueError(f"{key} must be a pair of numbers, got {value!r}")

@@ -58,6 +58,7 @@ class Guarded:
 
     def finish(self, state: State, result: Mapping[str, Any]) -> None:
         """Call `Logger.finish`, the first time only."""
+        # Set to None first: leaving the context calls finish once more.
         logger, self._logger = self._logger, None
         if logger is not None:
             try:

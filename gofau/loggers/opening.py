@@ -43,6 +43,8 @@ def open_logger(
     name = section.pop("name", target)
     kind = _class(name, target)
     make = partial(kind, config=config, folder=folder, resume=resume, **section)
+    # Checked now, so that a wrong key ends the command; once the run has begun, an error of the
+    # logger would only drop it.
     try:
         inspect.signature(kind).bind(**make.keywords)
     except TypeError as e:
@@ -55,6 +57,7 @@ def _class(name: str, target: str) -> type[Logger]:
     try:
         kind = getattr(import_module(module), member)
     except (ImportError, AttributeError, ValueError) as e:
+        # Two kinds of error: a wrong _target_, or a right one whose package is not installed.
         package = _missing(e)
         if package is None or package == target.partition(".")[0]:
             raise UserError(f"logger={name}: there is no logger._target_ {target!r} ({e})") from e

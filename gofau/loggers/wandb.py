@@ -56,7 +56,7 @@ class WandB(Logger):
             save_code=False,
             settings=_settings(mode),
         )
-        write_whole(kept, self._run.id)
+        write_whole(kept, self._run.id)  # after init, so that the id is of a run that exists
 
     def log(self, row: Metrics, step: int) -> None:
         self._run.log(dict(row), step=step)

@@ -76,6 +76,7 @@ def prepare(runs: Frame) -> Frame:
     chance = _chance(runs)
     runs = runs.assign(outcome=_result(runs, "test", chance), choice=_result(runs, "val", chance))
     runs = runs.assign(images=_images(runs))
+    # Where the number of images is unknown, the standard error counts as 0.
     guess = chance + 2 * (chance * (1 - chance) / runs["images"].fillna(np.inf)) ** 0.5
     dead = (runs["state"] == "done") & runs["higher"] & (runs["outcome"] <= guess)
     capped = (runs["state"] == "diverged") & chance.isna()
@@ -97,6 +98,7 @@ def _result(runs: Frame, part: str, chance: Column) -> Column:
     found = pd.Series(np.nan, runs.index)
     for name in runs["metric"].unique():
         found = found.where(runs["metric"] != name, _numbers(runs, f"{part}/{name}"))
+    # What a diverged run measured before it ended is not its result.
     found = found.where(runs["state"] == "done")
     groups = found.groupby([runs[key] for key in [*PROBLEM, "metric"]], dropna=False)
     worst = groups.transform("min").where(runs["higher"], groups.transform("max"))

@@ -96,6 +96,7 @@ def best(part: Frame, among: list[int]) -> int | None:
     means = fresh[whole].pivot_table(index="trial", columns="dataset.name", values="loss")
     if means.empty:
         return None
+    # Divided by the task's lowest loss, so that no task dominates by the scale of its loss.
     ratios = np.log(means / means.min())
     return int(ratios.mean(axis=1).sort_values(kind="stable").index[0])
 

@@ -27,6 +27,7 @@ def update(folder: Path, new: Records, *, key: Key = ("identity",), drop: bool =
         UserError: the old records are damaged, or another process is collecting into this folder.
     """
     try:
+        # Reading, merging and writing must not be interleaved with another collector's.
         with lock(folder / ".collecting"):
             merged = merge(read(folder, key), new, key=key, drop=drop)
             if (folder / RUNS).exists() or _finished(merged.records.runs):

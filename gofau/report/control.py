@@ -97,6 +97,7 @@ def _matched(part: Frame, rule: str) -> Any:
         if base.empty:
             continue
         for run in runs[runs["rule"] == rule].to_dict("records"):
+            # NaN outside the range: np.interp would repeat the outcome of the last rate.
             theirs = np.interp(
                 run["size"], base["size"], base["outcome"], left=math.nan, right=math.nan
             )

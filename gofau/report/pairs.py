@@ -108,6 +108,7 @@ def paired(ours: Frame, theirs: Frame, keys: list[str], value: str = "outcome") 
     flags = differing(a, b)
     found = pd.DataFrame({"ours": a[value], "theirs": b[value], "images": a["images"]})
     found["≤"], found["≥"] = (runs["capped"].fillna(False).astype(bool) for runs in (a, b))
+    # Either arm may be empty, but both have the same metric.
     sign = metric_of(ours if len(ours) else theirs).sign
     found["difference"] = (sign * (found["ours"] - found["theirs"])).mask(flags.any(axis=1))
     return found.join(flags)
@@ -115,7 +116,7 @@ def paired(ours: Frame, theirs: Frame, keys: list[str], value: str = "outcome") 
 
 def over_seeds(pairs: Frame) -> Comparison:
     """Compare the pairs of `paired` over the seeds; their last key must be the seed."""
-    kept = pairs.where(pairs["difference"].notna())
+    kept = pairs.where(pairs["difference"].notna())  # the pairs that the mean is over
     lost = {word: int(count) for word, count in _flags(pairs).sum().items() if count}
     bound = bound_of([mark for mark in "≤≥" if pairs[mark].any()])
     error = error_of_images(kept["ours"], kept["theirs"], kept["images"])

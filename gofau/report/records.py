@@ -85,6 +85,7 @@ def merge(old: Records, new: Records, *, key: Key = ("identity",), drop: bool = 
     order = before if today.keys() <= before.keys() else today | rest
     both = chosen | rest
     runs = [both[name] for name in order if name in both]
+    # A run and its epochs come from the same side, or a row would stand beside another run's curve.
     fresh = {row["identity"] for name, row in today.items() if chosen[name] is row}
     sources = {r["identity"]: new.curves if r["identity"] in fresh else old.curves for r in runs}
     curves = {name: source[name] for name, source in sources.items() if name in source}

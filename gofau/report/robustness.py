@@ -62,6 +62,7 @@ class Curve:
         found, is_open = {}, False
         for seed, y in (self.metric.sign * self.results).items():
             y = y.to_numpy(dtype=float)
+            # From here up is better (see `sign`), so near means above this level.
             level = y[self.best] - self.metric.near(y[self.best])
             if not np.isfinite(y).all():
                 found[seed] = np.nan
@@ -78,6 +79,7 @@ def _end(x: np.ndarray, y: np.ndarray, level: float) -> tuple[float, bool]:
     if not len(below):
         return float(x[-1]), True
     i = below[0]
+    # np.interp needs increasing places: y falls from i − 1 to i.
     return float(np.interp(level, [y[i], y[i - 1]], [x[i], x[i - 1]])), False
 
 
@@ -127,6 +129,7 @@ def less_drop(runs: Frame, rule: str) -> Comparison:
         row = pd.Series(np.nan, seeds)
         if key in ours and key in theirs:
             reach = _reach(ours[key], theirs[key]) if axis_of(runs) == "lr" else None
+            # A best at an end of the grid: the drop on its other side is unknown.
             edges |= reach == 0
             if reach != 0:
                 row = theirs[key].drop(reach).sub(ours[key].drop(reach)).reindex(seeds)

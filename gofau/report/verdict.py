@@ -106,6 +106,7 @@ def decide(questions: Sequence[Question]) -> list[Verdict]:
         >>> v.word, round(v.low, 4), round(v.high, 4)
         ('supported', 0.0212, 0.0388)
     """
+    # Only questions that can be judged are members of the families that Holm's method corrects.
     asked = [q for q in questions if _why_not(q.comparison) is None]
     differ = [_p_differs(q.comparison) for q in asked]
     same = [_p_within(q.comparison, q.margin) for q in asked]
@@ -138,7 +139,7 @@ def _not_asked(q: Question, reason: str) -> Verdict:
 
 def _p_differs(c: Comparison) -> float:
     """The smallest α at which the 1 − α interval excludes 0: two-sided, of the paired t-test."""
-    if c.sd == 0:
+    if c.sd == 0:  # all seeds agree: the interval is a point
         return float(c.mean == 0)
     t = abs(c.mean) / (c.sd / math.sqrt(c.seeds))
     return float(2 * stats.t.sf(t, c.seeds - 1))
@@ -172,6 +173,7 @@ def _answer(q: Question, p: float, p_same: float, level: float, level_same: floa
     half = half_width(c.sd, c.seeds, 1 - at)
     low, high = c.mean - half, c.mean + half
     side = (low > 0) - (high < 0) if differs else 0
+    # A small difference is "no difference" even if it differs from 0 significantly.
     word = "no difference" if same else {1: "supported", -1: "not supported"}.get(side, "undecided")
     reason = ""
     if word in _UNSURE.get(c.bound, ()):

@@ -57,6 +57,7 @@ def _status(row: dict[str, str]) -> Status:
     for column, text in row.items():
         part, _, key = column.replace("divergence/", "divergence.").partition(".")
         if part in PARTS and key and text:
+            # A fingerprint may look like a number, such as 1234567890 or 12e4567890.
             kept = text if part == "fingerprint" or key in TEXTS else _value(text)
             status[part][key] = kept
         elif "/" in column or column in ("seconds", "epochs", "steps"):
@@ -64,6 +65,7 @@ def _status(row: dict[str, str]) -> Status:
         elif column in ("classes", "diagnostics_every", "update_rms"):
             status[column] = _value(text)
     if status["metric"]:
+        # An empty entry of the csv: the metric has no chance level.
         status["metric"].setdefault("chance", None)
     return {key: value for key, value in status.items() if value != {} or key == "compute"}
 

@@ -21,6 +21,7 @@ def write_whole(path: Path, data: str | bytes) -> None:
         with open(temporary, "wb") as f:
             f.write(data.encode() if isinstance(data, str) else data)
             f.flush()
+            # Before the rename: else a power failure could leave the new name with an empty file.
             os.fsync(f.fileno())
         os.replace(temporary, path)
     except BaseException:
@@ -59,6 +60,7 @@ def keep_rows(path: Path, column: str, last: int) -> None:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     except OSError:
         return
+    # A line without its end was being written when the process died.
     kept = lines[:1] if lines and lines[0].endswith("\n") else []
     for line in lines[1:]:
         row = dict(zip(next(csv.reader(lines[:1])), next(csv.reader([line])), strict=False))

@@ -60,6 +60,7 @@ def identity(config: dict[str, Any]) -> str:
     >>> len(identity({s: {"name": "x"} for s in SECTIONS} | {"seed": 0}))
     10
     """
+    # Sorted keys: the order of a configuration's keys must not change the identity.
     text = json.dumps(science(config), sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 

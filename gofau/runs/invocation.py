@@ -37,6 +37,7 @@ def note_failure(runs_dir: str | Path, what: str, sentence: str, users: bool) ->
         sentence: what went wrong.
         users: whether the user's input is at fault.
     """
+    # Looked up before it is written, so that the first one is reported as the first.
     path = _path(runs_dir)
     known = any(failure["sentence"] == sentence for failure in failures(runs_dir))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -80,6 +80,7 @@ def lock(path: Path) -> Iterator[Holder]:
     finally:
         stop.set()
         beat.join()
+        # Another machine may have replaced our lock as stale; then it is not ours to remove.
         if _read(path) == holder:
             path.unlink(missing_ok=True)
 
@@ -96,6 +97,8 @@ def _place(path: Path, holder: Holder) -> bool:
     mine = path.parent.with_name(f".{path.parent.name}.{holder.token}")
     mine.write_text(json.dumps(asdict(holder)), encoding="utf-8")
     try:
+        # A link appears with its whole content; a lock that is created and then written could be
+        # read half-written, without its holder.
         path.parent.mkdir(exist_ok=True)
         os.link(mine, path)
     except FileNotFoundError:  # the folder was removed between these two lines
@@ -132,6 +135,7 @@ def _take_over(path: Path, holder: Holder) -> None:
         guard.unlink(missing_ok=True)  # its holder died in the few lines below
         raise Taken(f"{other}, which died while taking over: try again")
     try:
+        # Again, under the guard: another process may have replaced the lock since the first check.
         found = _read(path)
         if found is not None and not _is_stale(path, found):
             raise Taken(str(found))
@@ -181,6 +185,7 @@ def _beat(path: Path, stop: threading.Event) -> None:
 
 
 def _machine() -> str:
+    # Process numbers repeat after a reboot and in each container, so both are part of the name.
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
@@ -196,6 +201,7 @@ def _born(pid: int) -> str | None:
         return None if Path("/proc/self/stat").exists() else _signalled(pid)
     except OSError:
         return None
+    # The name in brackets may hold spaces and brackets: what follows its last one is regular.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] == "Z" else fields[19]
 

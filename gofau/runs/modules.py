@@ -47,6 +47,7 @@ class Module:
         source = node.module or ""
         if node.level:
             parts = self.name.split(".")
+            # One dot means the own package, which for __init__.py is the module itself.
             up = node.level - (self.path.name == "__init__.py")
             source = ".".join([*parts[: len(parts) - up], *filter(None, [source])])
         for alias in node.names:
@@ -71,6 +72,7 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
         if isinstance(target, ast.Attribute):
             yield from _base(target)
         return
+    # Assignments, and what is under `if`, `try` or `with` at the top level.
     for node in ast.walk(statement):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
@@ -135,6 +137,7 @@ def _spec(name: str) -> object | None:
     top, *rest = name.split(".")
     spec = getattr(sys.modules.get(top), "__spec__", None) or _first(top)
     whole = top
+    # Part by part: importlib's find_spec would import the parent packages.
     for part in rest:
         places = getattr(spec, "submodule_search_locations", None)
         if not places:

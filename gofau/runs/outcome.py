@@ -30,6 +30,7 @@ def finished(run: Run, today: dict[str, str], again: bool = True) -> float | Non
         found = _judge(run, status, today, str(run.folder), again)
         if found is not None:
             return found
+    # Committed records come second: the runs folder may hold a newer record.
     if config.get("reuse"):
         where, row = committed(run, Path(config["reuse"]))
         if row:

@@ -62,6 +62,7 @@ class Run:
             keep_rows(self.folder / "metrics.csv", "epoch", epoch)
             keep_rows(self.folder / "diagnostics.csv", "step", step)
         before = self.status()
+        # A run from step 0 starts anew; one that resumes keeps its start and counts its starts.
         started = before.get("started") if step else None
         starts = before.get("starts", 1) + 1 if step else 1
         self.said = {"identity": self.identity, "name": self.folder.name}

@@ -53,6 +53,7 @@ def _split(name: str) -> tuple[Module | None, str]:
     """Split an import name into a module and a name in it; the module is None if it exists but its
     text cannot be read."""
     parts = name.split(".")
+    # The longest prefix that is a module, since a package and an object may share a name.
     for cut in range(len(parts) - 1, 0, -1):
         where = ".".join(parts[:cut])
         if not exists(where):
@@ -72,6 +73,7 @@ def _has(module: Module, word: str) -> bool:
 
 def closure(start: Module, word: str) -> Iterator[str]:
     """Yield the texts of a definition and of everything that it reads, directly or not."""
+    # `seen` also ends the walk where definitions read each other.
     todo, seen = [(start, word)], set()
     while todo:
         module, name = todo.pop()
@@ -195,4 +197,5 @@ def dump(node: object) -> str:
 
 def hashed(texts: Iterable[str]) -> str:
     """Ten hexadecimal digits of the hash of a set of texts; their order does not count."""
+    # Sorted, as moving a definition within a file or to another one must not change the hash.
     return hashlib.sha256("\n".join(sorted({*texts})).encode()).hexdigest()[:10]

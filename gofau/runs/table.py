@@ -56,7 +56,7 @@ def seconds_left(folder: Path, status: dict[str, Any]) -> float | None:
     """Estimated seconds of training left, from the epochs so far; None before the first ends."""
     try:
         with open(folder / "metrics.csv", newline="", encoding="utf-8") as f:
-            *_, row = csv.DictReader(f)
+            *_, row = csv.DictReader(f)  # the last row; its seconds are those of all epochs so far
         epoch, seconds = int(row["epoch"]), float(row["seconds"])
         return seconds / epoch * (status["epochs"] - epoch)
     except (OSError, ValueError, KeyError, TypeError):

@@ -36,6 +36,7 @@ def merge(archive: Path, runs_dir: Path) -> tuple[int, int]:
         UserError: it is not an archive of runs, or has an entry that does not belong in one.
     """
     runs_dir.mkdir(parents=True, exist_ok=True)
+    # Unpacked aside, on the same file system: a run then appears whole, by one rename.
     with tempfile.TemporaryDirectory(dir=runs_dir, prefix=".import-") as aside:
         _unpack(archive, Path(aside))
         taken = left = 0
