@@ -73,7 +73,11 @@ def is_loose(path: str) -> bool:
 
 
 def imported(path: str, source: str) -> Iterator[str]:
-    """Yield the full names that a file imports, also in functions; ``a.b`` for ``from a import b``."""
+    """Yield the full names that a file imports, also inside functions.
+
+    >>> [*imported("gofau/a.py", "from gofau.b import c")]
+    ['gofau.b.c']
+    """
     package = path.split("/")[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -73,7 +73,7 @@ def test_show_by_a_part_of_the_name(type_, runs_dir):
     assert "test/acc: 0.5" in out
     code, _, err = type_("show", "d-m", "--runs-dir", runs_dir)
     assert code == 2
-    assert err.startswith("error: 4 runs in ")
+    assert err.startswith("error: 'd-m' must be in the name of exactly one run: 4 in ")
 
 
 def test_export_and_import_merge_by_identity(type_, runs_dir, tmp_path):
