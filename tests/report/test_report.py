@@ -110,7 +110,7 @@ def test_runs_that_were_not_made_alike_are_told_under_the_table(tmp_path):
     write(tmp_path / "two", frame.assign(**{"compute.threads": threads}))
     notes = {path.name: tables_of(path)[0].note for path in (tmp_path / "one", tmp_path / "two")}
     assert "alike" not in notes["one"]
-    assert "Not all runs were made alike (threads: 1, 2)." in notes["two"]
+    assert "Not all runs were made under the same conditions (threads: 1, 2)." in notes["two"]
 
 
 def test_a_report_of_nothing(tmp_path):
