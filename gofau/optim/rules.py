@@ -17,6 +17,8 @@ Your own rule is one function, registered under a name::
     >>> @register_rule("sign")
     ... def sign(theta, d, eta):
     ...     return eta * torch.sign(d)
+    >>> RULES.pop("sign").name
+    'sign'
 """
 
 import math
