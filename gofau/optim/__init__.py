@@ -1,5 +1,5 @@
 """PyTorch optimizers with multiplicative, hybrid, exponential and power update rules, and with step
-sizes per layer. Needs torch alone.
+sizes per layer. The only dependency is torch.
 
 >>> from gofau.optim import Adam
 """

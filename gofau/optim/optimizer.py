@@ -1,4 +1,4 @@
-"""The optimizer that joins a direction, a step size and an update rule."""
+"""The base class of gofau's optimizers: combines a direction, a step size and an update rule."""
 
 import difflib
 import inspect
@@ -22,39 +22,39 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tenso
 
 
 class RuleOptimizer(Optimizer):
-    """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t; η, …): the step all of gofau's optimizers share.
+    """The step of all gofau optimizers: θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t; η, …).
 
-    A subclass names its ``direction`` and lists its hyperparameters; everything else is here. The
-    step of one parameter is in `gofau.optim.update`, the ways to step many in
-    `gofau.optim.execution.dispatch`. The group's ``stepsize`` multiplies l or takes the place of η
+    A subclass sets its ``direction`` and lists its hyperparameters; everything else is here. The
+    step of one parameter is in `gofau.optim.update`, the ways to step many parameters are in
+    `gofau.optim.execution.dispatch`. The group's ``stepsize`` multiplies l or replaces η
     (`gofau.optim.stepsize`).
 
     L2 ``weight_decay`` is added to the gradient, as in torch, and so passes through the rule. With
     ``decoupled_weight_decay`` in the group (AdamW) θ is first multiplied by (1 − η·λ), outside the
-    rule, and the rule sees the decayed weights: torch's order.
+    rule, and the rule is given the decayed weights: torch's order.
 
     Zero at the start: a weight that is exactly zero never moves under the multiplicative, power and
-    exponential rules, so a bias or a normalisation shift would be frozen for ever. With
+    exponential rules, so a bias or a normalisation shift would stay frozen. With
     ``zero_init="additive"`` a tensor that is all zero when such a rule first steps it gets the
-    additive rule from then on; ``zero_init="freeze"`` is the literal reading of the paper. A rule
-    that moves zeros, as the hybrid one does for γ < 1, is left alone. `rule_counts` tells how many
-    parameters went where. The finding is kept in the state as ``zero_start``, so a resumed run goes
-    on as it began.
+    additive rule from then on; ``zero_init="freeze"`` follows the paper literally. Tensors of a
+    rule that moves zeros, such as the hybrid rule for γ < 1, keep that rule. `rule_counts` returns
+    how many parameters each rule updates. The state's ``zero_start`` stores whether a tensor was
+    all zero, so a resumed run applies the same rules.
     """
 
     direction: Direction
     watcher: Watch | None = None
-    """Who is told of d in the next step, where the step size is not the base's own."""
+    """Called with every d of the next step, if the step size is not the base's own."""
 
     def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
         parts = parts_of(defaults)
         super().__init__(params, defaults | own_options(parts, options, defaults))  # type: ignore[arg-type]
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group as in torch; ValueError in one sentence where a hyperparameter is off. Keys
-        that nobody knows are kept, as in torch, but for those that look like a mistyped one."""
+        """Add a group as in torch; ValueError if a hyperparameter is not allowed. Unknown keys are
+        kept, as in torch, except for those that look like a misspelt key."""
         _refuse_misspelt(param_group.keys() - self.defaults.keys())
-        # Unwrapped: torch's decorator would import its whole compiler (seconds) for nothing.
+        # Unwrapped, because torch's decorator would import the whole compiler (seconds).
         inspect.unwrap(Optimizer.add_param_group)(self, param_group)
         try:
             self._check(self.param_groups[-1])
@@ -64,7 +64,7 @@ class RuleOptimizer(Optimizer):
 
     def _check(self, group: Group) -> None:
         check_group(group)
-        for h in SHARED.values():  # also where this rule has no use for it: another may be next
+        for h in SHARED.values():  # all of them: the rule of the group may be changed later
             h.check(group[h.name])
         for part in parts_of(group):
             check_own(part, group)
@@ -73,19 +73,19 @@ class RuleOptimizer(Optimizer):
                 raise ValueError("complex parameters have no |θ|·tanh(d): use torch.optim for them")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        """Perform one step; returns the closure's loss where a closure is given.
+        """Perform one step; returns the loss of the closure if one is given.
 
-        ``found_inf`` and ``grad_scale``, where somebody has set them on the optimizer (as torch's
-        GradScaler does for its fused optimizers), mean what they mean there: with the one above 0
-        nothing is stepped, by the other the gradients are divided first.
+        If ``found_inf`` and ``grad_scale`` are set on the optimizer (torch's GradScaler sets them
+        on fused optimizers), they have torch's meaning: the step is skipped if ``found_inf`` is
+        above 0, and the gradients are divided by ``grad_scale`` first.
 
         Args:
-            closure: re-evaluates the model and returns the loss, as in torch. A step size that
-                needs the loss or curvature needs one (`gofau.optim.evidence`).
+            closure: re-evaluates the model and returns the loss, as in torch. Required if a step
+                size needs the loss or curvature (`gofau.optim.evidence`).
 
         Raises:
-            RuntimeError: a gradient is sparse; or the step size needs what the closure does not
-                give.
+            RuntimeError: a gradient is sparse, or the closure does not give what the step size
+                needs.
         """
         loss, gathered = None, None
         needs: set[Need] = set()
@@ -108,7 +108,7 @@ class RuleOptimizer(Optimizer):
         return loss
 
     def _unscaled(self) -> bool:
-        """Undo a loss scale; False where the step is to be skipped."""
+        """Unscale the gradients; returns False if the step must be skipped."""
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         if found_inf is not None and bool(found_inf):
             return False
@@ -120,11 +120,12 @@ class RuleOptimizer(Optimizer):
         return True
 
     def _items(self, group: Group) -> list[Item]:
-        """What there is to step in a group: the parameters that have a gradient."""
+        """The items of a group to step: its parameters that have a gradient."""
         items: list[Item] = []
         spares, rule = spares_zeros(group), get_rule(group["rule"])
         stepsize = get_stepsize(group["stepsize"])
-        keeps = spares or bool(self.direction.buffers(group))  # else no state, as in torch
+        # Without buffers no state is stored, as in torch.
+        keeps = spares or bool(self.direction.buffers(group))
         for p in group["params"]:
             if p.grad is None:
                 continue
@@ -139,8 +140,8 @@ class RuleOptimizer(Optimizer):
         return items
 
     def rule_counts(self) -> dict[str, dict[str, int]]:
-        """How many tensors and elements each rule updates, after ``zero_init`` has had its say, as
-        ``{"multiplicative": {"tensors": 21, "elements": 77232}, "additive": {…}}``."""
+        """The number of tensors and elements that each rule updates, with ``zero_init`` taken into
+        account: ``{"multiplicative": {"tensors": 21, "elements": 77232}, "additive": {…}}``."""
         counts: dict[str, dict[str, int]] = {}
         for group in self.param_groups:
             for p in group["params"]:
@@ -151,8 +152,8 @@ class RuleOptimizer(Optimizer):
         return counts
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load as in torch. A state_dict of the torch.optim optimizer of the same name is taken
-        too: what its groups do not say (the rule and its hyperparameters) stays as it is here."""
+        """Load a state_dict as in torch. One from the torch.optim optimizer of the same name works
+        too: what its groups lack (the rule and its hyperparameters) keeps its present value."""
         groups = state_dict["param_groups"]
         if len(groups) == len(self.param_groups):
             pairs = zip(groups, self.param_groups, strict=True)
@@ -160,10 +161,10 @@ class RuleOptimizer(Optimizer):
         super().load_state_dict(state_dict)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """As in torch: step numbers of old state_dicts are plain numbers."""
+        """As in torch; also converts step numbers of old state_dicts, which are plain numbers."""
         super().__setstate__(state)
         for group in self.param_groups:
-            group.setdefault("stepsize", "base")  # pickled before there were any
+            group.setdefault("stepsize", "base")  # old pickles have no step size
             on_device = group.get("capturable") or group.get("fused")
             for p in group["params"]:
                 own: State = self.state.get(p) or {}
@@ -172,12 +173,12 @@ class RuleOptimizer(Optimizer):
                     own["step"] = torch.tensor(float(own["step"]), device=device)
 
     def torch_state_dict(self) -> dict[str, Any]:
-        """The state_dict as that of the torch.optim optimizer of the same name, for going on there;
-        the way back is `load_state_dict`.
+        """The state_dict in the form of the torch.optim optimizer of the same name, to continue
+        training there. `load_state_dict` is the inverse.
 
         Raises:
-            ValueError: a group has another rule than the additive one, or another step size than
-                the base's own, which torch does not know.
+            ValueError: a group has a rule other than the additive one, or a step size other than
+                the base's own: torch has neither.
         """
         state_dict = self.state_dict()
         own = {"rule", "stepsize", "zero_init", *SHARED}
@@ -198,20 +199,21 @@ class RuleOptimizer(Optimizer):
 
 
 def parts_of(group: Group) -> tuple[Part, ...]:
-    """The rule of a group, and its step size where that is not the base's own; a ValueError with
-    the nearest match where there is no such."""
+    """The rule of a group, and its step size if that is not the base's own; ValueError with the
+    nearest match if a name is unknown."""
     rule, stepsize = get_rule(group["rule"]), get_stepsize(group["stepsize"])
     return (rule,) if stepsize is BASE else (rule, stepsize)
 
 
 def arguments(local: dict[str, Any]) -> dict[str, Any]:
-    """A constructor's ``locals()`` less what is no hyperparameter: what goes into param_groups."""
+    """The hyperparameters in a constructor's ``locals()``: the entries that go into
+    param_groups."""
     left_out = ("self", "__class__", "params", "rule_options")
     return {name: value for name, value in local.items() if name not in left_out}
 
 
 def _fill(theirs: Group, ours: Group) -> Group:
-    """A loaded group, with what it does not say taken from the one that is here."""
+    """A loaded group, with its missing keys taken from the present one."""
     return {k: v for k, v in ours.items() if k not in ("params", "param_names")} | theirs
 
 

@@ -1,4 +1,4 @@
-"""RMSprop: the gradient over the root of its running mean square."""
+"""RMSprop: the gradient divided by the root of its running mean square."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from gofau.optim.rules import Scalar
 
 
 class RMSpropDirection(Direction):
-    """v_t = α·v_{t−1} + (1 − α)·g²; m = g and l = 1 / (√v_t + ε). Centered: v_t less the square of
-    the gradient's running mean. With momentum the normalised gradient is what is accumulated:
+    """v_t = α·v_{t−1} + (1 − α)·g²; m = g and l = 1 / (√v_t + ε). If centered, the square of the
+    gradient's running mean is subtracted from v_t. Momentum accumulates the normalised gradient:
     m = b_t = μ·b_{t−1} + g / (√v_t + ε) and l = 1. As torch.optim.RMSprop.
     """
 
