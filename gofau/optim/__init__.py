@@ -1,5 +1,5 @@
-"""PyTorch optimizers with multiplicative, hybrid, exponential and power update rules, and with step
-sizes per layer. Needs torch alone.
+"""PyTorch optimizers with multiplicative, hybrid, exponential, power and hypentropy update rules, and
+with step sizes per layer. Needs torch alone.
 
 >>> from gofau.optim import Adam
 """

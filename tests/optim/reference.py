@@ -151,4 +151,5 @@ def scalar_rule(name, theta, d, eta, eta_in, eta_out, gamma):
         "hybrid": gamma * abs(theta) * bounded + (1 - gamma) * eta * d,
         "exponential": theta * (1 - math.exp(-eta * d * sign)),
         "power": theta * (1 - 2 ** (-bounded * sign)),
+        "hypentropy": theta - 0.1 * math.sinh(math.asinh(theta / 0.1) - eta * d),
     }[name]

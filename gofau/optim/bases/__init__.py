@@ -5,7 +5,8 @@ Each takes torch's own arguments first, in torch's order, with torch's defaults 
 changes until a rule or a step size is asked for. These, keyword only, are added to all:
 
 ``rule`` ("additive")
-    "additive", "multiplicative", "hybrid", "exponential", "power", or a registered one of your own.
+    "additive", "multiplicative", "hybrid", "exponential", "power", "hypentropy", or a
+    registered one of your own.
 ``stepsize`` ("base")
     "base", the base's own l; "trust_ratio", l times ‖θ‖/‖d‖ per tensor, which makes LAMB of AdamW
     and LARS of SGD with momentum; or a registered one of your own (`gofau.optim.stepsize`).

@@ -2,8 +2,8 @@
 
 A recorded step becomes a `Plan` of few operations, and a `schedule` that needs little memory; both
 are made once. Then each operation is one call for all tensors of a bucket, and on an accelerator
-about one launch. Temporaries are as large as the parameters, once or twice over (the tests count
-them), but no larger than `PIECE` elements each: more than that goes piece by piece.
+about one launch. Temporaries are as large as the parameters, once to three times over (the tests
+count them), but no larger than `PIECE` elements each: more than that goes piece by piece.
 """
 
 import functools
