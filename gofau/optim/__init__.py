@@ -1,5 +1,5 @@
-"""PyTorch optimizers with multiplicative, hybrid, exponential, power and hypentropy update rules, and
-with step sizes per layer. Needs torch alone.
+"""PyTorch optimizers with multiplicative, hybrid, exponential and other update rules, and with step
+sizes per layer. Needs torch alone.
 
 >>> from gofau.optim import Adam
 """
@@ -11,6 +11,7 @@ from gofau.optim.bases.adam import Adam, AdamW
 from gofau.optim.bases.lion import Lion
 from gofau.optim.bases.rmsprop import RMSprop
 from gofau.optim.bases.sgd import SGD
+from gofau.optim.bases.signsgd import SignSGD
 from gofau.optim.diagnostics import observe
 from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hyperparameters import Hyperparameter
@@ -46,6 +47,7 @@ __all__ = [
     "RMSprop",
     "Rule",
     "RuleOptimizer",
+    "SignSGD",
     "StepSize",
     "TrustRatio",
     "attach",

@@ -1,5 +1,6 @@
 """SGD, Adagrad, RMSprop, Adam and AdamW: torch's optimizers, with a choice of rule and step size.
-And Lion, which torch does not have. One file per base: its direction, and the optimizer of it.
+And Lion and SignSGD, which torch does not have. One file per base: its direction, and the
+optimizer of it.
 
 Each takes torch's own arguments first, in torch's order, with torch's defaults and meaning; nothing
 changes until a rule or a step size is asked for. These, keyword only, are added to all:

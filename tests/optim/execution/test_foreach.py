@@ -64,6 +64,8 @@ def test_no_more_operations_than_torch_and_six_for_hybrid(base, options):
         ("adam", {}, 8),
         ("adamw", {}, 9),
         ("lion", {}, 6),
+        ("signsgd", {}, 2),
+        ("signsgd", {"momentum": 0.9}, 4),
     ],
 )
 def test_the_operations_of_the_additive_rule_are_counted(base, options, count):
