@@ -6,7 +6,8 @@ its hyperparameters once (gofau/optim/hyperparameters.py). A test holds the file
 your own a file by hand does as well.
 
 A base optimizer that has no file in configs/optimizer yet gets one, of its constructor's defaults.
-One that is there stays: its learning rate may have been chosen by a search.
+One that is there stays: its learning rate may have been chosen by a search. Of an optimizer with a
+rule of its own the file is written by hand.
 """
 
 import inspect
@@ -41,10 +42,10 @@ def stepsizes() -> list[StepSize]:
 
 
 def bases() -> list[type[RuleOptimizer]]:
-    """The base optimizers that gofau.optim offers, by name."""
+    """The base optimizers that gofau.optim offers, by name: they take any rule."""
     found = [getattr(gofau.optim, name) for name in gofau.optim.__all__]
     classes = [x for x in found if inspect.isclass(x) and issubclass(x, RuleOptimizer)]
-    return [x for x in classes if x is not RuleOptimizer]
+    return [x for x in classes if x is not RuleOptimizer and not x.own_rule]
 
 
 def formula(rule: Rule) -> str:

@@ -9,6 +9,7 @@ from gofau.optim.attachment.handle import Attached, attached
 from gofau.optim.bases.adagrad import Adagrad
 from gofau.optim.bases.adam import Adam, AdamW
 from gofau.optim.bases.lion import Lion
+from gofau.optim.bases.madam import Madam
 from gofau.optim.bases.rmsprop import RMSprop
 from gofau.optim.bases.sgd import SGD
 from gofau.optim.bases.signsgd import SignSGD
@@ -42,6 +43,7 @@ __all__ = [
     "IntegerMadam",
     "Layer",
     "Lion",
+    "Madam",
     "Monitor",
     "ParamGroups",
     "RMSprop",
