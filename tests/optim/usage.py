@@ -22,6 +22,7 @@ def steps(model: nn.Module) -> None:
         optim.AdamW(model.parameters(), foreach=True, zero_init="freeze"),
         optim.Lion(model.parameters(), rule="clipped", limit=0.1),
     ]
+    assert_type(optim.IntegerMadam(model.parameters()).rule_counts(), dict[str, dict[str, int]])
     for optimizer in made:
         assert_type(optimizer.rule_counts(), dict[str, dict[str, int]])
         assert_type(optimizer.torch_state_dict(), dict[str, Any])
