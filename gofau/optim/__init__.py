@@ -8,6 +8,7 @@ from gofau.optim.attachment.attach import attach
 from gofau.optim.attachment.handle import Attached, attached
 from gofau.optim.bases.adagrad import Adagrad
 from gofau.optim.bases.adam import Adam, AdamW
+from gofau.optim.bases.fromage import Fromage
 from gofau.optim.bases.lion import Lion
 from gofau.optim.bases.madam import Madam
 from gofau.optim.bases.rmsprop import RMSprop
@@ -39,6 +40,7 @@ __all__ = [
     "AdamW",
     "Attached",
     "Evidence",
+    "Fromage",
     "Hyperparameter",
     "IntegerMadam",
     "Layer",

@@ -52,14 +52,20 @@ class Clamp(Projection):
     def __call__(self, items: Sequence[Item], group: Group) -> None:
         some = [x for x in items if x.state["theta_rms"] > 0]
         bounds: list[Any] = [group["p_scale"] * x.state["theta_rms"] for x in some]
-        lists = all(type(x.p) in PLAIN and x.p.device.type != "cpu" for x in some)
-        if some and lists and isinstance(bounds[0], float) and not group["differentiable"]:
-            ps = [x.p for x in some]  # two launches, not two for each
+        if some and pays_on_lists(some, group) and isinstance(bounds[0], float):
+            ps = [x.p for x in some]
             torch._foreach_clamp_min_(ps, [-b for b in bounds])  # type: ignore[attr-defined]
             torch._foreach_clamp_max_(ps, bounds)  # type: ignore[attr-defined]
             return
         for x, bound in zip(some, bounds, strict=True):
             x.p.clamp_(-bound, bound)
+
+
+def pays_on_lists(items: Sequence[Item], group: Group) -> bool:
+    """Whether an operation on all tensors at once is to be had, and cheaper than one for each: on
+    an accelerator, where it is one launch."""
+    plain = all(type(x.p) in PLAIN and x.p.device.type != "cpu" for x in items)
+    return plain and not group["differentiable"]
 
 
 def rms(p: Tensor) -> float:
