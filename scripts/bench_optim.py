@@ -38,12 +38,13 @@ OWN: dict[str, dict[str, Any]] = {
     "SignSGD": {"momentum": 0.9},
     "Madam": {},
     "Fromage": {},
+    "Nero": {},
     "IntegerMadam": {},
 }
 """What is measured, with its options. What torch does not have is measured beside torch's Adam."""
 RULES = {"Adam": ("additive", "hybrid", "hypentropy")}
 """Of a base; the others have the first two."""
-BUFFERS = {"Adam": 2, "AdamW": 2, "Fromage": 0}
+BUFFERS = {"Adam": 2, "AdamW": 2, "Fromage": 0, "Nero": 0}
 """Buffers of a step, where they are not 1."""
 Make = Callable[[list[Tensor]], Optimizer]
 PATHS: dict[str, dict[str, bool]] = {

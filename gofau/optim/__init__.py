@@ -11,6 +11,7 @@ from gofau.optim.bases.adam import Adam, AdamW
 from gofau.optim.bases.fromage import Fromage
 from gofau.optim.bases.lion import Lion
 from gofau.optim.bases.madam import Madam
+from gofau.optim.bases.nero import Nero
 from gofau.optim.bases.rmsprop import RMSprop
 from gofau.optim.bases.sgd import SGD
 from gofau.optim.bases.signsgd import SignSGD
@@ -19,6 +20,7 @@ from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hyperparameters import Hyperparameter
 from gofau.optim.integer.madam import IntegerMadam
 from gofau.optim.monitor import Monitor, monitor
+from gofau.optim.neuron import Neuron
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
 from gofau.optim.stepsize import (
@@ -47,6 +49,8 @@ __all__ = [
     "Lion",
     "Madam",
     "Monitor",
+    "Nero",
+    "Neuron",
     "ParamGroups",
     "RMSprop",
     "Rule",

@@ -66,6 +66,10 @@ class RuleOptimizer(Optimizer):
         except (ValueError, RuntimeError):
             self.param_groups.pop()
             raise
+        if self.projection is not None:
+            with torch.no_grad():
+                for p in self.param_groups[-1]["params"]:
+                    self.projection.prepare(p)
 
     def _check(self, group: Group) -> None:
         check_group(group)

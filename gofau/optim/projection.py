@@ -23,10 +23,15 @@ from gofau.optim.update import PLAIN, SHORT, Item
 class Projection(ABC):
     """Weights → weights of a set, in place. Implementations hold no data of their own."""
 
+    def prepare(self, p: Tensor) -> None:
+        """Do to p, in place, what must be done before its first gradient; called when an optimizer
+        is given the parameter. Nothing unless overridden."""
+        return
+
     def begin(self, p: Tensor, state: State, group: Group) -> None:
-        """Note in the state what must be known of the start, under a name of its own, and do to p
-        what must be done before the first step; called before every step. Numbers are kept as they
-        are when a state_dict is loaded; torch casts tensors to the parameter's dtype."""
+        """Note in the state what must be known of the start, under a name of its own; called before
+        every step. Numbers are kept as they are when a state_dict is loaded; torch casts tensors to
+        the parameter's dtype. Nothing unless overridden."""
         return
 
     @abstractmethod

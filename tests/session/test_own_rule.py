@@ -55,7 +55,7 @@ def test_what_does_not_fit_is_one_sentence(train, words, sentence):
     assert sentence in err
 
 
-@pytest.mark.parametrize("optimizer", ["madam", "fromage"])
+@pytest.mark.parametrize("optimizer", ["madam", "fromage", "nero"])
 def test_the_others_learn_on_the_fast_path_and_say_what_went_where(train, optimizer):
     words = [
         f"optimizer={optimizer}",
@@ -76,7 +76,7 @@ def test_the_others_learn_on_the_fast_path_and_say_what_went_where(train, optimi
     assert [group["fused"] for group in built.optimizer.param_groups] == [fast]
 
 
-@pytest.mark.parametrize("optimizer", ["integer_madam", "madam", "fromage"])
+@pytest.mark.parametrize("optimizer", ["integer_madam", "madam", "fromage", "nero"])
 def test_going_on_from_a_checkpoint_is_exact(optimizer):
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         config = settle(compose("train", [f"optimizer={optimizer}", *SHORT]))
