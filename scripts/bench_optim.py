@@ -9,6 +9,7 @@ operations of a step on lists of tensors, and its temporary memory.
 
 import argparse
 import csv
+import functools
 import gc
 import statistics
 import subprocess
@@ -27,8 +28,31 @@ import gofau.optim
 from gofau.runs.provenance import provenance
 
 LR = 1e-3
-OWN = {"SGD": {"momentum": 0.9}, "Adagrad": {}, "RMSprop": {}, "Adam": {}, "AdamW": {}}
+OWN: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.9},
+    "Adagrad": {},
+    "RMSprop": {},
+    "Adam": {},
+    "AdamW": {},
+    "Lion": {},
+    "SignSGD": {"momentum": 0.9},
+    "Madam": {},
+    "Fromage": {},
+    "Nero": {},
+    "IntegerMadam": {},
+}
+"""What is measured, with its options. What torch does not have is measured beside torch's Adam."""
+RULES = {"Adam": ("additive", "hybrid", "hypentropy")}
+"""Of a base; the others have the first two."""
+BUFFERS = {"Adam": 2, "AdamW": 2, "Fromage": 0, "Nero": 0}
+"""Buffers of a step, where they are not 1."""
 Make = Callable[[list[Tensor]], Optimizer]
+PATHS: dict[str, dict[str, bool]] = {
+    "": {},
+    "loop": {"foreach": False, "fused": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+}
 COMPILED = "gofau hybrid loop compiled"
 """torch.compile applied to the step of the plain loop; the optimizer itself does not do this."""
 
@@ -47,27 +71,27 @@ def large_shapes() -> list[tuple[int, ...]]:
 
 def contenders(base: str) -> dict[str, Make]:
     """The optimizers of one base, torch's first; the ratios are relative to ``torch default``."""
-    torchs, ours = getattr(torch.optim, base), getattr(gofau.optim, base)
-    own = OWN[base]
+    own, beside = OWN[base], base if hasattr(torch.optim, base) else "Adam"
+    torchs, ours = getattr(torch.optim, beside), getattr(gofau.optim, base)
+    theirs = own if beside == base else {}
     made: dict[str, Make] = {
-        "torch default": lambda p: torchs(p, lr=LR, **own),
-        "torch foreach": lambda p: torchs(p, lr=LR, foreach=True, **own),
+        "torch default": lambda p: torchs(p, lr=LR, **theirs),
+        "torch foreach": lambda p: torchs(p, lr=LR, foreach=True, **theirs),
     }
     if "fused" in torchs([torch.zeros(1, requires_grad=True)]).defaults:
-        made["torch fused"] = lambda p: torchs(p, lr=LR, fused=True, **own)
-    paths = {
-        "": {},
-        " loop": {"foreach": False, "fused": False},
-        " foreach": {"foreach": True},
-        " fused": {"fused": True},
-    }
-    for rule in ("additive", "hybrid"):
-        for path, flags in paths.items():
-            made[f"gofau {rule}{path}"] = lambda p, rule=rule, flags=flags: ours(
-                p, lr=LR, rule=rule, **own, **flags
-            )
-    made[COMPILED] = made["gofau hybrid loop"]
-    made["torch default + attach hybrid"] = lambda p: attached(torchs(p, lr=LR, **own))
+        made["torch fused"] = lambda p: torchs(p, lr=LR, fused=True, **theirs)
+    if not issubclass(ours, gofau.optim.RuleOptimizer):  # one way to step, and a rate of its own
+        return made | {"gofau": lambda p: ours(p, **own)}
+    rules = ("",) if ours.own_rule else RULES.get(base, ("additive", "hybrid"))
+    for rule in rules:
+        for path, flags in PATHS.items():
+            chosen = {"rule": rule} if rule else {}
+            name = " ".join(word for word in ("gofau", rule, path) if word)
+            made[name] = functools.partial(ours, lr=LR, **own, **flags, **chosen)
+    if "hybrid" in rules:
+        made[COMPILED] = made["gofau hybrid loop"]
+    if beside == base:
+        made["torch default + attach hybrid"] = lambda p: attached(torchs(p, lr=LR, **own))
     return made
 
 
@@ -91,7 +115,8 @@ def measure(makes: dict[str, Make], shapes: list, device: str, rounds: int) -> l
     optimizers = {name: make(parameters(shapes, device)) for name, make in makes.items()}
     steps = {name: optimizer.step for name, optimizer in optimizers.items()}
     torch.compiler.reset()  # all bases share the code of `step`, which is compiled 8 times at most
-    steps[COMPILED] = torch.compile(steps[COMPILED])
+    if COMPILED in steps:
+        steps[COMPILED] = torch.compile(steps[COMPILED])
     for step in steps.values():
         for _ in range(4):  # warm-up: makes state, compiles kernels, fills caches
             step()
@@ -153,8 +178,7 @@ def copy_bandwidth(device: str) -> float:
 
 def moved_bytes(elements: int, base: str) -> int:
     """The fewest bytes a float32 step moves: reads the gradient; reads, writes all else."""
-    buffers = {"SGD": 1, "Adagrad": 1, "RMSprop": 1, "Adam": 2, "AdamW": 2}[base]
-    return 4 * elements * (1 + 2 * (1 + buffers))
+    return 4 * elements * (1 + 2 * (1 + BUFFERS.get(base, 1)))
 
 
 def import_ms() -> float:
@@ -198,7 +222,8 @@ def markdown(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
     for row in rows:
         if key != (row["device"], row["model"], row["base"]):
             key = (row["device"], row["model"], row["base"])
-            lines += ["", f"## {row['base']}, {row['model']}, {row['device']}", ""]
+            beside = "" if hasattr(torch.optim, row["base"]) else " beside torch's Adam"
+            lines += ["", f"## {row['base']}{beside}, {row['model']}, {row['device']}", ""]
             lines += [f"| {' | '.join(COLUMNS)} |", "|---" + "|---:" * (len(COLUMNS) - 1) + "|"]
         cells = (
             "—" if row.get(name) is None else form(row[name]) for name, form in COLUMNS.values()

@@ -6,7 +6,8 @@ its hyperparameters once (gofau/optim/hyperparameters.py). A test checks that th
 your own rule you can also write the file by hand.
 
 A base optimizer without a file in configs/optimizer gets one with its constructor's defaults. An
-existing file is not changed: its learning rate may have been chosen by a search.
+existing file is not changed: its learning rate may have been chosen by a search. The file of an
+optimizer with a rule of its own is written by hand.
 """
 
 import inspect
@@ -41,10 +42,10 @@ def stepsizes() -> list[StepSize]:
 
 
 def bases() -> list[type[RuleOptimizer]]:
-    """The base optimizers that gofau.optim exports."""
+    """The base optimizers that gofau.optim exports, by name: they take any rule."""
     found = [getattr(gofau.optim, name) for name in gofau.optim.__all__]
     classes = [x for x in found if inspect.isclass(x) and issubclass(x, RuleOptimizer)]
-    return [x for x in classes if x is not RuleOptimizer]
+    return [x for x in classes if x is not RuleOptimizer and not x.own_rule]
 
 
 def formula(rule: Rule) -> str:

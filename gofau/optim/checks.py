@@ -37,6 +37,7 @@ class Interval:
 
 ANY = Interval()
 NOT_NEGATIVE = Interval(0)
+POSITIVE = Interval(0, open_low=True, open_high=True)
 DECAY_RATE = Interval(0, 1, open_high=True)
 
 RANGES: Mapping[str, Interval] = {
@@ -49,6 +50,9 @@ RANGES: Mapping[str, Interval] = {
     "eps": NOT_NEGATIVE,
     "alpha": NOT_NEGATIVE,
     "betas": DECAY_RATE,
+    "beta": DECAY_RATE,
+    "p_scale": POSITIVE,
+    "g_bound": POSITIVE,
 }
 """Ranges of the base optimizers' hyperparameters: as in torch, infinity included. A rule declares
 the ranges of its own hyperparameters (`gofau.optim.hyperparameters`)."""

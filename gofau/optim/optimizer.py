@@ -14,6 +14,7 @@ from gofau.optim.directions import Direction, Group, State
 from gofau.optim.evidence import Gathered
 from gofau.optim.execution.sizing import Watch, step
 from gofau.optim.hyperparameters import SHARED, Part, check_own, own_options
+from gofau.optim.projection import Projection
 from gofau.optim.rules import RULES, get_rule
 from gofau.optim.stepsize import BASE, STEPSIZES, Need, get_stepsize
 from gofau.optim.update import Item, begin, rule_of, spares_zeros
@@ -43,6 +44,10 @@ class RuleOptimizer(Optimizer):
     """
 
     direction: Direction
+    projection: Projection | None = None
+    """What brings the weights back into a set after each step."""
+    own_rule: bool = False
+    """Whether it is direction, step size and rule in one, so that its constructor asks for none."""
     watcher: Watch | None = None
     """Called with every d of the next step, if the step size is not the base's own."""
 
@@ -61,6 +66,10 @@ class RuleOptimizer(Optimizer):
         except (ValueError, RuntimeError):
             self.param_groups.pop()
             raise
+        if self.projection is not None:
+            with torch.no_grad():
+                for p in self.param_groups[-1]["params"]:
+                    self.projection.prepare(p)
 
     def _check(self, group: Group) -> None:
         check_group(group)
@@ -104,7 +113,10 @@ class RuleOptimizer(Optimizer):
                     items = self._items(group)
                     if items:
                         known = gathered and gathered.evidence([item.p for item in items])
-                        step(self.direction, plain(group), items, known, self.watcher)
+                        settings = plain(group)
+                        step(self.direction, settings, items, known, self.watcher)
+                        if self.projection is not None:
+                            self.projection(items, settings)
         return loss
 
     def _unscaled(self) -> bool:
@@ -124,16 +136,18 @@ class RuleOptimizer(Optimizer):
         items: list[Item] = []
         spares, rule = spares_zeros(group), get_rule(group["rule"])
         stepsize = get_stepsize(group["stepsize"])
-        # Without buffers no state is stored, as in torch.
-        keeps = spares or bool(self.direction.buffers(group))
+        # Without buffers no state is stored, as in torch; a projection keeps its bound there.
+        keeps = spares or bool(self.direction.buffers(group)) or self.projection is not None
         for p in group["params"]:
             if p.grad is None:
                 continue
             if p.grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
             own = {} if stepsize is BASE else stepsize.init(p, group)
-            state: State = self.state[p] if keeps or own else {}
+            state: State = self.state[p] if keeps or own else {}  # none without need, as in torch
             begin(self.direction, p, state, group)
+            if self.projection is not None:
+                self.projection.begin(p, state, group)
             for name, value in own.items():
                 state.setdefault(name, value)
             items.append(Item(p, p.grad, state, rule_of(p, state, group) if spares else rule))
@@ -210,6 +224,13 @@ def arguments(local: dict[str, Any]) -> dict[str, Any]:
     param_groups."""
     left_out = ("self", "__class__", "params", "rule_options")
     return {name: value for name, value in local.items() if name not in left_out}
+
+
+def fixed(rule: str, stepsize: str = "base") -> dict[str, Any]:
+    """What the groups of an optimizer with a rule of its own (`RuleOptimizer.own_rule`) say in
+    place of what its constructor does not ask for."""
+    shared = {h.name: h.default for h in SHARED.values()}
+    return {"rule": rule, "stepsize": stepsize, "weight_decay": 0, **shared}
 
 
 def _fill(theirs: Group, ours: Group) -> Group:

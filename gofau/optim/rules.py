@@ -26,6 +26,8 @@ import math
 import torch
 from torch import Tensor
 
+from gofau.optim.checks import Interval
+from gofau.optim.hyperparameters import Hyperparameter
 from gofau.optim.registry import RULES, Rule, Scalar, get_rule, register_rule
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "exponential",
     "get_rule",
     "hybrid",
+    "hypentropy",
     "multiplicative",
     "power",
     "register_rule",
@@ -144,3 +147,37 @@ def _scaled(theta: Tensor, x: Tensor) -> Tensor:
     or less is below the smallest float16 and still becomes zero.)"""
     short_of_one = 1 - torch.finfo(theta.dtype).eps / 2
     return -theta * torch.expm1(x).clamp(min=-short_of_one)
+
+
+@register_rule(
+    "hypentropy",
+    Hyperparameter(
+        *("hyp_beta", "β", 0.1, Interval(1e-12, 1e12)),
+        meaning="|θ| below which a step is additive, of size β·η·d; above it is relative",
+    ),
+)
+def hypentropy(theta: Tensor, d: Tensor, eta: Scalar, *, hyp_beta: Scalar) -> Tensor:
+    """ξ = θ − β · sinh(arcsinh(θ/β) − η · d). Source: Ghai, Hazan, Singer, *Exponentiated gradient
+    meets gradient descent*, arXiv 1902.01903.
+
+    Mirror descent on the hyperbolic entropy: ξ ≈ √(θ² + β²)·η·d. For |θ| ≪ β it is the additive
+    step with rate β·η, for |θ| ≫ β the exponential one. A weight can change its sign and leave 0.
+
+    It is also EG±, which holds θ as θ⁺ − θ⁻ and multiplies the halves by exp(∓η·d): that leaves
+    θ⁺·θ⁻ as it is, so halves that start with θ⁺·θ⁻ = β²/4 are (√(θ² + β²) ± θ)/2 at every step, and
+    need not be kept.
+
+    Args:
+        theta, d: as in `multiplicative`.
+        eta: η, the learning rate.
+        hyp_beta: β from 1e-12 to 1e12 (unit: θ), so that β² is a float32. The default is
+            ours: about the size of a network's weights.
+
+    >>> hypentropy(torch.tensor([0.0, 1e6]), torch.tensor([1.0, 1.0]), 0.5, hyp_beta=2.0)
+    tensor([1.0422e+00, 3.9347e+05])
+    """
+    # For a = arcsinh(θ/β) ≥ 0, sinh(a − x) = sinh(a)·e^(−x) − (cosh(a) − sinh(a))·sinh(x): the
+    # exponential step and a rest, so nothing cancels, however large θ/β is. a < 0 mirrors it.
+    rest = hyp_beta**2 / (theta.abs() + torch.sqrt(theta * theta + hyp_beta**2))
+    x = eta * d
+    return -theta * torch.expm1(-x * torch.sign(theta)) + rest * torch.sinh(x)

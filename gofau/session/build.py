@@ -167,15 +167,17 @@ def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
 
 
 def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
+    own = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
+    made: Any = _call("optimizer", own).func
+    fused = isinstance(made, type) and issubclass(made, RuleOptimizer)
+    # A run takes hundreds of steps, and its kernel is compiled once per machine: that pays off for
+    # small models as well, for which the library by itself would use a loop.
+    fused = fused and device.type == "cpu" and compiler.find() is not None
+    path = {"fused": True} if fused else {}
     if config["optimizer"].get("own_rule"):
-        keys = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
-        return _made(keys, model)
+        return _made(own, model, **path)
     parts = (config["rule"], config["stepsize"])
-    keys = {k: v for part in parts for k, v in part.items() if k != "name"}
-    if device.type == "cpu" and compiler.find() is not None:
-        # A run takes hundreds of steps, and its kernel is compiled once per machine: that pays off
-        # for small models as well, for which the library by itself would use a loop.
-        keys["fused"] = True
+    keys = path | {k: v for part in parts for k, v in part.items() if k != "name"}
     names = {"rule": config["rule"]["name"], "stepsize": config["stepsize"]["name"]}
     return _made(config["optimizer"], model, **names, **keys)
 

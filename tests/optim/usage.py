@@ -21,6 +21,10 @@ def steps(model: nn.Module) -> None:
         optim.Adam(model.parameters(), betas=(0.9, torch.tensor(0.99))),
         optim.AdamW(model.parameters(), foreach=True, zero_init="freeze"),
         optim.Lion(model.parameters(), rule="usage_clipped", limit=0.1),
+        optim.SignSGD(model.parameters(), momentum=0.9, rule="hypentropy", hyp_beta=0.5),
+        optim.Madam(model.parameters(), 0.01, p_scale=torch.tensor(3.0), fused=True),
+        optim.Fromage(model.parameters(), lr=torch.tensor(0.01)),
+        optim.Nero(model.named_parameters(), neuron_beta=0.99),
     ]
     assert_type(optim.IntegerMadam(model.parameters()).rule_counts(), dict[str, dict[str, int]])
     for optimizer in made:
@@ -88,3 +92,4 @@ def by_name() -> None:
     assert_type(optim.get_stepsize("base"), optim.StepSize)
     assert_type(optim.STEPSIZES, dict[str, optim.StepSize])
     assert_type(optim.TrustRatio(), optim.TrustRatio)
+    assert_type(optim.Neuron(), optim.Neuron)

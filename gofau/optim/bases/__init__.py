@@ -1,11 +1,13 @@
 """SGD, Adagrad, RMSprop, Adam and AdamW: torch's optimizers, with a choice of rule and step size.
-And Lion, which torch does not have. One file per base: its direction and its optimizer class.
+And Lion and SignSGD, which torch does not have. One file per base: its direction and its optimizer
+class.
 
 Each takes torch's own arguments first, in torch's order, with torch's defaults and meaning; without
 a rule or a step size the optimizer is torch's. All have these further keyword-only arguments:
 
 ``rule`` ("additive")
-    "additive", "multiplicative", "hybrid", "exponential", "power", or a rule that you registered.
+    "additive", "multiplicative", "hybrid", "exponential", "power", "hypentropy", or a rule that you
+    registered.
 ``stepsize`` ("base")
     "base", the base's own l; "trust_ratio", l times ‖θ‖/‖d‖ per tensor, which turns AdamW into LAMB
     and SGD with momentum into LARS; or a step size that you registered (`gofau.optim.stepsize`).

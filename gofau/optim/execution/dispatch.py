@@ -2,7 +2,7 @@
 
 ``foreach=True``
     operations on all tensors at once (`foreach`): fewer launches; temporaries of at most twice
-    the parameters' size.
+    the parameters' size (with the hypentropy rule three times).
 ``fused=True``
     one compiled loop over all tensors, made when it is first needed: by the system's C compiler on
     the CPU (`native`), by torch.compile elsewhere (`inductor`). Parameters that it cannot step

@@ -2,8 +2,8 @@
 
 A recorded step becomes a `Plan` of few operations, and a `schedule` that needs little memory; both
 are made once. Then each operation is one call for all tensors of a bucket, and on an accelerator
-about one launch. Temporaries take once or twice the parameters' memory (the tests count them), but
-at most `PIECE` elements each: larger buckets are stepped in pieces.
+about one launch. Temporaries take one to three times the parameters' memory (the tests count them),
+but at most `PIECE` elements each: larger buckets are stepped in pieces.
 """
 
 import functools

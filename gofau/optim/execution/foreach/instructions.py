@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 from gofau.optim.execution.foreach.coefficients import Coefficient
 from gofau.optim.execution.program import Operation
 
-ON_LISTS = "abs sqrt rsqrt reciprocal exp expm1 log log1p tanh sigmoid sign sin cos erf floor ceil"
+ON_LISTS = (
+    "abs sqrt rsqrt reciprocal exp expm1 log log1p tanh sigmoid sign sin cos sinh erf floor ceil"
+)
 ON_LISTS = (*ON_LISTS.split(), "round", "trunc", "maximum", "minimum")
 """Operations that torch has for lists of tensors, both with a new result and in place."""
 

@@ -92,7 +92,11 @@ def _functions(kind: str) -> dict[str, str]:
     """Names of the math.h functions for a C type, to be inserted into the forms above."""
     suffix = "f" if kind == "float" else ""
     names = {name: f"{name}{suffix}" for name in (*_CALLS.split(), "fabs", "rint")}
-    return names | {"T": kind} | ({"expm1": "quick_expm1"} if kind == "float" else {})
+    return (
+        names
+        | {"T": kind}
+        | ({n: f"quick_{n}" for n in ("expm1", "sinh")} if kind == "float" else {})
+    )
 
 
 class _Writer:

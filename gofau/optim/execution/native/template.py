@@ -81,6 +81,12 @@ static inline float quick_expm1(float x) {{
     return n == 0 ? e : 2 * FMA(e, half, half - 0.5f);
 }}
 
+/* As (s + s/(s + 1))/2 of s = exp(|x|) - 1, where nothing cancels; 1 + 1/(s + 1) for s = inf. */
+static inline float quick_sinh(float x) {{
+    const float s = quick_expm1(fabsf(x));
+    return copysignf(0.5f * s * (1 + 1 / (1 + s)), x);
+}}
+
 /* A choice that is the same for the whole loop, as bits: a branch would keep it from vectors. */
 static inline T pick(I mask, T a, T b) {{
     I x, y;
