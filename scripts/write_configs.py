@@ -13,6 +13,7 @@ optimizer with a rule of its own is written by hand.
 import inspect
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import gofau.optim
@@ -28,6 +29,7 @@ BLOCK = re.compile(r"(?<=<!-- hyperparameters -->\n).*?(?=<!-- end -->)", re.DOT
 ESCAPED = r"\|"
 FORMULA = re.compile(r"ξ = .+?(?=: |, that is|\. |\.?$)", re.MULTILINE)
 SENTENCE = re.compile(r"s = .+?(?=; |\.\s|\.$)", re.DOTALL)
+FACTOR = "optimizer: {lr: 1.0}   # a factor of the step size, which the scheduler drives"
 ZERO_INIT = "of tensors that start at zero, where the rule cannot move them: or freeze"
 
 
@@ -69,9 +71,12 @@ def text(rule: Rule) -> str:
 
 
 def stepsize_text(stepsize: StepSize) -> str:
-    """The text of a step size's file."""
+    """The text of a step size's file. If it replaces η, the learning rate becomes a factor."""
     first = _found(SENTENCE, type(stepsize), "s = …")
-    return _aligned([("name", stepsize.name, first), *_declared(stepsize)])
+    own = _aligned([("name", stepsize.name, first), *_declared(stepsize)])
+    if stepsize.role != "eta":
+        return own
+    return f"# @package _global_\nstepsize:\n{indent(own, '  ')}{FACTOR}\n"
 
 
 def optimizer_text(base: type[RuleOptimizer]) -> str:

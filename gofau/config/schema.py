@@ -158,9 +158,27 @@ def _refuse_infinite(value: Any, key: str = "") -> None:
 
 def _pin_rule(config: Config) -> None:
     """Fix rule and step size of an optimizer that has its own (``own_rule``), so that all rules a
-    sweep combines it with give one and the same run."""
+    sweep combines it with give one and the same run.
+
+    Raises:
+        UserError: the step size would replace η, and has set ``optimizer.lr`` for that.
+    """
     if config["optimizer"].get("own_rule"):
+        _refuse_rate(config)
         config["rule"], config["stepsize"] = {"name": "own"}, {"name": "base"}
+
+
+def _refuse_rate(config: Config) -> None:
+    if config["stepsize"]["name"] == "base":
+        return
+    from gofau.optim import STEPSIZES  # imports torch, which most commands can spare here
+
+    size = STEPSIZES.get(config["stepsize"]["name"])
+    if size is not None and size.role == "eta":
+        name = config["optimizer"]["name"]
+        raise UserError(
+            f"optimizer={name} has a step size of its own: leave stepsize={size.name} out"
+        )
 
 
 def _pin_archive(dataset: Config) -> None:

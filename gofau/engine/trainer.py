@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from gofau.engine.compute import Compute
 from gofau.engine.distributed import World
 from gofau.engine.evaluation import evaluate
+from gofau.engine.stepper import Stepper
 from gofau.problems import Batch, Loader, Problem
 
 
@@ -88,6 +89,7 @@ class Trainer:
         self.train, self.validation, self.settings = train, validation, settings
         self.compute, self.world = compute or Compute(), world or World()
         self.network = self.world.wrap(model)
+        self.stepper = Stepper(optimizer, model, settings.clip_norm)
         self.epoch = 0
         self.batch = 0  # number of batches done in this epoch
         self.step = 0
@@ -153,19 +155,22 @@ class Trainer:
         return self.row
 
     def _one_step(self, batch: Batch, examples: int) -> None:
-        loss, metrics = self.compute.loss(self.problem, self.network, batch, training=True)
-        self.model.zero_grad(set_to_none=True)
         here = self.problem.count(batch)
         # Processes average their gradients, but the last batch may not divide into equal shares.
         share = here * self.world.size / examples
-        (loss if share == 1 else loss * share).backward()
-        if self.settings.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        seen: list[Tensor] = []
+
+        def loss() -> Tensor:
+            value, metrics = self.compute.loss(self.problem, self.network, batch, training=True)
+            if not seen:  # an optimizer may ask again, with other weights
+                seen[:] = [value.detach() * here, *(metric.detach() for metric in metrics)]
+            return value if share == 1 else value * share
+
         self._last_lr = self.optimizer.param_groups[0]["lr"]
-        self.optimizer.step()
+        self.stepper.step(loss)
         self.scheduler.step()
-        for each, value in zip(self._sums.values(), (loss.detach() * here, *metrics), strict=True):
-            each.append(value.detach())
+        for each, value in zip(self._sums.values(), seen, strict=True):
+            each.append(value)
         self.step += 1
         self.batch += 1
 

@@ -19,6 +19,7 @@ from gofau.optim.diagnostics import observe
 from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hyperparameters import Hyperparameter
 from gofau.optim.integer.madam import IntegerMadam
+from gofau.optim.layerwise import Layerwise, LayerwiseExact
 from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.neuron import Neuron
 from gofau.optim.optimizer import RuleOptimizer
@@ -46,6 +47,8 @@ __all__ = [
     "Hyperparameter",
     "IntegerMadam",
     "Layer",
+    "Layerwise",
+    "LayerwiseExact",
     "Lion",
     "Madam",
     "Monitor",

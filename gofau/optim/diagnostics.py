@@ -69,6 +69,9 @@ class Observation:
             self._handle.watcher = self
         elif isinstance(optimizer, RuleOptimizer):
             optimizer.watcher = self.see
+            if optimizer.needs:  # it may make the gradients itself, and call the closure twice
+                optimizer.on_gradients += (self._look,)
+                return None
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if not callable(closure):
             self._look(optimizer)
@@ -94,6 +97,8 @@ class Observation:
     @torch.no_grad()
     def _look(self, optimizer: Optimizer) -> None:
         ours = optimizer if isinstance(optimizer, RuleOptimizer) else None
+        if ours is not None:  # asked for this one step only
+            ours.on_gradients = tuple(call for call in ours.on_gradients if call != self._look)
         for group in optimizer.param_groups:
             for p in group["params"]:
                 if p.grad is not None and not p.is_complex():

@@ -23,7 +23,7 @@ class Hyperparameter:
         interval: the allowed values.
         meaning: a few words, for documentation and configuration.
         follows: the key of the param group whose value is used if this one is None. If there is no
-            such key, None is refused.
+            such key, None is refused, unless it is the default and means "none".
 
     >>> ETA_OUT.check(None)
     >>> ETA_IN.check(-1.0)
@@ -41,7 +41,7 @@ class Hyperparameter:
     def check(self, value: Any, key: str = "") -> None:
         """Raise a ValueError if ``value`` is not allowed. ``key`` is what the message calls it, by
         default its name."""
-        if value is None and self.follows is not None:
+        if value is None and (self.follows is not None or self.default is None):
             return
         # A registered rule may have strings and flags; without a declared range they are not
         # checked.

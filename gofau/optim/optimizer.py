@@ -50,6 +50,10 @@ class RuleOptimizer(Optimizer):
     """Whether it is direction, step size and rule in one, so that its constructor asks for none."""
     watcher: Watch | None = None
     """Called with every d of the next step, if the step size is not the base's own."""
+    on_gradients: tuple[Callable[[Optimizer], Any], ...] = ()
+    """Called in order with the optimizer, in a step with a step size that `needs` something, after
+    the gradients are computed and before they are used: the place to clip them. The curvature is
+    that of the loss, not of what was clipped."""
 
     def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
         parts = parts_of(defaults)
@@ -96,14 +100,15 @@ class RuleOptimizer(Optimizer):
             RuntimeError: a gradient is sparse, or the closure does not give what the step size
                 needs.
         """
-        loss, gathered = None, None
-        needs: set[Need] = set()
-        for group in self.param_groups:
-            needs |= get_stepsize(group["stepsize"]).needs
+        loss, gathered, needs = None, None, self.needs
         if needs:
             params = [p for group in self.param_groups for p in group["params"]]
             gathered = Gathered(closure, params, needs)
             loss = gathered.loss
+            if self.on_gradients:
+                gathered.keep()
+            for call in self.on_gradients:
+                call(self)
         elif closure is not None:
             with torch.enable_grad():
                 loss = closure()
@@ -118,6 +123,13 @@ class RuleOptimizer(Optimizer):
                         if self.projection is not None:
                             self.projection(items, settings)
         return loss
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the step sizes of the groups ask for beyond gradients: where there is anything,
+        ``step`` needs a closure of the kind that `gofau.optim.evidence` describes."""
+        some = (get_stepsize(group["stepsize"]).needs for group in self.param_groups)
+        return frozenset[Need]().union(*some)
 
     def _unscaled(self) -> bool:
         """Unscale the gradients; returns False if the step must be skipped."""

@@ -30,7 +30,7 @@ from torch import Tensor
 from gofau.optim.checks import FLAGS, RANGES, one_of
 from gofau.optim.hyperparameters import SHARED, Hyperparameter
 
-Need = Literal["loss", "curvature"]
+Need = Literal["loss", "curvature", "difference"]
 
 
 class Layer(NamedTuple):
@@ -58,10 +58,14 @@ class Evidence:
         hvp: a function from vectors, one per layer in order, to the products H·v, computed by a
             second backward pass; H is the Hessian of the closure's loss over these layers. Call it
             only once per step: it is expensive.
+        difference: a function from shifts, one per layer in order, to g(θ + shift) − g(θ), the
+            change of the gradients of the same examples. It calls the closure again: use it only
+            once per step.
     """
 
     loss: Tensor | None = None
     hvp: Callable[[Sequence[Tensor]], Sequence[Tensor]] | None = None
+    difference: Callable[[Sequence[Tensor]], Sequence[Tensor]] | None = None
 
 
 class StepSize(ABC):
@@ -75,8 +79,8 @@ class StepSize(ABC):
             layer. "group": a 0-d tensor that depends on all layers of the group.
         role: "factor" multiplies d; "eta" replaces η, per layer or group. An "eta" step size can
             read the group's ``lr`` and use it as a factor, so that schedules still have an effect.
-        needs: "loss" and "curvature" ask for more than the gradients. ``step`` then needs a closure
-            (`gofau.optim.evidence`), and `attach` refuses the step size.
+        needs: "loss", "curvature" and "difference" ask for more than the gradients. ``step`` then
+            needs a closure (`gofau.optim.evidence`), and `attach` refuses the step size.
         hyperparameters: declarations of its hyperparameters, as for a rule. None may have the name
             of a hyperparameter of a base or a rule.
     """
@@ -87,10 +91,11 @@ class StepSize(ABC):
     needs: ClassVar[frozenset[Need]] = frozenset()
     hyperparameters: ClassVar[tuple[Hyperparameter, ...]] = ()
 
-    def init(self, p: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
+    def init(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """Return the state of a parameter before its first step; empty unless overridden. It is
         kept in ``optimizer.state`` beside the state of the base, so its names must differ from
-        those. (On loading, torch casts it to the parameter's dtype.)"""
+        those. Tensors or plain numbers: on loading, torch casts tensors to the parameter's dtype,
+        and leaves numbers as they are."""
         return {}
 
     @abstractmethod

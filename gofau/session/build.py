@@ -7,6 +7,7 @@ configuration: they raise `UserError`.
 import functools
 import inspect
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,9 +24,11 @@ from gofau.engine.hardware import device_of
 from gofau.engine.trainer import Settings, Trainer, steps_per_epoch
 from gofau.errors import UserError
 from gofau.models.init import initialise
-from gofau.optim import RuleOptimizer
+from gofau.optim import RuleOptimizer, get_stepsize
 from gofau.optim.execution.native import compiler
 from gofau.problems import Loader, Loading, Metric, Problem, Task
+
+log = logging.getLogger(__name__)
 
 Config = dict[str, Any]
 SETTINGS = ("epochs", "clip_norm", "limit_batches")
@@ -133,8 +136,19 @@ def _compute(
 ) -> Compute:
     """``steps`` are those of the whole run."""
     batch = task.train.count(0)
-    wanted = config["trainer"]["compile"]
-    if wanted == "auto":
+    wanted, stepsize = config["trainer"]["compile"], config["stepsize"]["name"]
+    needs = get_stepsize(stepsize).needs
+    alone = needs & {"loss", "curvature"}  # gradients are averaged over processes, these are not
+    if alone and world.size > 1:
+        raise UserError(
+            f"stepsize={stepsize} needs the {' and '.join(sorted(alone))} of the whole batch, of"
+            f" which {world.size} processes have a share each: train with one process"
+        )
+    if "curvature" in needs:  # what is compiled cannot be differentiated twice
+        if wanted is True:
+            log.warning("trainer.compile=true: not with stepsize=%s, going on without", stepsize)
+        wanted = False
+    elif wanted == "auto":
         wanted = world.size == 1 and pays(device, model, task.example, steps * batch)
     compiled = Compiled(batch // world.size) if wanted else None
     return Compute(device, config["trainer"]["precision"], compiled)
