@@ -1,6 +1,5 @@
 """The base class of gofau's optimizers: combines a direction, a step size and an update rule."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,7 +12,8 @@ from gofau.optim.checks import check_group, plain
 from gofau.optim.directions import Direction, Group, State
 from gofau.optim.evidence import Gathered
 from gofau.optim.execution.sizing import Watch, step
-from gofau.optim.hyperparameters import SHARED, Part, check_own, own_options
+from gofau.optim.group_keys import filled, parts_of, refuse_misspelt
+from gofau.optim.hyperparameters import SHARED, check_own, own_options
 from gofau.optim.projection import Projection
 from gofau.optim.rules import RULES, get_rule
 from gofau.optim.stepsize import BASE, STEPSIZES, Need, get_stepsize
@@ -62,7 +62,7 @@ class RuleOptimizer(Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group as in torch; ValueError if a hyperparameter is not allowed. Unknown keys are
         kept, as in torch, except for those that look like a misspelt key."""
-        _refuse_misspelt(param_group.keys() - self.defaults.keys())
+        refuse_misspelt(param_group.keys() - self.defaults.keys())
         # Unwrapped, because torch's decorator would import the whole compiler (seconds).
         inspect.unwrap(Optimizer.add_param_group)(self, param_group)
         try:
@@ -183,7 +183,7 @@ class RuleOptimizer(Optimizer):
         groups = state_dict["param_groups"]
         if len(groups) == len(self.param_groups):
             pairs = zip(groups, self.param_groups, strict=True)
-            state_dict = {**state_dict, "param_groups": [_fill(a, b) for a, b in pairs]}
+            state_dict = {**state_dict, "param_groups": [filled(a, b) for a, b in pairs]}
         super().load_state_dict(state_dict)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -222,37 +222,3 @@ class RuleOptimizer(Optimizer):
             for index, values in state_dict["state"].items()
         }
         return {**state_dict, "state": state, "param_groups": groups}
-
-
-def parts_of(group: Group) -> tuple[Part, ...]:
-    """The rule of a group, and its step size if that is not the base's own; ValueError with the
-    nearest match if a name is unknown."""
-    rule, stepsize = get_rule(group["rule"]), get_stepsize(group["stepsize"])
-    return (rule,) if stepsize is BASE else (rule, stepsize)
-
-
-def arguments(local: dict[str, Any]) -> dict[str, Any]:
-    """The hyperparameters in a constructor's ``locals()``: the entries that go into
-    param_groups."""
-    left_out = ("self", "__class__", "params", "rule_options")
-    return {name: value for name, value in local.items() if name not in left_out}
-
-
-def fixed(rule: str, stepsize: str = "base") -> dict[str, Any]:
-    """What the groups of an optimizer with a rule of its own (`RuleOptimizer.own_rule`) say in
-    place of what its constructor does not ask for."""
-    shared = {h.name: h.default for h in SHARED.values()}
-    return {"rule": rule, "stepsize": stepsize, "weight_decay": 0, **shared}
-
-
-def _fill(theirs: Group, ours: Group) -> Group:
-    """A loaded group, with its missing keys taken from the present one."""
-    return {k: v for k, v in ours.items() if k not in ("params", "param_names")} | theirs
-
-
-def _refuse_misspelt(unknown: Iterable[str]) -> None:
-    ours = ["rule", "stepsize", "zero_init", *SHARED]
-    for name in unknown:
-        close = difflib.get_close_matches(str(name), ours, n=1, cutoff=0.85)
-        if close:
-            raise ValueError(f"a param group has no key '{name}'. Did you mean '{close[0]}'?")

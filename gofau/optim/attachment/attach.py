@@ -7,8 +7,8 @@ from torch.optim import Optimizer
 
 from gofau.optim.attachment.handle import Attached, attached
 from gofau.optim.attachment.settings import refuse_own_rule
+from gofau.optim.group_keys import parts_of
 from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA, own_options
-from gofau.optim.optimizer import parts_of
 from gofau.optim.rules import Scalar
 
 

@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gofau.optim.checks import check_group, one_of, plain
+from gofau.optim.group_keys import parts_of
 from gofau.optim.hyperparameters import check_own
-from gofau.optim.optimizer import RuleOptimizer, parts_of
+from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Scalar
 from gofau.optim.stepsize import STEPSIZES, get_stepsize
 from gofau.optim.update import all_zero

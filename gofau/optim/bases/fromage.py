@@ -7,7 +7,8 @@ from torch import Tensor
 
 from gofau.optim.bases.sgd import SGDDirection
 from gofau.optim.directions import Group
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments, fixed
+from gofau.optim.group_keys import arguments, fixed
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.projection import Projection, pays_on_lists
 from gofau.optim.rules import Scalar
 from gofau.optim.update import Item

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group, State, zeros
+from gofau.optim.group_keys import arguments
 from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.rules import Scalar
 
 

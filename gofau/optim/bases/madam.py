@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group, State, counter, zeros
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments, fixed
+from gofau.optim.group_keys import arguments, fixed
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.projection import Clamp
 from gofau.optim.rules import Scalar
 

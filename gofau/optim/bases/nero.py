@@ -8,8 +8,9 @@ from torch import Tensor
 from gofau.optim.bases.fromage import GRADIENT
 from gofau.optim.bases.sgd import SGDDirection
 from gofau.optim.directions import Group
+from gofau.optim.group_keys import arguments, fixed
 from gofau.optim.neuron import has_neurons
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments, fixed
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.projection import Projection
 from gofau.optim.rules import Scalar
 from gofau.optim.update import SHORT, Item

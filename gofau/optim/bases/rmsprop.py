@@ -5,8 +5,9 @@ from typing import Any
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group, State, active, counter, zeros
+from gofau.optim.group_keys import arguments
 from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.rules import Scalar
 
 
