@@ -66,6 +66,19 @@ def test_two_processes_are_as_one(train, tmp_path):
     assert again.stdout.count("done already") == 1
 
 
+@pytest.mark.slow
+def test_two_processes_measure_the_curvature_of_the_whole_batch(train, tmp_path):
+    """Only for two steps: a step size that feeds back on itself magnifies rounding after that."""
+    words = [*WORDS, "stepsize=layerwise", "rule=additive", "trainer.limit_batches=1"]
+    words += ["scheduler=constant"]
+    code, _, err = train(*words, f"paths.runs_dir={tmp_path / 'one'}")
+    assert code == 0, err
+    done = torchrun(tmp_path / "two", *words)
+    assert done.returncode == 0, done.stderr
+    for ours, theirs in zip(rows(tmp_path / "two"), rows(tmp_path / "one"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+
+
 @pytest.fixture
 def alone(tmp_path):
     """A process group of one process."""
