@@ -1,4 +1,4 @@
-# `make help` lists what there is. Everything runs in .venv, which the first call makes.
+# `make help` lists the targets. Everything runs in .venv, which is made when first needed.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,15 +6,15 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast test-slurm crash check format
+.PHONY: help install train test test-fast test-guides test-slurm crash check format
 .PHONY: tables figures report smoke defaults first-run bench bench-optim bench-train clean
 
-help:  ## what can be made
+help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The stamp is younger than what it was made from, so a second call installs nothing. uv is used
-# where it is there (it shares files between environments), pip where not; either way bytecode is
-# compiled here, once, and not by each process that cannot keep it.
+# The stamp is newer than the files it depends on, so a second call installs nothing. uv is used if
+# it is installed (it shares files between environments), else pip. Bytecode is compiled here, once,
+# and not again by each process that cannot write it.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: gofau needs Python 3.11 or newer; try make PYTHON=python3.12" >&2; exit 2; }
@@ -27,7 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	fi
 	@touch $@
 
-install: $(VENV)/.installed  ## make .venv and install gofau with everything it can use
+install: $(VENV)/.installed  ## make .venv and install gofau with all optional packages
 
 train: $(VENV)/.installed  ## train one network: make train ARGS="optimizer=adam rule=multiplicative"
 	$(PY) train.py $(ARGS)
@@ -35,39 +35,42 @@ train: $(VENV)/.installed  ## train one network: make train ARGS="optimizer=adam
 test: $(VENV)/.installed  ## all tests: offline, on a CPU, under 5 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto $(ARGS)
 
-test-fast: $(VENV)/.installed  ## the tests without the slow ones
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m "not slow and not crash and not slurm" $(ARGS)
+test-fast: $(VENV)/.installed  ## all tests except the slow ones
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m "not slow and not guide and not crash and not slurm" $(ARGS)
 
-test-slurm: $(VENV)/.installed  ## sweeps through a real Slurm, brought up for it: needs root
+test-guides: $(VENV)/.installed  ## follow the guides of docs/ word for word, each in a copy: 3 minutes
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m guide tests/docs $(ARGS)
+
+test-slurm: $(VENV)/.installed  ## tests of sweeps in a real Slurm, started for them: needs root
 	$(PY) -m pytest -v --durations=0 -m slurm tests/slurm $(ARGS)
 
-crash: $(VENV)/.installed  ## kill a sweep 120 times, tear its checkpoints, compare: some 10 minutes
+crash: $(VENV)/.installed  ## kill a sweep 120 times, damage its checkpoints, compare results: about 10 minutes
 	$(PY) -m pytest -m crash -s tests/session/test_survival.py
 
-check: $(VENV)/.installed  ## ruff, ruff format and pyright
+check: $(VENV)/.installed  ## check the code with ruff, ruff format and pyright
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright
 
-format: $(VENV)/.installed  ## let ruff put the code in order
+format: $(VENV)/.installed  ## format the code with ruff
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-tables: $(VENV)/.installed  ## write the tables and claims again from what is in results/
+tables: $(VENV)/.installed  ## write the tables and claims again, from the records in results/
 	$(PY) -m gofau.report tables
 
-figures: $(VENV)/.installed  ## draw the figures again from what is in results/
+figures: $(VENV)/.installed  ## draw the figures again, from the records in results/
 	$(PY) -m gofau.report figures
 	$(PY) -m gofau.report.toy
 
-report: $(VENV)/.installed  ## tables, figures, claims and the page results/report.html
+report: $(VENV)/.installed  ## write tables, figures, claims and the page results/report.html
 	$(PY) -m gofau.report report
 	$(PY) -m gofau.report.toy
 
-# Runs that are done are not run again, so typing it again is the retry.
+# Finished runs are not run again: to retry, type the command again.
 SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
 	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr autoencoder)
-smoke: $(VENV)/.installed  ## run the small twin of every experiment, and report: make smoke SMOKE="..."
+smoke: $(VENV)/.installed  ## run the small twin of every experiment, then report: make smoke SMOKE="..."
 	@set -e; for name in fig1_toy_paths fig2_toy_starts tab1_toy toy_tuned toy_random; do \
 		$(PY) train.py experiment=smoke_$$name; \
 	done
@@ -78,21 +81,21 @@ smoke: $(VENV)/.installed  ## run the small twin of every experiment, and report
 	$(PY) -m gofau.report report
 	$(PY) -m gofau.report.toy
 
-defaults: $(VENV)/.installed  ## choose the rules' default hyperparameters anew: results/defaults
+defaults: $(VENV)/.installed  ## search the rules' default hyperparameters again: results/defaults
 	$(PY) scripts/choose_defaults.py $(ARGS)
 	$(PY) -m gofau.report tables defaults
 
-first-run: $(VENV)/.installed  ## 40 seeds of `make train` for each optimizer and rule: results/first_run
+first-run: $(VENV)/.installed  ## 40 seeds of the default run for each optimizer and rule: results/first_run
 	$(PY) scripts/first_run.py $(ARGS)
 	$(PY) -m gofau.report tables first_run
 
-bench: bench-optim bench-train  ## measure everything, on a quiet machine: results/bench_*
+bench: bench-optim bench-train  ## run all benchmarks, on a quiet machine: results/bench_*
 
-bench-optim: $(VENV)/.installed  ## what a step of the optimizers costs beside torch's
+bench-optim: $(VENV)/.installed  ## cost of an optimizer step, gofau's and torch's
 	$(PY) scripts/bench_optim.py $(ARGS)
 
-bench-train: $(VENV)/.installed  ## what training costs: ARGS="--only images,sweep", ARGS=--quick
+bench-train: $(VENV)/.installed  ## cost of training: ARGS="--only images,sweep", ARGS=--quick
 	$(PY) scripts/bench_train.py $(ARGS)
 
-clean:  ## remove .venv and caches; runs, data and results stay
+clean:  ## remove .venv and caches, but not runs, data and results
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,4 +1,4 @@
-"""What a user can get wrong, told in one sentence."""
+"""Errors that the user can fix, each reported in one sentence."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,14 +1,15 @@
-"""What a step costs: gofau's optimizers beside torch's, in one run, on this machine.
+"""Measures the cost of an optimizer step: gofau's optimizers beside torch's, on this machine.
 
 ``make bench`` writes ``results/bench_optim/bench.csv`` and ``bench.md``. Every round steps each
-optimizer once, in turn, so that a machine whose speed drifts drifts for all; a figure is the median
-over the rounds, and ratios are medians of the ratios within a round. On a machine with a GPU the
-same is done there, with the achieved share of the measured copy bandwidth. What a step asks of
-torch is counted apart: its operations on lists of tensors, and the memory it takes for a while.
+optimizer once, in turn, so that changes of the machine's speed affect all. A time is the median
+over the rounds, a ratio the median of the ratios within a round. On a machine with a GPU the same
+is measured there, with the achieved share of the measured copy bandwidth. Counted separately: the
+operations of a step on lists of tensors, and its temporary memory.
 """
 
 import argparse
 import csv
+import functools
 import gc
 import statistics
 import subprocess
@@ -27,10 +28,33 @@ import gofau.optim
 from gofau.runs.provenance import provenance
 
 LR = 1e-3
-OWN = {"SGD": {"momentum": 0.9}, "Adagrad": {}, "RMSprop": {}, "Adam": {}, "AdamW": {}}
+OWN: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.9},
+    "Adagrad": {},
+    "RMSprop": {},
+    "Adam": {},
+    "AdamW": {},
+    "Lion": {},
+    "SignSGD": {"momentum": 0.9},
+    "Madam": {},
+    "Fromage": {},
+    "Nero": {},
+    "IntegerMadam": {},
+}
+"""What is measured, with its options. What torch does not have is measured beside torch's Adam."""
+RULES = {"Adam": ("additive", "hybrid", "hypentropy")}
+"""Of a base; the others have the first two."""
+BUFFERS = {"Adam": 2, "AdamW": 2, "Fromage": 0, "Nero": 0}
+"""Buffers of a step, where they are not 1."""
 Make = Callable[[list[Tensor]], Optimizer]
+PATHS: dict[str, dict[str, bool]] = {
+    "": {},
+    "loop": {"foreach": False, "fused": False},
+    "foreach": {"foreach": True},
+    "fused": {"fused": True},
+}
 COMPILED = "gofau hybrid loop compiled"
-"""torch.compile of the step of the plain loop; not of the optimizer's own making."""
+"""torch.compile applied to the step of the plain loop; the optimizer itself does not do this."""
 
 
 def resnet18_shapes() -> list[tuple[int, ...]]:
@@ -41,33 +65,33 @@ def resnet18_shapes() -> list[tuple[int, ...]]:
 
 
 def large_shapes() -> list[tuple[int, ...]]:
-    """352 M elements in the shapes of a transformer of 28 layers, for a GPU's bandwidth."""
+    """352 M elements in the shapes of a 28-layer transformer, to measure a GPU's bandwidth."""
     return [(1024, 1024)] * (4 * 28) + [(1024, 4096)] * (2 * 28)
 
 
 def contenders(base: str) -> dict[str, Make]:
-    """Optimizers of one base, torch's first: the ratios are to ``torch default``."""
-    torchs, ours = getattr(torch.optim, base), getattr(gofau.optim, base)
-    own = OWN[base]
+    """The optimizers of one base, torch's first; the ratios are relative to ``torch default``."""
+    own, beside = OWN[base], base if hasattr(torch.optim, base) else "Adam"
+    torchs, ours = getattr(torch.optim, beside), getattr(gofau.optim, base)
+    theirs = own if beside == base else {}
     made: dict[str, Make] = {
-        "torch default": lambda p: torchs(p, lr=LR, **own),
-        "torch foreach": lambda p: torchs(p, lr=LR, foreach=True, **own),
+        "torch default": lambda p: torchs(p, lr=LR, **theirs),
+        "torch foreach": lambda p: torchs(p, lr=LR, foreach=True, **theirs),
     }
     if "fused" in torchs([torch.zeros(1, requires_grad=True)]).defaults:
-        made["torch fused"] = lambda p: torchs(p, lr=LR, fused=True, **own)
-    paths = {
-        "": {},
-        " loop": {"foreach": False, "fused": False},
-        " foreach": {"foreach": True},
-        " fused": {"fused": True},
-    }
-    for rule in ("additive", "hybrid"):
-        for path, flags in paths.items():
-            made[f"gofau {rule}{path}"] = lambda p, rule=rule, flags=flags: ours(
-                p, lr=LR, rule=rule, **own, **flags
-            )
-    made[COMPILED] = made["gofau hybrid loop"]
-    made["torch default + attach hybrid"] = lambda p: attached(torchs(p, lr=LR, **own))
+        made["torch fused"] = lambda p: torchs(p, lr=LR, fused=True, **theirs)
+    if not issubclass(ours, gofau.optim.RuleOptimizer):  # one way to step, and a rate of its own
+        return made | {"gofau": lambda p: ours(p, **own)}
+    rules = ("",) if ours.own_rule else RULES.get(base, ("additive", "hybrid"))
+    for rule in rules:
+        for path, flags in PATHS.items():
+            chosen = {"rule": rule} if rule else {}
+            name = " ".join(word for word in ("gofau", rule, path) if word)
+            made[name] = functools.partial(ours, lr=LR, **own, **flags, **chosen)
+    if "hybrid" in rules:
+        made[COMPILED] = made["gofau hybrid loop"]
+    if beside == base:
+        made["torch default + attach hybrid"] = lambda p: attached(torchs(p, lr=LR, **own))
     return made
 
 
@@ -87,13 +111,14 @@ def parameters(shapes: list[tuple[int, ...]], device: str) -> list[Tensor]:
 
 
 def measure(makes: dict[str, Make], shapes: list, device: str, rounds: int) -> list[dict[str, Any]]:
-    """One row a contender: median ms of a step, ratios, what it asks of torch, bytes of state."""
+    """One row per contender: median ms per step, ratios, operations, memory, bytes of state."""
     optimizers = {name: make(parameters(shapes, device)) for name, make in makes.items()}
     steps = {name: optimizer.step for name, optimizer in optimizers.items()}
     torch.compiler.reset()  # all bases share the code of `step`, which is compiled 8 times at most
-    steps[COMPILED] = torch.compile(steps[COMPILED])
+    if COMPILED in steps:
+        steps[COMPILED] = torch.compile(steps[COMPILED])
     for step in steps.values():
-        for _ in range(4):  # first steps make state, compile kernels, fill caches
+        for _ in range(4):  # warm-up: makes state, compiles kernels, fills caches
             step()
     asked = {name: asks(optimizers[name], step) for name, step in steps.items() if name != COMPILED}
     times = timed(steps, device, rounds)
@@ -109,7 +134,7 @@ def measure(makes: dict[str, Make], shapes: list, device: str, rounds: int) -> l
 
 
 def timed(steps: dict[str, Callable[[], Any]], device: str, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every step in every round."""
+    """The seconds of each optimizer's step in every round."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     gc.collect()
     gc.disable()
@@ -121,7 +146,7 @@ def timed(steps: dict[str, Callable[[], Any]], device: str, rounds: int) -> dict
 
 
 def asks(optimizer: Optimizer, step: Callable[[], Any]) -> dict[str, Any]:
-    """Operations on lists of one step, and its largest temporary memory in parameter sizes."""
+    """Operations on lists per step, and its peak temporary memory in sizes of all parameters."""
     with Meter() as meter:
         step()
     params = [p for group in optimizer.param_groups for p in group["params"]]
@@ -145,20 +170,19 @@ def state_bytes(optimizer: Optimizer) -> int:
 
 
 def copy_bandwidth(device: str) -> float:
-    """Bytes a second, read and written, of a copy of 1 GB within a GPU's memory."""
+    """Bytes per second, read plus written, of a copy of 1 GB within a GPU's memory."""
     a, b = torch.zeros(1 << 28, device=device), torch.zeros(1 << 28, device=device)
     times = [seconds(lambda: b.copy_(a), device) for _ in range(15)]
     return 2 * a.numel() * a.element_size() / statistics.median(times[3:])
 
 
 def moved_bytes(elements: int, base: str) -> int:
-    """The least that a step must move in float32: gradient read, weights and buffers both ways."""
-    buffers = {"SGD": 1, "Adagrad": 1, "RMSprop": 1, "Adam": 2, "AdamW": 2}[base]
-    return 4 * elements * (1 + 2 * (1 + buffers))
+    """The fewest bytes a float32 step moves: reads the gradient; reads, writes all else."""
+    return 4 * elements * (1 + 2 * (1 + BUFFERS.get(base, 1)))
 
 
 def import_ms() -> float:
-    """What ``import gofau.optim`` takes after ``import torch``, in processes of their own."""
+    """Milliseconds of ``import gofau.optim`` after ``import torch``, in new processes."""
     clock = "time.perf_counter()"
     code = f"import torch, time; a = {clock}; import gofau.optim; print({clock} - a)"
     command = [sys.executable, "-c", code]
@@ -183,22 +207,23 @@ def benchmark(device: str, rounds: int) -> Iterator[dict[str, Any]]:
 
 
 def markdown(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
-    """The rows as one table a device, model and base, under what they were measured on."""
-    lines = ["# What a step costs", ""]
+    """The page: the facts of the measurement, then one table per device, model and base."""
+    lines = ["# Cost of an optimizer step", ""]
     lines += [f"- {key}: {value}" for key, value in facts.items()]
     lines += ["", "Medians of interleaved rounds; a ratio is the median of the rounds' ratios."]
     lines += [
-        "`copy share`: bytes that a step must move at the least, per second, over the rate of a",
-        "plain copy (GPU only). `lists`: operations on lists of tensors. `temporary`: memory that",
-        "a step takes for a while, in sizes of all parameters; neither is seen in compiled code.",
-        "gofau without a flag chooses its path by itself.",
+        "`copy share`: the fewest bytes that a step must move, per second, divided by the rate of",
+        "a plain copy (GPU only). `lists`: operations on lists of tensors per step. `temporary`:",
+        "peak temporary memory of a step, in sizes of all parameters. Neither can be counted in",
+        "compiled code. gofau without a flag chooses its path automatically.",
         "",
     ]
     key = None
     for row in rows:
         if key != (row["device"], row["model"], row["base"]):
             key = (row["device"], row["model"], row["base"])
-            lines += ["", f"## {row['base']}, {row['model']}, {row['device']}", ""]
+            beside = "" if hasattr(torch.optim, row["base"]) else " beside torch's Adam"
+            lines += ["", f"## {row['base']}{beside}, {row['model']}, {row['device']}", ""]
             lines += [f"| {' | '.join(COLUMNS)} |", "|---" + "|---:" * (len(COLUMNS) - 1) + "|"]
         cells = (
             "—" if row.get(name) is None else form(row[name]) for name, form in COLUMNS.values()
@@ -217,14 +242,14 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "copy share": ("copy_share", "{:.0%}".format),
     "state MB": ("state_bytes", lambda bytes: f"{bytes / 1e6:.1f}"),
 }
-"""Of the page: by heading, the key in a row, and how it is written."""
+"""Columns of the page: heading → key in a row, and format."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What a step costs, ours beside torch's.")
-    parser.add_argument("--rounds", type=int, default=40, help="steps of each optimizer (40)")
+    parser = argparse.ArgumentParser(description="Cost of an optimizer step, gofau's and torch's.")
+    parser.add_argument("--rounds", type=int, default=40, help="steps per optimizer (40)")
     parser.add_argument("--out", type=Path, default=Path("results/bench_optim"))
-    parser.add_argument("--device", help="cpu, cuda; both where there is a GPU, unless told")
+    parser.add_argument("--device", help="cpu or cuda; default: cpu, and cuda if there is a GPU")
     options = parser.parse_args()
     devices = [options.device] if options.device else ["cpu"]
     if not options.device and torch.cuda.is_available():

@@ -1,10 +1,10 @@
-"""What many descents at once cost, beside a loop over starts with torch.optim.
+"""Measures the cost of many descents at once, beside a loop over starts with torch.optim.
 
 ``python scripts/bench_toy.py`` times 100 × 100 starts × 3 rules × {SGD, Adam} × {bowl, Rosenbrock}
-× 1,000 steps as one batch a problem and optimizer, scored at every tenth step. The loop does the
-additive rule for a sample of the starts, each with an optimizer of its own, and its time is scaled
-to the number of starts and rules; the ends of its paths must be those of the batch. It is timed
-twice: with autograd, as one would write it, and with the gradients that the batch uses. It writes
+× 1,000 steps as one batch per problem and optimizer, scored at every tenth step. The loop runs the
+additive rule for a sample of the starts, with one optimizer per start, and its time is scaled to
+the number of starts and rules; its paths must end where those of the batch end. It is timed twice:
+with autograd, as is usual, and with the written gradients that the batch uses. The script writes
 ``results/bench_toy/bench.csv`` and ``bench.md``.
 """
 
@@ -29,14 +29,14 @@ LR = 1e-3
 
 
 def grid(problem: Problem, side: int) -> Tensor:
-    """side × side starts over the problem's box."""
+    """A grid of side × side starts over the problem's box."""
     return torch.cartesian_prod(*(torch.linspace(*ends, side) for ends in problem.box))
 
 
 def loop(
     problem: Problem, make: Callable[..., Any], starts: Tensor, steps: int, autograd: bool
 ) -> Tensor:
-    """One optimizer a start, one start after the other; where each ends."""
+    """Descend from one start after the other, with one optimizer per start; returns the ends."""
     ends = []
     for start in starts:
         p = start.clone().requires_grad_()
@@ -59,13 +59,13 @@ def seconds(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def measure(name: str, base: str, side: int, steps: int, sample: int) -> dict[str, Any]:
-    """One row: a problem with an optimizer."""
+    """Measure one problem with one optimizer: one row of the table."""
     problem, own = PROBLEMS[name], {"lr": LR, **OPTIMIZERS[base]}
     ours = partial(getattr(gofau.optim, base), fused=True, **own)
     theirs = partial(getattr(torch.optim, base), **own)
     arms = [{"rule": rule} for rule in RULES]
     starts = grid(problem, side)
-    score(problem, ours, arms, starts, 2)  # compiles the steps, once on a machine
+    score(problem, ours, arms, starts, 2)  # compiles the steps, which are cached on disk
     batch, _ = seconds(lambda: score(problem, ours, arms, starts, steps, every=10))
     few = starts[torch.linspace(0, len(starts) - 1, sample).round().long()]
     *_, (_, points) = descend(problem, ours, arms[:1], few, steps, every=steps)
@@ -79,23 +79,23 @@ def measure(name: str, base: str, side: int, steps: int, sample: int) -> dict[st
 
 
 def markdown(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
-    """The rows as a table under what they were measured on."""
-    lines = ["# What many descents at once cost", "", *(f"- {k}: {v}" for k, v in facts.items())]
+    """The page: the facts of the measurement, then the table."""
+    lines = ["# Cost of many descents at once", "", *(f"- {k}: {v}" for k, v in facts.items())]
     lines += ["", f"| {' | '.join(rows[0])} |", f"|---|---{'|---:' * (len(rows[0]) - 2)}|"]
     for row in rows:
         cells = (f"{v:.3g}" if isinstance(v, float) else v for v in row.values())
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Seconds of the loop are those of a sample, scaled to all starts and rules."]
-    return "\n".join([*lines, "Differences are of positions, after the last step, largest.", ""])
+    lines += ["", "Seconds of the loop: measured on a sample, scaled to all starts and rules."]
+    return "\n".join([*lines, "Differences: the largest of the final positions.", ""])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Many descents at once, and a loop over starts.")
     parser.add_argument("--side", type=int, default=100, help="starts along a side (100)")
     parser.add_argument("--steps", type=int, default=1000, help="steps (1000)")
-    parser.add_argument("--sample", type=int, default=10, help="starts that the loop does (10)")
+    parser.add_argument("--sample", type=int, default=10, help="starts of the loop (10)")
     parser.add_argument("--out", type=Path, default=Path("results/bench_toy"))
-    # An operation takes microseconds: a second thread gains little, and waits where it has no core.
+    # An operation takes microseconds: a second thread gains little, and waits without a free core.
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (1)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

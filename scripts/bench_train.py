@@ -1,9 +1,10 @@
-"""What training costs: images per second, sweeps, start, records, and what speed does to accuracy.
+"""Measures the cost of training: images per second, sweeps, start-up, records, and what the faster
+settings do to accuracy.
 
-``make bench`` writes ``results/bench_train/bench.csv``, a row a measurement, and ``bench.md``,
-which is drawn from it and has the goals beside the figures. A section that is measured again by
-``--only`` replaces its own rows. ``--quick`` shows that everything works, and its figures mean
-nothing; the real ones want a quiet machine.
+``make bench`` writes ``results/bench_train/bench.csv``, one row per measurement, and ``bench.md``,
+which is made from it and shows the goals beside the values. ``--only`` measures some sections again
+and replaces their rows. ``--quick`` only shows that everything works; its values mean nothing. Real
+measurements need a quiet machine.
 """
 
 import argparse
@@ -23,13 +24,13 @@ FACTS = ("command", "commit", "dirty", "cpu", "cpus", "torch", "threads")
 
 
 def facts() -> dict[str, object]:
-    """What a figure was measured under."""
+    """The conditions of a measurement."""
     found = provenance("cpu") | {"torch": torch.__version__, "threads": torch.get_num_threads()}
     return {name: found[name] for name in FACTS}
 
 
 def sections(text: str) -> list[str]:
-    """The sections of ``--only``, in the order of the page."""
+    """Parse ``--only``: its sections, in the order of the page."""
     wanted = text.split(",")
     wrong = [name for name in wanted if name not in TITLES]
     if wrong:
@@ -38,7 +39,7 @@ def sections(text: str) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What training costs, and the goals beside it.")
+    parser = argparse.ArgumentParser(description="Cost of training, beside the goals.")
     parser.add_argument("--only", type=sections, default=[*TITLES], metavar="NAME,NAME")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
     parser.add_argument("--out", type=Path, help="results/bench_train; quick: runs/bench_train")
@@ -46,7 +47,7 @@ def main() -> None:
     out = options.out or Path("runs" if options.quick else "results") / "bench_train"
     found, text = facts(), ""
     with TemporaryDirectory(ignore_cleanup_errors=True) as cache:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache  # so that a compilation is a compilation
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache  # empty, so that compilations are measured
         for section in options.only:
             began = time.perf_counter()
             measure = importlib.import_module(f"bench_sections.{section}").measure

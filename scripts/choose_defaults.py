@@ -1,13 +1,13 @@
-"""The default hyperparameters of every optimizer and rule, from the searches that chose them.
+"""Searches the default hyperparameters of every optimizer and rule, and writes them to configs/.
 
-``make defaults`` runs this. On each task it tries 25 points per arm, which is
-``experiment=defaults_<task>`` over the ranges in configs/search/wide.yaml, runs the five best of
-each arm again with five fresh seeds, and gathers all records in ``results/defaults/``. Then it
-writes what is best there into the configuration: the additive rule's learning rate into
-``configs/optimizer/<optimizer>.yaml``, as the one that any rule without a choice of its own starts
-from, and each other rule's values into ``configs/tuned/<optimizer>-<rule>.yaml``. ``--write`` does
-the last part alone, from the committed records. Runs that are done are not repeated, so typing it
-again is the retry.
+``make defaults`` runs this. On each task it tries 25 points per arm (that is
+``experiment=defaults_<task>``, over the ranges in configs/search/wide.yaml), runs the five best
+points of each arm again with five fresh seeds, and collects all records in ``results/defaults/``.
+Then it writes the best values to the configuration: the additive rule's learning rate to
+``configs/optimizer/<optimizer>.yaml``, which is also the default for rules without their own
+choice, and each other rule's values to ``configs/tuned/<optimizer>-<rule>.yaml``. ``--write`` does
+only this last part, from the committed records. Finished runs are not repeated: to retry, type the
+command again.
 """
 
 import argparse
@@ -37,7 +37,7 @@ CHOSEN = "chosen on validation loss, out of {points} points: results/defaults"
 
 
 def sweep(words: list[str]) -> None:
-    """``python train.py -m WORDS``; what fails is named by it, and is missing in the records."""
+    """Run ``python train.py -m WORDS``. It names the runs that fail; the records lack these."""
     command = [sys.executable, str(ROOT / "train.py"), "-m", *words, "trainer.progress=none"]
     subprocess.run(command, cwd=ROOT, check=False)
 
@@ -47,7 +47,7 @@ def first_stage(task: str) -> list[str]:
 
 
 def second_stage(runs: Frame, task: str) -> Iterator[list[str]]:
-    """The sweeps, one per arm, that run its best points again."""
+    """Yield one sweep per arm, which runs its best points again."""
     for optimizer, rule, part in arms(runs):
         trials = ",".join(map(str, finalists(part)))
         if trials:
@@ -56,18 +56,18 @@ def second_stage(runs: Frame, task: str) -> Iterator[list[str]]:
 
 
 def records(sweeps: list[list[str]]) -> Records:
-    """The runs and the epochs of some sweeps."""
+    """Read the records of some sweeps."""
     return gather(chain.from_iterable(grid(CONFIGS, words) for words in sweeps))
 
 
 def search(words: list[str], run: bool, drop: bool) -> None:
-    """Both stages on all tasks, and their records."""
+    """Run both stages on all tasks (if ``run``), and collect their records."""
     first = [[*first_stage(task), *words] for task in TASKS]
     for sweep_words in first if run else []:
         sweep(sweep_words)
     tried, _ = frames(merge(committed(RECORDS), records(first), drop=True).records)
     second = [[*more, *words] for task in TASKS for more in second_stage(tried, task)]
-    if run:  # one process per arm: the many small sweeps would start workers for each otherwise
+    if run:  # one process per arm, since otherwise each of the small sweeps would start workers
         with ThreadPoolExecutor(jobs()) as pool:
             list(pool.map(sweep, [[*more, "hydra/launcher=basic"] for more in second]))
     merged = update(RECORDS, records([*first, *second]), drop=drop)
@@ -75,11 +75,11 @@ def search(words: list[str], run: bool, drop: bool) -> None:
 
 
 def write(configs: Path) -> None:
-    """The best values, as configuration; a choice whose records are incomplete is not made."""
+    """Write the best values to the configuration; arms with incomplete records are skipped."""
     (configs / "tuned").mkdir(exist_ok=True)
     for found in choices(read(RECORDS)):
         if not found.values:
-            print(f"{found.optimizer} {found.rule}: not all seeds are there, left as it is")
+            print(f"{found.optimizer} {found.rule}: skipped, seeds are missing")
             continue
         why = CHOSEN.format(points=found.points)
         if found.rule == BASELINE:
@@ -102,12 +102,12 @@ def _tuned(values: dict[str, float], why: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The default hyperparameters, from the searches.")
-    parser.add_argument("--write", action="store_true", help="from the committed records alone")
-    parser.add_argument("--collect", action="store_true", help="gather what is done, run nothing")
-    parser.add_argument("--configs", type=Path, default=CONFIGS, help="where to write")
-    parser.add_argument("--drop", action="store_true", help="leave out records of other grids")
-    parser.add_argument("overrides", nargs="*", help="more words for the sweeps")
+    parser = argparse.ArgumentParser(description="Search the default hyperparameters.")
+    parser.add_argument("--write", action="store_true", help="only write, from committed records")
+    parser.add_argument("--collect", action="store_true", help="run nothing, collect finished runs")
+    parser.add_argument("--configs", type=Path, default=CONFIGS, help="the folder to write to")
+    parser.add_argument("--drop", action="store_true", help="drop records that are not in the grid")
+    parser.add_argument("overrides", nargs="*", help="more overrides for the sweeps")
     options = parser.parse_args()
     if not options.write:
         search(options.overrides, not options.collect, options.drop)

@@ -1,8 +1,8 @@
-"""The default run with 40 seeds for every optimizer and rule, with one thread and with two.
+"""Runs the default training with 40 seeds for every optimizer and rule, with one and two threads.
 
-``make first-run`` does this; the records and the table go to ``results/first_run/``. The number of
-threads is no part of a run's identity, so each has a runs folder of its own. Runs that are done are
-not repeated, so typing it again is the retry.
+``make first-run`` runs this; the records and the table go to ``results/first_run/``. The number of
+threads is not part of a run's identity, so each number has its own runs folder. Finished runs are
+not repeated: to retry, type the command again.
 """
 
 import argparse
@@ -22,13 +22,14 @@ KEY = ("identity", "compute.threads")
 
 
 def words(threads: int, runs: Path, given: list[str]) -> list[str]:
+    """The overrides of the sweep with this number of threads."""
     folder = runs / f"threads-{threads}"
     fixed = ["experiment=first_run", f"trainer.threads={threads}", f"paths.runs_dir={folder}"]
     return [*fixed, *given]
 
 
 def run(threads: int, sweep: list[str]) -> None:
-    """One sweep; with several threads the runs follow one another, for they share the cores."""
+    """Run one sweep. With several threads the runs go one after another, to share the cores."""
     command = [sys.executable, str(ROOT / "train.py"), "-m", *sweep, "trainer.progress=none"]
     command += ["hydra/launcher=basic"] * (threads > 1)
     subprocess.run(command, cwd=ROOT, check=False)
@@ -36,20 +37,20 @@ def run(threads: int, sweep: list[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The default run, 40 seeds, 1 and 2 threads.")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the runs go")
-    parser.add_argument("--collect", action="store_true", help="gather what is done, run nothing")
-    parser.add_argument("--drop", action="store_true", help="leave out records of other grids")
-    parser.add_argument("overrides", nargs="*", help="more words for the sweeps")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="the folder for the runs")
+    parser.add_argument("--collect", action="store_true", help="run nothing, collect finished runs")
+    parser.add_argument("--drop", action="store_true", help="drop records that are not in the grid")
+    parser.add_argument("overrides", nargs="*", help="more overrides for the sweeps")
     options = parser.parse_args()
     found: list[Row] = []
     for threads in THREADS:
         sweep = words(threads, options.runs.resolve(), options.overrides)
         if not options.collect:
             run(threads, sweep)
-        # A run that is missing has not said how many threads it had.
+        # A missing run has no record of its number of threads, which is part of the key.
         runs = gather(grid(ROOT / "configs", sweep)).runs
         found += [row | {"compute.threads": str(threads)} for row in runs]
-    # Without their 16,000 epochs, which nobody asks for.
+    # Without the curves (16,000 epochs), which no table or figure uses.
     merged = update(RECORDS, Records(found), key=KEY, drop=options.drop)
     print("\n".join(lines(RECORDS, merged, drop=options.drop)))
 

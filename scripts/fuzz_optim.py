@@ -1,9 +1,9 @@
-"""How far a step is from exact arithmetic: random steps of every base, rule, flag and dtype.
+"""Measures the rounding error of a step: random steps of every base, rule, flag and dtype.
 
 ``python scripts/fuzz_optim.py`` writes ``results/bench_optim/errors.csv`` and ``errors.md``: for
-every path, dtype and rule the worst error and the 99th percentile, in eps of the dtype. The cases
-and the reference are those of `tests.optim.execution.fuzz`; a step that the reference does not
-allow is printed with its case, and the exit code is then 1.
+every path, dtype and rule the largest error and the 99th percentile, in eps of the dtype. Cases and
+reference are those of `tests.optim.execution.fuzz`. A step that the reference does not allow is
+printed with its case, and the exit code is then 1.
 """
 
 import argparse
@@ -30,19 +30,19 @@ Key = tuple[str, str, str]
 """Path, dtype, rule."""
 WHAT = ("weights", "buffers")
 INTRODUCTION = """
-Random steps: bases, flags, rules, dtypes, usual and extreme hyperparameters, shapes (0-d and empty
-too), layouts, and values from ordinary to subnormal, infinite and NaN. Each starts from what the
-path holds, and is compared with the formulas in long double. The error is in eps of the dtype,
-relative to the largest of a value before, after, and its change; a number that is rounded once is
-off by at most 0.5. Elements that are *judged by interval* are ill-conditioned (v − mean² in a
-centered RMSprop, g + λθ), not finite, or near the smallest number: there the outcome has to be one
-that rounding explains, infinities and NaN included. *Not allowed* counts the cases in which
-anything was not. Tensors with holes, and SGD's first step with momentum, are the loop's on every
-path."""
+Random steps with all bases, flags, rules, dtypes, usual and extreme hyperparameters, shapes
+(including 0-d and empty), memory layouts, and values from ordinary to subnormal, infinite and NaN.
+Each step starts from the state that the path holds, and is compared with the formulas in long
+double. The error is in eps of the dtype, relative to the largest of: the value before, the value
+after, and the change. A number that is rounded once has an error of at most 0.5. Elements *by
+interval* are ill-conditioned (v − mean² in a centered RMSprop, g + λθ), not finite, or close to the
+smallest number: their result must be one that rounding can explain, including infinities and NaN.
+*Not allowed* counts the cases with a result that rounding cannot explain. Tensors with gaps in
+memory (not dense), and SGD's first step with momentum, use the loop on every path."""
 
 
 class Tally:
-    """What was found of some cases."""
+    """Collects the outcomes of some cases."""
 
     def __init__(self) -> None:
         self.cases = self.failed = 0
@@ -68,7 +68,7 @@ class Tally:
 
 
 def measure(cases: int, seed: int, paths: Iterable[str]) -> dict[Key, Tally]:
-    """Run the cases along the paths. ``all`` in a key stands for every rule."""
+    """Run random cases on each path. In a key, ``all`` stands for all rules together."""
     rng = np.random.default_rng(seed)
     tallies: dict[Key, Tally] = defaultdict(Tally)
     for i in range(cases):
@@ -99,8 +99,8 @@ HEAD += ("buffers: worst", "99 %", "judged", "by interval", "not allowed")
 
 
 def markdown(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
-    """A table over all rules, and one for each, under what they were measured on."""
-    lines = ["# How far a step is from exact", ""]
+    """The page: the facts of the measurement, a table over all rules, and one table per rule."""
+    lines = ["# Rounding error of a step", ""]
     lines += [f"- {key}: {value}" for key, value in facts.items()]
     lines += [INTRODUCTION]
     for rule in ("all", *fuzz.RULES):
@@ -133,14 +133,14 @@ def write(folder: Path, rows: list[dict[str, Any]], facts: dict[str, Any]) -> No
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="How far a step is from exact arithmetic.")
-    parser.add_argument("--cases", type=int, default=5000, help="along every path (5000)")
+    parser = argparse.ArgumentParser(description="The rounding error of a step.")
+    parser.add_argument("--cases", type=int, default=5000, help="number of cases per path (5000)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("results/bench_optim"))
     options = parser.parse_args()
     found = provenance("cpu")
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:  # some thousand kernels that nobody needs again
+    with tempfile.TemporaryDirectory() as folder:  # thousands of kernels that are used once
         os.environ["XDG_CACHE_HOME"] = folder
         paths = [path for path in fuzz.PATHS if path != "fused" or compiler.find()]
         tallies = measure(options.cases, options.seed, paths)

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# A Slurm of one node on this machine, from Debian's packages, to try the launcher and to test it:
-# `up` in seconds, `down` ends exactly what `up` started. It is no cluster for real work: root owns
-# it, and nothing accounts for anything.
+# Starts a one-node Slurm on this machine, from Debian's packages, to try and test the launcher.
+# `up` takes seconds; `down` stops exactly what `up` started. It is not for real work: it runs as
+# root, and has no accounting.
 #
 #   scripts/local_slurm.sh up|down|status
 #
-# Exit codes: 1 something failed, 3 Slurm is not here and cannot be installed.
+# Exit codes: 1 if something failed, 3 if Slurm is not installed and cannot be.
 set -euo pipefail
 
 MARK="# made by gofau's scripts/local_slurm.sh; \`down\` removes it"
 CONF=/etc/slurm/slurm.conf
 SACCT=/usr/local/bin/sacct
 STATE=/run/gofau-slurm       # process numbers
-SPOOL=/var/spool/gofau-slurm # what the daemons keep, and their logs
+SPOOL=/var/spool/gofau-slurm # state and logs of the daemons
 
 fail() {
   echo "local_slurm: $1" >&2
@@ -21,7 +21,7 @@ fail() {
 
 ours() { [ -f "$1" ] && grep -qF "$MARK" "$1"; }
 
-# Whether the process that we noted under this name is still that one.
+# Whether the recorded process is still running. Its name is compared, as numbers are reused.
 alive() {
   local pid
   pid=$(cat "$STATE/$1.pid" 2>/dev/null) || return 1
@@ -59,9 +59,9 @@ configure() {
   name=$(hostname -s)
   memory=$(awk '/^MemTotal:/ {print int($2 / 1024 * 0.9)}' /proc/meminfo)
   mkdir -p /etc/slurm
-  # KillWait and GraceTime: a signal, and so many seconds later SIGKILL. MinJobAge: squeue, which
-  # answers for sacct here, tells of jobs for so long after their end. Addresses, so that the name
-  # of the machine need not resolve.
+  # KillWait and GraceTime: seconds from the first signal to SIGKILL. MinJobAge: seconds for which
+  # squeue, which replaces sacct here, still knows an ended job. Addresses are given so that the
+  # machine's name need not resolve.
   cat >"$CONF" <<CONFIG
 $MARK
 ClusterName=gofau
@@ -93,7 +93,7 @@ NodeName=$name NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=10
 PartitionName=high Nodes=ALL Default=NO MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 CONFIG
-  # submitit asks sacct, and without accounting would wait for ever for a job that was killed.
+  # submitit asks sacct; without accounting it would wait forever for a job that was killed.
   cat >"$SACCT" <<SHIM
 #!/usr/bin/env bash
 $MARK
@@ -122,7 +122,7 @@ start() { # name, command …
 }
 
 start_munge() {
-  if alive munged || munge --no-input >/dev/null 2>&1; then return; fi # somebody else's will do
+  if alive munged || munge --no-input >/dev/null 2>&1; then return; fi # one is already running
   mkdir -p /run/munge
   chown munge: /run/munge
   chmod 755 /run/munge
@@ -139,10 +139,10 @@ up() {
   [ "$(id -u)" = 0 ] || fail "only root can bring up a Slurm." 3
   install
   if [ -e "$CONF" ] && ! ours "$CONF"; then
-    fail "there is a Slurm here already ($CONF), which is left alone."
+    fail "there is already a Slurm here ($CONF); it was not changed."
   fi
   if [ -e "$SACCT" ] && ! ours "$SACCT"; then
-    fail "there is a $SACCT already, which is left alone."
+    fail "there is already a $SACCT; it was not changed."
   fi
   if alive slurmctld && alive slurmd && answers; then
     echo "Slurm is up."
@@ -174,7 +174,7 @@ down() {
   [ "$(id -u)" = 0 ] || fail "only root can take it down."
   if alive slurmctld && ours "$CONF"; then
     local jobs
-    # Its jobs would outlive it.
+    # The jobs would outlive Slurm.
     jobs=$(squeue --noheader --format=%A | sort -u | tr '\n' ' ')
     # shellcheck disable=SC2086
     if [ -n "$jobs" ]; then
@@ -203,5 +203,5 @@ status() {
 
 case "${1:-}" in
 up | down | status) "$1" ;;
-*) fail "say up, down or status." ;;
+*) fail "usage: scripts/local_slurm.sh up|down|status" ;;
 esac

@@ -1,4 +1,4 @@
-"""What a step asks of torch: how many operations, and how much memory for a while."""
+"""Counts the torch operations of a step, and measures its peak temporary memory."""
 
 import weakref
 from collections import Counter
@@ -11,11 +11,11 @@ from torch.utils._pytree import tree_leaves
 
 
 class Meter(TorchDispatchMode):
-    """Counts while it is entered; it sees torch's operations, not what a kernel of one's own does.
+    """A context manager that counts torch's operations; work inside your own kernels is not seen.
 
     Attributes:
-        operations: how often each was called, as in "_foreach_add_.List".
-        peak: the most bytes that were held at once in tensors made since.
+        operations: operation, such as "_foreach_add_.List" → number of calls.
+        peak: the most bytes held at once in tensors that were made inside the block.
 
     >>> with Meter() as meter:
     ...     x = torch.ones(256) + 1
@@ -65,5 +65,5 @@ def _holds(x: Any) -> bool:
 
 
 def sizes(peak: int, params: list[Tensor]) -> float:
-    """Bytes as a multiple of what the parameters take."""
+    """A number of bytes as a multiple of the size of all parameters."""
     return peak / sum(p.numel() * p.element_size() for p in params)

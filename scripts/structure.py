@@ -1,14 +1,14 @@
-"""The structure of gofau, counted from its imports: ``python scripts/structure.py [--at REV …]``.
+"""Counts the structure of gofau from its imports: ``python scripts/structure.py [--at REV …]``.
 
 A *room* is a folder of ``gofau/``. Entries (``train.py`` and every ``__main__.py``) belong to the
-room ``cli``, since nothing may import them. A module loose in ``gofau/`` is a room of its own. An
-*arrow* leads from one room to another that it imports, imports inside functions included. *Back
-arrows* are the fewest arrows that would have to go for the others to point one way. A *cycle* is a
-group of rooms, or of modules, each of which imports all others of the group in the end.
+room ``cli``, since nothing may import them. A *loose* module lies in ``gofau/`` itself and counts
+as its own room. An *arrow* goes from one room to another that it imports; imports inside functions
+count. *Back arrows* are the smallest set of arrows without which all others point one way. A
+*cycle* is a group of rooms, or of modules, that all import each other, directly or indirectly.
 
 ``--at`` reads the files of a commit, and may be given several times: one column per commit, and one
-for the working tree. ``--picture`` prints the graph of the rooms in mermaid's language, without
-the arrows that follow from others; ``--arrows`` lists them all.
+for the working tree. ``--picture`` prints the graph of the rooms as a mermaid flowchart, without
+the arrows that follow from others; ``--arrows`` lists all arrows.
 """
 
 import argparse
@@ -23,15 +23,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = "gofau"
 Sources = Mapping[str, str]
-"""The text of each file by its path, such as ``gofau/optim/rules.py``."""
+"""Path, such as ``gofau/optim/rules.py`` → text of the file."""
 Graph = dict[str, set[str]]
 
 
 def sources(root: Path = ROOT, revision: str | None = None) -> Sources:
-    """The Python files of the package and ``train.py``: of the working tree, or of a commit.
+    """Read the package's Python files and ``train.py``, from the working tree or from a commit.
 
     Raises:
-        subprocess.CalledProcessError: git knows no such commit.
+        subprocess.CalledProcessError: there is no such commit.
     """
     if revision is None:
         paths = [*root.glob(f"{PACKAGE}/**/*.py"), *root.glob("train.py")]
@@ -45,7 +45,8 @@ def sources(root: Path = ROOT, revision: str | None = None) -> Sources:
 
 
 def module_of(path: str) -> str:
-    """
+    """The import name of a file.
+
     >>> module_of("gofau/optim/rules.py"), module_of("gofau/optim/__init__.py")
     ('gofau.optim.rules', 'gofau.optim')
     """
@@ -53,7 +54,8 @@ def module_of(path: str) -> str:
 
 
 def room_of(path: str) -> str:
-    """
+    """The room of a file.
+
     >>> [room_of(p) for p in ("gofau/optim/rules.py", "gofau/runs/__main__.py", "train.py")]
     ['optim', 'cli', 'cli']
     >>> room_of("gofau/errors.py"), room_of("gofau/__init__.py")
@@ -66,12 +68,16 @@ def room_of(path: str) -> str:
 
 
 def is_loose(path: str) -> bool:
-    """Whether a file lies in ``gofau/`` itself: no room, and neither an entry nor the package."""
+    """Whether a file lies in ``gofau/`` itself, and is neither an entry nor ``__init__.py``."""
     return path.count("/") == 1 and not path.endswith(("/__init__.py", "/__main__.py"))
 
 
 def imported(path: str, source: str) -> Iterator[str]:
-    """The full names that a file imports, wherever in it; ``a.b`` for ``from a import b``."""
+    """Yield the full names that a file imports, also inside functions.
+
+    >>> [*imported("gofau/a.py", "from gofau.b import c")]
+    ['gofau.b.c']
+    """
     package = path.split("/")[:-1]
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -83,7 +89,7 @@ def imported(path: str, source: str) -> Iterator[str]:
 
 
 def modules(files: Sources) -> Graph:
-    """Which modules of ours each of our modules imports."""
+    """Module of gofau → the modules of gofau that it imports."""
     known = {module_of(path) for path in files}
     graph: Graph = {}
     for path, source in files.items():
@@ -93,14 +99,14 @@ def modules(files: Sources) -> Graph:
 
 
 def _longest(name: str, known: set[str]) -> str | None:
-    """The module that ``name`` is, or is a member of."""
+    """The module that ``name`` names, or that contains ``name``."""
     while name and name not in known:
         name = name.rpartition(".")[0]
     return name or None
 
 
 def rooms(files: Sources) -> Graph:
-    """Which rooms each room imports."""
+    """Room → the rooms that it imports."""
     room = {module_of(path): room_of(path) for path in files}
     graph: Graph = {name: set() for name in room.values()}
     for module, targets in modules(files).items():
@@ -109,7 +115,7 @@ def rooms(files: Sources) -> Graph:
 
 
 def reachable(graph: Graph, start: str) -> set[str]:
-    """All that ``start`` imports, directly or not."""
+    """Everything that ``start`` imports, directly or indirectly."""
     seen: set[str] = set()
     todo = [*graph.get(start, ())]
     while todo:
@@ -121,7 +127,7 @@ def reachable(graph: Graph, start: str) -> set[str]:
 
 
 def cycles(graph: Graph) -> list[list[str]]:
-    """The groups of two or more nodes that reach each other.
+    """The groups of two or more nodes that all reach each other.
 
     >>> cycles({"a": {"b"}, "b": {"c"}, "c": {"b"}})
     [['b', 'c']]
@@ -135,7 +141,7 @@ def cycles(graph: Graph) -> list[list[str]]:
 
 
 def back_arrows(graph: Graph) -> list[tuple[str, str]]:
-    """The fewest arrows without which the graph has no cycle; one choice where there are several.
+    """A smallest set of arrows without which the graph has no cycle.
 
     >>> back_arrows({"a": {"b", "c"}, "b": {"a", "c"}, "c": set()})
     [('a', 'b')]
@@ -150,7 +156,7 @@ def back_arrows(graph: Graph) -> list[tuple[str, str]]:
 
 
 def reduced(graph: Graph) -> Graph:
-    """A graph without cycles, less the arrows that a longer way along others replaces."""
+    """An acyclic graph without the arrows that a longer path replaces (transitive reduction)."""
     beyond = {node: reachable(graph, node) for node in graph}
     return {
         node: {to for to in targets if not any(to in beyond[other] for other in targets - {to})}
@@ -165,7 +171,7 @@ def picture(graph: Graph) -> str:
 
 
 def counts(files: Sources) -> dict[str, int]:
-    """The numbers of the table, by what they count."""
+    """The numbers of the table: what is counted → number."""
     between = rooms(files)
     return {
         "modules": len(files),

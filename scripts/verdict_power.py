@@ -1,16 +1,14 @@
-"""How often the verdict rule errs, and what it can see, by simulation: the tables of
-docs/verdicts.md.
+"""Simulates the error rates and the power of the verdict rule, for the tables of docs/verdicts.md.
 
-``python scripts/verdict_power.py`` writes them between the marks of that page. The differences of a
-simulated comparison are, for cell c and seed s, in points,
+``python scripts/verdict_power.py`` writes the tables between the marks of that page. In a simulated
+comparison the difference in cell c and seed s is, in points,
 
     effect + σ·(a_s / 4 + w_c·e_cs) / √(1 + 1/16)
 
-with a_s shared by all cells of a seed (runs of one seed share initial weights and the order of the
-data), w_c different for each cell (log-normal with spread 0.4, mean square 1), and a and e
-Student's t
-with 5 degrees of freedom, scaled to variance 1: heavier tails than normal. σ is the standard
-deviation of one pair.
+where a_s is shared by all cells of a seed (runs of one seed share initial weights and the order of
+the data), w_c differs between cells (log-normal with spread 0.4, mean square 1), and a and e have
+Student's t distribution with 5 degrees of freedom, scaled to variance 1, whose tails are heavier
+than normal. σ is the standard deviation of one pair.
 """
 
 import math
@@ -30,9 +28,10 @@ LAYOUTS = (
     *((1, 5), (2, 5), (4, 5), (6, 5), (10, 5), (20, 5), (30, 5), (60, 5)),
     *((1, 10), (2, 10), (4, 10), (18, 10), (30, 10)),
 )
-"""Cells × seeds that experiments have, and more seeds."""
+"""(cells, seeds): the sizes of the experiments, and larger numbers of seeds."""
 QUESTIONS = 16
-"""On the page of claims, when all experiments have records: rules other than additive."""
+"""The questions on the page of claims when all experiments have records: one per rule except
+additive."""
 MARGIN = 0.5
 WORDS = {1: "supported", -1: "not supported", 2: "no difference", 0: "undecided"}
 CLAIMED = {
@@ -43,14 +42,14 @@ CLAIMED = {
     "tab5_tiny_imagenet": (),
     "is_it_just_lr": ("optimizer.lr",),
 }
-"""The experiments of the claims, and the axes along which an effect is measured: no cells of it."""
+"""Experiment of a claim → the axes that its effect is measured along; these make no cells."""
 
 
 def seed_means(
     rng: np.random.Generator, shape: tuple[int, ...], cells: int, seeds: int, sigma: float
 ) -> np.ndarray:
-    """The seeds' means over the cells without an effect, of shape (*shape, seeds)."""
-    scale = math.sqrt(3 / 5)  # of Student's t with 5 degrees of freedom, to variance 1
+    """Draw the seeds' means over the cells, without an effect; shape (*shape, seeds)."""
+    scale = math.sqrt(3 / 5)  # scales Student's t with 5 degrees of freedom to variance 1
     weights = np.exp(0.4 * rng.standard_normal(cells))
     weights /= np.sqrt(np.mean(weights**2))
     own = np.zeros((*shape, seeds))
@@ -61,14 +60,14 @@ def seed_means(
 
 
 def coverage(cells: int, seeds: int, simulations: int = SIMULATIONS, seed: int = SEED) -> float:
-    """The share of 95 % intervals that hold the true mean."""
+    """The share of 95 % intervals that contain the true mean."""
     x = seed_means(np.random.default_rng(seed), (simulations,), cells, seeds, 1.0)
     half = half_width(1.0, seeds) * x.std(axis=-1, ddof=1)
     return float(np.mean(np.abs(x.mean(axis=-1)) <= half))
 
 
 def decide_pages(x: np.ndarray, margin: float = MARGIN) -> np.ndarray:
-    """The verdicts of many pages at once, as keys of `WORDS`; x: (pages, questions, seeds)."""
+    """Decide many pages at once: verdicts as keys of `WORDS`; x is (pages, questions, seeds)."""
     mean, error = x.mean(axis=-1), x.std(axis=-1, ddof=1) / math.sqrt(x.shape[-1])
     differs = 2 * stats.t.sf(np.abs(mean) / error, x.shape[-1] - 1)
     room = margin - np.abs(mean)
@@ -76,13 +75,13 @@ def decide_pages(x: np.ndarray, margin: float = MARGIN) -> np.ndarray:
     (sided, level), (within, level_same) = _holm(differs), _holm(same)
     half = stats.t.isf(level / 2, x.shape[-1] - 1) * error
     wide = stats.t.isf(np.minimum(level, level_same) / 2, x.shape[-1] - 1) * error
-    small = np.abs(mean) + half <= margin  # then the side is given by the wider interval
+    small = np.abs(mean) + half <= margin  # then the wider interval decides the side
     sided &= np.abs(mean) > np.where(small, wide, half)
     return np.where(within, 2, np.where(sided, np.sign(mean).astype(int), 0))
 
 
 def _holm(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What Holm's method rejects on each page, and the level at which it judged each p."""
+    """Which p Holm's method rejects on each page, and the level at which it judged each."""
     order = np.argsort(p, axis=1)
     levels = ALPHA / (p.shape[1] - np.arange(p.shape[1]))
     passed = np.logical_and.accumulate(np.take_along_axis(p, order, axis=1) <= levels, axis=1)
@@ -97,26 +96,28 @@ def _holm(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def verdicts(
     cells: int, seeds: int, sigma: float, effects: np.ndarray, pages: int, seed: int = SEED
 ) -> np.ndarray:
-    """Verdicts of pages whose questions have these true effects, in points: (pages, questions)."""
+    """Simulate pages whose questions have these true effects, in points; verdicts of shape (pages,
+    questions)."""
     rng = np.random.default_rng(seed)
     x = seed_means(rng, (pages, len(effects)), cells, seeds, sigma)
     return decide_pages(x + effects[:, None])
 
 
 def any_of(found: np.ndarray, word: int) -> float:
-    """The share of pages with at least one such verdict."""
+    """The share of pages with at least one verdict ``word``."""
     return float(np.mean((found == word).any(axis=1)))
 
 
 def power(cells: int, seeds: int, sigma: float, pages: int = 4000, effect: float = 3.0) -> float:
-    """How often an effect is *supported*, alone among questions without one: the hardest page."""
+    """How often an effect is *supported* if no other question of the page has one (the hardest
+    page)."""
     effects = np.zeros(QUESTIONS)
     effects[0] = effect
     return float(np.mean(verdicts(cells, seeds, sigma, effects, pages)[:, 0] == 1))
 
 
 def designs() -> list[tuple[str, int, int]]:
-    """Name, cells and seeds of every experiment that a claim rests on, and of its twins."""
+    """Name, cells and seeds of every experiment that tests a claim, and of its twins."""
     found = []
     for claimed, along in CLAIMED.items():
         for name in (claimed, f"reduced_{claimed}", f"smoke_{claimed}"):
@@ -131,7 +132,7 @@ def designs() -> list[tuple[str, int, int]]:
 
 
 def tables() -> dict[str, str]:
-    """The tables of the page by the name of their marks."""
+    """Name of the mark → table."""
     covered = [["cells × seeds", "coverage (%)"]]
     covered += [[f"{c} × {s}", f"{100 * coverage(c, s):.1f}"] for c, s in LAYOUTS]
     errors = [["cells × seeds", "supported", "not supported", "no difference, at 0.5 points"]]

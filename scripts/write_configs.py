@@ -1,12 +1,13 @@
-"""What gofau.optim declares, written where it is read: configs/rule/<rule>.yaml and
-configs/stepsize/<stepsize>.yaml for the command line, and the table in README.md.
+"""Writes what gofau.optim declares to the files of the command line, configs/rule/<rule>.yaml and
+configs/stepsize/<stepsize>.yaml, and to the table in README.md.
 
-Each of gofau's rules and step sizes says its formula once, at the beginning of its docstring, and
-its hyperparameters once (gofau/optim/hyperparameters.py). A test holds the files to it. For one of
-your own a file by hand does as well.
+Each of gofau's rules and step sizes states its formula once, at the beginning of its docstring, and
+its hyperparameters once (gofau/optim/hyperparameters.py). A test checks that the files agree. For
+your own rule you can also write the file by hand.
 
-A base optimizer that has no file in configs/optimizer yet gets one, of its constructor's defaults.
-One that is there stays: its learning rate may have been chosen by a search.
+A base optimizer without a file in configs/optimizer gets one with its constructor's defaults. An
+existing file is not changed: its learning rate may have been chosen by a search. The file of an
+optimizer with a rule of its own is written by hand.
 """
 
 import inspect
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "configs"
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(?<=<!-- hyperparameters -->\n).*?(?=<!-- end -->)", re.DOTALL)
-"""What is between these lines of README.md is the table."""
+"""The table in README.md: the text between these two lines."""
 ESCAPED = r"\|"
 FORMULA = re.compile(r"ξ = .+?(?=: |, that is|\. |\.?$)", re.MULTILINE)
 SENTENCE = re.compile(r"s = .+?(?=; |\.\s|\.$)", re.DOTALL)
@@ -33,7 +34,7 @@ ZERO_INIT = "of tensors that start at zero, where the rule cannot move them: or 
 
 
 def rules() -> list[Rule]:
-    """gofau's own rules, in the order in which they are written down."""
+    """gofau's own rules, in the order of their registration."""
     return [rule for rule in RULES.values() if rule.xi.__module__.startswith("gofau.optim.")]
 
 
@@ -43,14 +44,14 @@ def stepsizes() -> list[StepSize]:
 
 
 def bases() -> list[type[RuleOptimizer]]:
-    """The base optimizers that gofau.optim offers, by name."""
+    """The base optimizers that gofau.optim exports, by name: they take any rule."""
     found = [getattr(gofau.optim, name) for name in gofau.optim.__all__]
     classes = [x for x in found if inspect.isclass(x) and issubclass(x, RuleOptimizer)]
-    return [x for x in classes if x is not RuleOptimizer]
+    return [x for x in classes if x is not RuleOptimizer and not x.own_rule]
 
 
 def formula(rule: Rule) -> str:
-    """How the rule's docstring begins, such as ``ξ = η·d``."""
+    """The formula at the beginning of the rule's docstring, such as ``ξ = η·d``."""
     return _found(FORMULA, rule.xi, "ξ = …").replace(" · ", "·")
 
 
@@ -62,7 +63,7 @@ def _found(pattern: re.Pattern[str], of: Any, form: str) -> str:
 
 
 def text(rule: Rule) -> str:
-    """The file of one rule."""
+    """The text of a rule's file."""
     lines = [("name", rule.name, formula(rule)), *_declared(rule)]
     if rule.name != "additive":
         lines.append(("zero_init", "additive", ZERO_INIT))
@@ -70,7 +71,7 @@ def text(rule: Rule) -> str:
 
 
 def stepsize_text(stepsize: StepSize) -> str:
-    """The file of one step size. One that takes the place of η makes the learning rate a factor."""
+    """The text of a step size's file. If it replaces η, the learning rate becomes a factor."""
     first = _found(SENTENCE, type(stepsize), "s = …")
     own = _aligned([("name", stepsize.name, first), *_declared(stepsize)])
     if stepsize.role != "eta":
@@ -79,7 +80,7 @@ def stepsize_text(stepsize: StepSize) -> str:
 
 
 def optimizer_text(base: type[RuleOptimizer]) -> str:
-    """The file of one base optimizer, with the constructor's defaults."""
+    """The text of a base optimizer's file, with the constructor's defaults."""
     parameters = inspect.signature(base).parameters
     lines = [f"_target_: gofau.optim.{base.__name__}", f"name: {base.__name__.lower()}"]
     for name in options(base):
@@ -88,14 +89,14 @@ def optimizer_text(base: type[RuleOptimizer]) -> str:
 
 
 def options(base: type[RuleOptimizer]) -> list[str]:
-    """The hyperparameters of a base alone: not of the rule, nor of how a step is carried out."""
+    """The hyperparameters of the base itself: not those of the rule or of the execution."""
     execution = {"maximize", "capturable", "differentiable", "decoupled_weight_decay", *CHOICES}
     own = {*RANGES, *FLAGS} - execution
     return [name for name in inspect.signature(base).parameters if name in own]
 
 
 def table() -> str:
-    """The hyperparameters of all rules and step sizes, for README.md."""
+    """The table of the hyperparameters of all rules and step sizes, for README.md."""
     users: dict[Hyperparameter, list[str]] = {}
     for part in (*rules(), *stepsizes()):
         for h in part.own.values():
@@ -119,12 +120,12 @@ def _aligned(lines: list[tuple[str, str, str]]) -> str:
 
 
 def _default(h: Hyperparameter, none: str) -> str:
-    """`none` is how nothing is written there; ??? is how Hydra says that a value must be given."""
+    """A default as text: ``none`` stands for None, and ???, Hydra's mark, for a required value."""
     return "???" if h.default is REQUIRED else none if h.default is None else str(h.default)
 
 
 def _value(x: Any) -> str:
-    """A default as YAML: flags as words, numbers with a point, which 1e-08 would lack."""
+    """A default as YAML. Numbers need a decimal point: YAML reads 1e-08 as text."""
     if isinstance(x, bool):
         return str(x).lower()
     if isinstance(x, tuple):

@@ -57,12 +57,6 @@ def _sweeper() -> bool:
     return _takes(BasicSweeper, "max_batch_size") and "self.validate_batch_is_legal(" in source
 
 
-def _axes() -> bool:
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
-    return BasicSweeper(None, {"seed": "0,1"})._parse_config() == ["seed=0,1"]
-
-
 def _compiler_errors() -> bool:
     from torch._dynamo.exc import TorchDynamoException
     from torch._inductor.exc import InductorError
@@ -133,12 +127,6 @@ LISTED = (
         {"cli"},
         "AxesSweeper is Hydra's basic sweeper with a quicker check of the runs",
         _sweeper,
-    ),
-    Private(
-        "_parse_config",
-        {"cli"},
-        "AxesSweeper checks all runs of a sweep before the first, an experiment's own included",
-        _axes,
     ),
     Private("torch._dynamo", {"engine"}, "a sweep compiles more than 8 graphs", _recompile_limit),
     Private("_dynamo", {"engine"}, "a sweep compiles more than 8 graphs", _recompile_limit),

@@ -1,1 +1,1 @@
-"""The command line: a command becomes runs, and a mistake in it one sentence."""
+"""The command line: turns a command into runs, and a mistake in it into one sentence."""

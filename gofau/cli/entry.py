@@ -1,4 +1,4 @@
-"""Around every command: a mistake of the user ends in one sentence and exit code 2."""
+"""Wraps every command: a mistake of the user ends in one sentence and exit code 2."""
 
 import math
 import os
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 FULL = "HYDRA_FULL_ERROR"
-"""Hydra's variable, by which a user asks for tracebacks."""
+"""Hydra's environment variable with which a user asks for tracebacks."""
 OURS = "GOFAU_CATCHES_ERRORS"
-"""Set beside it where `one_sentence` set it, and not the user. Worker processes inherit both."""
+"""Set together with `FULL` if `one_sentence` set that, not the user. Worker processes inherit
+both."""
 
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Around a command: exit with code 2 and one sentence on stderr where the user's input is at
-    fault, with 130 after Ctrl-C. Bugs keep their traceback; with HYDRA_FULL_ERROR=1 all do."""
+    """Run a command: if the user's input is at fault, exit with code 2 and one sentence on stderr;
+    after Ctrl-C, exit with 130. Bugs keep their traceback; with HYDRA_FULL_ERROR=1 all errors
+    do."""
     begin()
     if _tracebacks():
         yield
@@ -34,7 +36,7 @@ def one_sentence() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("Interrupted; what was done is kept. Type the command again to go on.")
+        print("Interrupted; finished work is kept. Type the command again to resume.")
         sys.exit(130)
     except Exception as e:
         killed = explain_killed(e)
@@ -45,6 +47,7 @@ def one_sentence() -> Iterator[None]:
             raise
         _fail(sentence)
     finally:
+        # For callers in the same process, such as tests: nothing of the command may remain.
         del os.environ[FULL], os.environ[OURS]
 
 
@@ -52,9 +55,9 @@ def start(main: Callable[[], Any]) -> None:
     """Carry out a command whose configuration Hydra composes.
 
     Args:
-        main: made by ``hydra.main`` from a function made by `task`.
+        main: a function decorated by ``hydra.main``, around one decorated by `task`.
     """
-    from gofau.cli.plugins import extend  # imports Hydra: not for `python -m gofau.runs`
+    from gofau.cli.plugins import extend  # imports Hydra, which gofau.runs does not need
 
     with one_sentence():
         extend()
@@ -62,9 +65,9 @@ def start(main: Callable[[], Any]) -> None:
 
 
 def task(function: "Callable[[DictConfig], float]") -> "Callable[[DictConfig], float]":
-    """Around the function that ``hydra.main`` calls: an error in a single run ends the command,
-    before Hydra adds a line of its own; an error in a run of a sweep is written down, and the other
-    runs go on."""
+    """Decorate the function that ``hydra.main`` calls. An error in a single run ends the command
+    before Hydra prints its own line; an error in a run of a sweep is recorded, and the other runs
+    go on."""
 
     @wraps(function)
     def guarded(cfg: "DictConfig") -> float:
@@ -88,7 +91,7 @@ def _tracebacks() -> bool:
 
 
 def in_a_sweep() -> bool:
-    """Whether the run is one of many."""
+    """Whether the run belongs to a sweep."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
@@ -96,7 +99,7 @@ def in_a_sweep() -> bool:
 
 
 def _note(cfg: "DictConfig", error: Exception) -> float:
-    """Write down that a run of a sweep failed; NaN is its value for an optimizing sweeper."""
+    """Record that a run of a sweep failed; NaN is its objective for an optimizing sweeper."""
     from hydra.core.hydra_config import HydraConfig
 
     sentence = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

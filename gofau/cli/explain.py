@@ -1,4 +1,4 @@
-"""An exception that the user's input caused, as one sentence."""
+"""Explains an exception that the user's input caused in one sentence."""
 
 import errno
 import re
@@ -9,8 +9,8 @@ from gofau.errors import UserError, nearest
 
 UNWRITABLE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 KILLED = ("UncompletedJobError", "TerminatedWorkerError")
-"""What submitit and joblib raise when the process of a run was killed. By name, since neither need
-be installed."""
+"""The exceptions of submitit and joblib for a killed worker process. By name, since either package
+may not be installed."""
 
 
 def explain(error: BaseException) -> str | None:
@@ -19,7 +19,7 @@ def explain(error: BaseException) -> str | None:
         return closed(str(error))
     if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename:
         return f"{error.filename} cannot be written: {error.strerror}."
-    if "hydra" not in sys.modules:  # `python -m gofau.runs` needs none, and it may not be installed
+    if "hydra" not in sys.modules:  # then it is not Hydra's error; Hydra may not be installed
         return None
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
@@ -40,13 +40,13 @@ def explain_killed(error: BaseException) -> str | None:
     state = re.search(r"state: (\w+)", str(error))
     how = f" ({state[1]})" if state else ""
     return (
-        f"a process of this sweep was killed{how}; what was done is kept. Type the command again"
-        " to go on."
+        f"a process of this sweep was killed{how}; finished work is kept. Type the command again"
+        " to resume."
     )
 
 
 def closed(sentence: str) -> str:
-    """With a full stop, unless it has an end of its own.
+    """Add a full stop, unless the sentence already ends with a mark.
 
     >>> closed("there is no such rule")
     'there is no such rule.'

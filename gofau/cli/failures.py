@@ -1,4 +1,4 @@
-"""The callback that Hydra calls at the end of a sweep."""
+"""Reports the failed runs at the end of a sweep, as a callback of Hydra."""
 
 import sys
 from typing import Any
@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from gofau.runs.invocation import failures
 
 SHOWN = 3
-"""How many runs of those that failed in the same way are named."""
+"""How many of the runs that failed in the same way are named."""
 
 
 class Failures(Callback):
@@ -17,6 +17,7 @@ class Failures(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Exit with 2 where the user's input caused all failures, else with 1."""
+        # From the file, not from memory: the runs were in other processes.
         found = failures(config.paths.runs_dir)
         if not found:
             return
@@ -27,7 +28,7 @@ class Failures(Callback):
 
 
 def lines(found: list[dict[str, Any]]) -> list[str]:
-    """Each sentence once, with the runs that it is about.
+    """Group failures by sentence: one line each, with its runs.
 
     >>> lines([{"what": f"seed={i}", "sentence": "The disk is full."} for i in range(9)])
     ['9 runs (seed=0; seed=1; seed=2; and 6 more): The disk is full.']

@@ -1,6 +1,6 @@
-"""What gofau adds to Hydra: a sweeper, and a resolver for the number of jobs.
+"""Gofau's additions to Hydra: a sweeper, and a resolver for the number of jobs.
 
-It is added by a function, when a command starts, since importing a module must change nothing.
+A function adds them when a command starts, since importing a module must have no side effects.
 """
 
 import os
@@ -10,12 +10,13 @@ from gofau.errors import UserError
 
 SWEEPER = "hydra_plugins.gofau.AxesSweeper"
 """The sweeper's name in configs/hydra/sweeper/axes.yaml. Hydra accepts only names that begin with
-``hydra_plugins``, which is a folder that it searches the path for; ours is not there, so that
-gofau need not change the path, nor be imported by other programs that use Hydra."""
+``hydra_plugins``, a package that it searches for plugins. Ours is registered under such a name
+without being in that package: so ``sys.path`` stays as it is, and other programs that use Hydra do
+not import gofau."""
 
 
 def extend() -> None:
-    """Tell Hydra of our sweeper and OmegaConf of ``${gofau.jobs:}``."""
+    """Register our sweeper in Hydra and ``${gofau.jobs:}`` in OmegaConf."""
     from hydra.core.plugins import Plugins
     from omegaconf import OmegaConf
 
@@ -26,9 +27,8 @@ def extend() -> None:
 
 
 def jobs() -> int:
-    """The number of runs of a sweep that are trained at the same time, unless the command says it:
-    ``GOFAU_JOBS``; else 1 with a GPU or in processes that train one run together; else one per
-    core."""
+    """The default number of runs that a sweep trains in parallel: ``GOFAU_JOBS`` if set; else 1
+    with a GPU, or in processes that train one run together; else one per core."""
     given = os.environ.get("GOFAU_JOBS", "")
     if given:
         if not given.isdigit() or given == "0":

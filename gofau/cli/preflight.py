@@ -1,5 +1,5 @@
-"""What is looked at before the first run of a sweep: a fault that many runs would share is told
-once, and nothing is written."""
+"""Checks a sweep before its first run: an error that many runs would share is reported once, and
+nothing is written."""
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +18,7 @@ Compose = Callable[[Overrides], DictConfig]
 
 
 def preflight(launcher: str, runs: Sequence[Overrides], compose: Compose) -> None:
-    """Look at the launcher, at the values and at the data of a sweep.
+    """Check the launcher, the values and the data of a sweep.
 
     Args:
         launcher: the import name of Hydra's launcher.
@@ -26,10 +26,10 @@ def preflight(launcher: str, runs: Sequence[Overrides], compose: Compose) -> Non
         compose: overrides → the run's configuration.
 
     Raises:
-        UserError: the first fault.
+        UserError: for the first error that is found.
     """
     _look_at_launcher(launcher)
-    # Each value of each axis once. What a combination alone can get wrong is told by its run.
+    # Each value of each axis once. An error that only a combination has is found by its own run.
     first = [_settle(compose(run)) for run in each_value_once(runs)]
     configs = [config for config in first if config is not None]
     if all(_is_done(config) for config in configs):
@@ -40,7 +40,7 @@ def preflight(launcher: str, runs: Sequence[Overrides], compose: Compose) -> Non
 
 
 def each_value_once(runs: Iterable[Overrides]) -> list[Overrides]:
-    """Runs that between them have every override: 14 for a sweep of 5 × 4 × 7 runs.
+    """Select runs that together contain every override: 14 for a sweep of 5 × 4 × 7 runs.
 
     >>> each_value_once([["a=1", "b=1"], ["a=1", "b=2"], ["a=2", "b=1"], ["a=2", "b=2"]])
     [['a=1', 'b=1'], ['a=1', 'b=2'], ['a=2', 'b=1']]
@@ -55,7 +55,8 @@ def each_value_once(runs: Iterable[Overrides]) -> list[Overrides]:
 
 
 def _settle(cfg: DictConfig) -> Config | None:
-    """None for an experiment in two variables, which has neither data nor run folders."""
+    """Resolve a configuration; None for an experiment in two variables, which has neither data nor
+    run folders."""
     with open_dict(cfg):
         cfg.pop("hydra", None)
     if cfg.get("toy") or "trainer" not in cfg:
@@ -66,24 +67,24 @@ def _settle(cfg: DictConfig) -> Config | None:
 def _look_at_launcher(launcher: str) -> None:
     if launcher.endswith(".SlurmLauncher") and shutil.which("sbatch") is None:
         raise UserError(
-            "hydra/launcher=slurm: there is no Slurm on this machine (no sbatch on the PATH); type"
-            " the command on a login node, or leave the launcher out"
+            "hydra/launcher=slurm: there is no Slurm on this machine (no sbatch on the PATH); run"
+            " the command on a login node, or remove the launcher from it"
         )
 
 
 def _look_at_data(configs: list[Config], runs: Sequence[Overrides], compose: Compose) -> None:
     for dataset in {str(config["dataset"]): config["dataset"] for config in configs}.values():
-        if known(dataset) is not None:  # it is there, and was read
+        if known(dataset) is not None:  # its hash is known, so it exists and was read
             continue
         one = next(config for config in configs if config["dataset"] == dataset)
-        from gofau.session.look import look  # imports torch, which a sweep that is done can spare
+        from gofau.session.look import look  # here, as a finished sweep need not import torch
 
         try:
             look(one)
         except UserError:
             every = (_settle(compose(run)) for run in runs)
             mine = (config for config in every if config and config["dataset"] == dataset)
-            if not all(_is_done(config) for config in mine):  # those need no data
+            if not all(_is_done(config) for config in mine):  # finished runs need no data
                 raise
 
 

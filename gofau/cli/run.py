@@ -1,4 +1,4 @@
-"""The function that train.py calls: one run from its configuration to its record."""
+"""The function that train.py calls: carries out one run, from its configuration to its record."""
 
 import gc
 import os
@@ -15,17 +15,17 @@ from gofau.runs.outcome import finished
 
 
 def run(cfg: DictConfig) -> float:
-    """Train what ``cfg`` describes, unless its record says that it is done already. A run that was
-    interrupted is resumed.
+    """Train what ``cfg`` describes, unless its record says that it is already done. An interrupted
+    run is resumed.
 
     Returns:
-        The problem's metric on the validation part after the last epoch, which is what a sweep may
-        optimise (the test set is for the end), to be maximised or minimised as the metric says (see
-        `gofau.runs.outcome.objective`); NaN for a run that did not end here, because another
-        process has it locked or the sweep's time is over.
+        The problem's metric on the validation split after the last epoch. An optimizing sweeper may
+        maximise or minimise it, as the metric requires (see `gofau.runs.outcome.objective`); the
+        test set is not for choices. NaN for a run that did not end here, because another process
+        holds its lock or the sweep's time is over.
 
     Raises:
-        UserError: the configuration has a fault; no run folder is made.
+        UserError: the configuration has an error; no run folder is made.
         KeyboardInterrupt, SystemExit: after a signal; the record says ``interrupted``.
     """
     if cfg.get("toy"):  # an experiment in two variables: no network, no run folder
@@ -34,8 +34,8 @@ def run(cfg: DictConfig) -> float:
         return study(cfg)
     config = resolve(cfg)
     today = fingerprint(config, known(config["dataset"]))
-    # Processes that train together must decide alike; and where the content of the data is not
-    # known, the data must be read first.
+    # Not here with several processes, which must all decide the same; and not if the content of the
+    # data is unknown, as then the data must be read first. `carry_out` decides in these cases.
     if "TORCHELASTIC_RUN_ID" not in os.environ and DATA in today:
         found = finished(Run(config), today, again=False)
         if found is not None:
@@ -43,7 +43,7 @@ def run(cfg: DictConfig) -> float:
     check(config)
     if config["trainer"]["keep"] == "auto":
         config["trainer"]["keep"] = "none" if in_a_sweep() else "last"
-    # Imported here: importing torch takes seconds, and a run that is done needs milliseconds.
+    # Imported here, since importing torch takes seconds, and a finished run needs milliseconds.
     from gofau.session.lifecycle import carry_out
 
     _spare_the_imports()
@@ -52,7 +52,7 @@ def run(cfg: DictConfig) -> float:
 
 @cache
 def _spare_the_imports() -> None:
-    """Keep the garbage collector from looking through imported modules, once per process. They stay
-    to the end anyway, and it would cost a sweep of short runs some milliseconds per run."""
+    """Exclude imported modules from garbage collection, once per process. They are never freed, and
+    scanning them would cost a sweep of short runs some milliseconds per run."""
     gc.collect()
     gc.freeze()

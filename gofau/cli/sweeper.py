@@ -13,18 +13,18 @@ from gofau.config.composer import Composer
 
 
 class AxesSweeper(Sweeper):
-    """Composes each value of each axis once beforehand, where Hydra composes each combination: 14
-    configurations for a sweep of 5 × 4 × 5 runs rather than 100. An error that only a combination
-    has is found when its run is started. Runs that differ only in values are then composed from one
-    another (`gofau.config.composer`).
+    """Checks each value of each axis once before a sweep, where Hydra composes each combination: 14
+    configurations for a sweep of 5 × 4 × 5 runs instead of 100. An error that only a combination
+    has is found when its run starts. Configurations of runs that differ only in values are copied
+    and changed, not composed anew (`gofau.config.composer`).
 
     Args:
         more: the keys of Hydra's basic sweeper.
     """
 
     def __init__(self, **more: Any) -> None:
-        # Imported here, and held rather than inherited from: Hydra runs that module again whenever
-        # it looks for plugins, and a class that inherits from the one of before breaks.
+        # Imported here, and an attribute instead of a base class: Hydra executes that module again
+        # whenever it looks for plugins, and a subclass of the previous class would break.
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
         self._basic = BasicSweeper(**more)
@@ -44,7 +44,7 @@ class AxesSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Look first at what the runs share; then run them."""
+        """Check what the runs share, then run them."""
         config, context = self.config, self.hydra_context
         assert config is not None
         assert context is not None
@@ -60,5 +60,5 @@ class AxesSweeper(Sweeper):
         return self._basic.sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Raise Hydra's error for a value that no run can be composed with."""
+        """Raise Hydra's error for a value with which no run can be composed."""
         super().validate_batch_is_legal(each_value_once(batch))

@@ -1,1 +1,1 @@
-"""Configurations: composed, checked, drawn from ranges, and expanded to the runs of a sweep."""
+"""Configurations: composes, checks, draws from ranges, and expands them to the runs of a sweep."""

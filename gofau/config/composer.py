@@ -1,4 +1,4 @@
-"""The configurations of a sweep's runs, at 6 ms each where Hydra takes 85.
+"""Composes the configurations of a sweep's runs in 6 ms each, where Hydra takes 85.
 
 Most runs of a sweep differ only in values (``seed=3``, ``optimizer.lr=0.1``) and not in the choice
 of groups (``model=resnet8``). Hydra composes each choice once per process; the values are then set
@@ -13,24 +13,25 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
 _composed: dict[tuple[str, ...], DictConfig] = {}
-"""One per process rather than one per loader, since joblib gives every run a loader of its own."""
+"""One cache per process, not per loader, since joblib gives every run a new loader."""
 
 
 class Composer(ConfigLoaderImpl):
-    """Hydra's loader of configurations, faster where one that differs only in values was loaded
-    before.
+    """Hydra's loader of configurations, but faster for a configuration that differs only in values
+    from one that was loaded before.
 
     Args:
-        config_search_path: of the loader that it replaces (``loader.get_search_path()``).
+        config_search_path: the search path of the loader that it replaces
+            (``loader.get_search_path()``).
     """
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: list[str]
     ) -> DictConfig:
-        """The configuration of one run.
+        """Compose the configuration of one run.
 
         Args:
-            master_config: of the command line without the sweep.
+            master_config: the configuration of the command line without the sweep.
             sweep_overrides: the overrides of this run, as typed.
         """
         overrides = OverridesParser.create().parse_overrides(sweep_overrides)
@@ -38,8 +39,10 @@ class Composer(ConfigLoaderImpl):
         choices: list[Override] = []
         for override in overrides:
             (values if self._is_value(override) else choices).append(override)
+        # Rare cases are left to Hydra, which is slow but right by definition.
         if any(self._depends_on_order(override) for override in choices):
             return super().load_sweep_config(master_config, sweep_overrides)
+        # From here on, what Hydra itself does after composing: sets the values, and notes them.
         config = copy.deepcopy(self._chosen(master_config, choices))
         self._apply_overrides_to_config(values, config)
         task = [override for override in overrides if not override.is_hydra_override()]
@@ -55,23 +58,24 @@ class Composer(ConfigLoaderImpl):
         lines = [override.input_line or "" for override in choices]
         places = [source.path for source in self.repository.get_sources()]
         hydras = [*master.hydra.overrides.hydra]
+        # Everything that the composition depends on, as the cache is shared in the process.
         key = (master.hydra.job.config_name, *places, *hydras, *lines)
         if key not in _composed:
             _composed[key] = super().load_sweep_config(master, lines)
         return _composed[key]
 
     def _is_value(self, override: Override) -> bool:
-        """Whether it changes the value of an existing key, and nothing else."""
+        """Whether an override only changes the value of an existing key."""
         plain = override.type == OverrideType.CHANGE and override.package is None
         task = not override.is_hydra_override() and not override.is_sweep_override()
         return plain and task and not self._is_choice(override)
 
     def _depends_on_order(self, override: Override) -> bool:
-        """Whether the result changes when it is applied before all values."""
+        """Whether applying an override before all values may give another result."""
         return (override.is_add() or override.is_delete()) and not self._is_choice(override)
 
     def _is_choice(self, override: Override) -> bool:
-        """Whether it chooses from a group; a group can also be given values, as in
+        """Whether an override chooses an option of a group. It can also set a group's values, as in
         ``sweep={minutes: 3}``."""
         values = isinstance(override.value(), dict)
         return self.repository.group_exists(override.key_or_group) and not values

@@ -1,4 +1,4 @@
-"""What a value of a configuration may be: in words, for the message, and as a test."""
+"""Domains: the allowed values of configuration keys."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Check:
-    """What a value may be: in words, for the message, and as a test."""
+    """The allowed values of a key: in ``words``, for the error message, and as a test."""
 
     words: str
     accepts: Callable[[Any], bool]
@@ -31,7 +31,7 @@ def optional(check: Check) -> Check:
 
 
 def choice(*names: str) -> Check:
-    """One of these names; "true" and "false" are YAML's booleans."""
+    """One of these names; "true" and "false" also match YAML's booleans."""
     return Check(
         f"one of {', '.join(names)}",
         lambda v: (str(v).lower() if isinstance(v, bool) else v) in names,

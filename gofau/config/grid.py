@@ -1,4 +1,4 @@
-"""The configuration of each run of a sweep, without running any."""
+"""Expands a sweep to the configurations of its runs, without running them."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -15,18 +15,17 @@ from gofau.config.schema import Config, settle
 
 
 def grid(configs: Path, overrides: Sequence[str]) -> Iterator[tuple[dict[str, str], Config]]:
-    """The runs that ``python train.py -m OVERRIDES`` would carry out.
+    """Yield the runs that ``python train.py -m OVERRIDES`` would carry out.
 
     Args:
         configs: the folder of configs.
-        overrides: as typed; they may hold sweeps (``seed=0,1``) and an experiment with a grid of
-        its
-            own (``hydra.sweeper.params``), whose axes a typed sweep replaces.
+        overrides: as typed. They may hold sweeps (``seed=0,1``), and an experiment with its own
+            grid (``hydra.sweeper.params``), whose axes are replaced by typed ones.
 
     Yields:
         The swept keys with their values, and the settled configuration, for each run.
     """
-    GlobalHydra.instance().clear()
+    GlobalHydra.instance().clear()  # Hydra allows one initialisation at a time
     with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
         parser = OverridesParser.create()
         typed = {o.key_or_group: o for o in parser.parse_overrides([*overrides])}

@@ -1,6 +1,6 @@
-"""What a configuration may hold: resolved, and checked before anything is read or built.
+"""Resolves and checks configurations, before anything is read or built.
 
-Every fault ends in a `UserError`: one sentence with the key, what it may be and what it was.
+Every error is a `UserError`: one sentence with the key, what is allowed and what was given.
 """
 
 import math
@@ -29,8 +29,8 @@ from gofau.errors import UserError, nearest
 
 Config = dict[str, Any]
 FP32_ON_CPU = ("mlp", "autoencoder", "small_autoencoder", "gcn", "char_transformer")
-"""Models for which bf16 does not pay on a CPU: their matrices are too small (perceptrons:
-results/bench_train; a step of char_transformer takes a fifth longer), or sparse."""
+"""Models that bf16 does not make faster on a CPU: their matrices are sparse or too small (MLPs: see
+results/bench_train; a step of char_transformer takes a fifth longer)."""
 
 CHECKS: dict[str, Check] = {
     "seed": whole(0),
@@ -99,14 +99,14 @@ WANDB: dict[str, Check] = {
     "logger.mode": choice("offline", "online", "disabled"),
     "logger.tags": list_of(TEXT),
 }
-"""Of ``logger=wandb``; other loggers may give these names another meaning."""
+"""The keys of ``logger=wandb``; in other loggers these names may have another meaning."""
 
 
 def settle(cfg: DictConfig) -> Config:
-    """The configuration as plain, resolved, checked data; `resolve`, then `check`.
+    """Turn a configuration into plain data, resolved and checked: `resolve`, then `check`.
 
     Raises:
-        UserError: a key that is needed is missing, or a value is of the wrong type or out of range.
+        UserError: a required key is missing, or a value has the wrong type or is out of range.
     """
     config = resolve(cfg)
     check(config)
@@ -114,19 +114,19 @@ def settle(cfg: DictConfig) -> Config:
 
 
 def resolve(cfg: DictConfig) -> Config:
-    """The part of `settle` that a run's identity needs. Where a dataset may come from several
-    archives, the full data or a subset of it, the result names the one that is in the data folder;
-    where the hardware decides the precision, it names the precision.
+    """Resolve a configuration: the part of `settle` that a run's identity needs. If a data set may
+    come from several archives (all of the data, or a subset), the result names the one in the data
+    folder; if the hardware decides the precision, it names the precision.
 
     Raises:
-        UserError: as for `settle`, except for values that the optimizer library refuses.
+        UserError: as for `settle`, except for values that only the optimizer library checks.
     """
     try:
         config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as e:
-        raise UserError(f"{e.full_key} is needed: give {e.full_key}=…") from e
+        raise UserError(f"{e.full_key} is required: give {e.full_key}=…") from e
     except OmegaConfBaseException as e:
-        raise UserError(f"the configuration has a fault: {str(e).splitlines()[0]}") from e
+        raise UserError(f"the configuration has an error: {str(e).splitlines()[0]}") from e
     assert isinstance(config, dict)
     _, logger = _look_up(config, "logger.name")
     for key, domain in (CHECKS | WANDB if logger == "wandb" else CHECKS).items():
@@ -135,6 +135,7 @@ def resolve(cfg: DictConfig) -> Config:
             hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
             raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
     _refuse_infinite(config)
+    # First the rule: it decides which hyperparameters a search draws.
     _pin_rule(config)  # type: ignore[arg-type]
     if config.get("search"):
         draw(config)  # type: ignore[arg-type]
@@ -144,7 +145,7 @@ def resolve(cfg: DictConfig) -> Config:
 
 
 def _refuse_infinite(value: Any, key: str = "") -> None:
-    """A hyperparameter that is NaN or infinite has no meaning, and JSON cannot hold it."""
+    """Raise for a value that is NaN or infinite: it has no meaning, and JSON cannot hold it."""
     if isinstance(value, dict):
         for name, inner in value.items():
             _refuse_infinite(inner, f"{key}.{name}" if key else str(name))
@@ -156,11 +157,11 @@ def _refuse_infinite(value: Any, key: str = "") -> None:
 
 
 def _pin_rule(config: Config) -> None:
-    """Say that an optimizer which is direction, step size and rule in one (``own_rule``) has no
-    other, so that its run is one run, whatever rule a sweep combines it with.
+    """Fix rule and step size of an optimizer that has its own (``own_rule``), so that all rules a
+    sweep combines it with give one and the same run.
 
     Raises:
-        UserError: the step size would take the place of η, and has set ``optimizer.lr`` for that.
+        UserError: the step size would replace η, and has set ``optimizer.lr`` for that.
     """
     if config["optimizer"].get("own_rule"):
         _refuse_rate(config)
@@ -181,8 +182,8 @@ def _refuse_rate(config: Config) -> None:
 
 
 def _pin_archive(dataset: Config) -> None:
-    """Name the archive that is in the data folder, so that a run's identity says which data it was
-    trained on; the first of the list, which can be downloaded, where none is there."""
+    """Replace a list of archives by the one in the data folder, so that a run's identity says which
+    data it was trained on. If none is there, it is the first, which can be downloaded."""
     names = dataset.get("archive")
     if isinstance(names, list):
         here = Path(dataset["data_dir"]).expanduser()
@@ -190,7 +191,7 @@ def _pin_archive(dataset: Config) -> None:
 
 
 def _pin_precision(config: Config) -> None:
-    """Name the precision, so that a run's identity says in which one it was trained."""
+    """Replace precision "auto" by the actual one, so that a run's identity names it."""
     trainer = config["trainer"]
     if trainer["precision"] == "auto":
         small = config["model"]["name"] in FP32_ON_CPU and is_cpu(trainer["device"])
@@ -206,10 +207,10 @@ def _look_up(config: Any, key: str) -> tuple[bool, Any]:
 
 
 def check(config: Config) -> None:
-    """The optimizer library's own checks, with the keys' full names, before any data is read.
+    """Apply the optimizer library's checks, with the keys' full names, before data is read.
 
     Raises:
-        UserError: a value is of the wrong type or out of range.
+        UserError: a value has the wrong type or is out of range.
     """
     from gofau.optim import RULES, STEPSIZES
     from gofau.optim.checks import FLAGS, RANGES, ZERO_INIT, check_number
@@ -223,6 +224,7 @@ def check(config: Config) -> None:
         for section in own:
             for name, value in config[section].items():
                 key = f"{section}.{name}"
+                # Keys that no table knows are left to the class that is built with them.
                 if name == "betas":
                     if not isinstance(value, list) or len(value) != 2:
                         raise ValueError(f"{key} must be a pair of numbers, got {value!r}")

@@ -1,9 +1,9 @@
-"""Hyperparameters drawn from ranges: the same number of points for every arm, from one sequence.
+"""Draws hyperparameters from ranges: the same points for every arm, from one sequence.
 
 An arm is an optimizer with a rule. Point k is number k + 1 of Halton's sequence in bases 2, 3 and
 5; its coordinates give the learning rate, η_in and γ. So a sweep over ``search.trial=0,1,2,…``
-tries the same shares of its ranges for every arm, whatever the number of trials; after 25 trials
-each fifth of every range has been tried about equally often.
+tries the same relative positions in the ranges of every arm, for any number of trials. After 25
+trials each fifth of every range has been tried about equally often.
 Source: J. H. Halton, *On the efficiency of certain quasi-random sequences of points in evaluating
 multi-dimensional integrals* (1960).
 """
@@ -27,7 +27,7 @@ def point(trial: int) -> tuple[float, ...]:
 
 
 def _mirrored(number: int, base: int) -> float:
-    """The digits of a number, mirrored at the radix point: 6 = 110 in base 2 becomes 0.011."""
+    """Mirror the digits of a number at the radix point: 6 = 110 in base 2 becomes 0.011."""
     value, share = 0.0, 1.0
     while number:
         number, digit = divmod(number, base)
@@ -37,8 +37,8 @@ def _mirrored(number: int, base: int) -> float:
 
 
 def draw(config: Config) -> None:
-    """Set the hyperparameters for which the ``search`` section has ranges, in place, rounded to
-    three digits. Those that the rule does not have are left out.
+    """Set the hyperparameters that the ``search`` section has ranges for, in place, rounded to
+    three digits. Hyperparameters that the rule does not have are skipped.
 
     Raises:
         UserError: there is no range for the optimizer and rule, or a range is not [low, high].

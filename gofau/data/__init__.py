@@ -1,7 +1,7 @@
-"""Images: read → uint8 arrays → cached once → batches and augmentation on the device.
+"""Data sets. Images are read as uint8 arrays, cached once, batched and augmented on the device.
 
-The data sets are functions in modules of their own name (``gofau.data.digits.digits``), so that a
-config can point at one; they are not imported here, where they would hide those modules.
+Each data set is a function in a module of the same name (``gofau.data.digits.digits``), so that a
+config can name it. None is imported here, because the function would hide its module.
 """
 
 from gofau.data.augment import Augment

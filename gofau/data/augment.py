@@ -1,4 +1,4 @@
-"""Random crop, flip and cutout, different for each sample, as a few tensor operations a batch."""
+"""Random crop, flip and cutout, different for each sample, as a few tensor operations per batch."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,11 @@ class Augment:
     """Which augmentations to apply; all off by default.
 
     Args:
-        crop: pixels of black (0) put around the image before a window of the old size is cut out
-            of it at a random place; 0 is off.
+        crop: width in pixels of the black (0) border that is added around the image before a window
+            of the original size is cut out at a random position; 0 is off.
         flip: mirror left to right with probability 1/2.
-        cutout: side in pixels of a square at a random centre that is set to the mean; the part of
-            it beyond the border is lost, as in DeVries & Taylor (2017); 0 is off.
+        cutout: side in pixels of a square around a random centre that is set to the mean; it is
+            clipped at the border of the image, as in DeVries & Taylor (2017); 0 is off.
 
     Raises:
         UserError: a negative size.
@@ -38,7 +38,7 @@ class Augment:
 
     @property
     def moves(self) -> bool:
-        """Whether pixels change place."""
+        """Whether an augmentation that moves pixels is on."""
         return self.crop > 0 or self.flip
 
 
@@ -63,8 +63,8 @@ class Draws:
 
 
 def draw(augment: Augment, n: int, height: int, width: int, generator: torch.Generator) -> Draws:
-    """Draw for n samples. Everything is drawn always, so that turning one augmentation on or off
-    leaves the random numbers of the others as they were."""
+    """Draw the random numbers of n samples. All of them are always drawn, so that switching one
+    augmentation on or off does not change the random numbers of the others."""
 
     def integers(high: int) -> Tensor:
         return torch.randint(high, (n,), generator=generator)
@@ -75,11 +75,11 @@ def draw(augment: Augment, n: int, height: int, width: int, generator: torch.Gen
 
 
 def gather_moved(pixels: Tensor, take: Tensor, draws: Draws, crop: int) -> Tensor:
-    """Pick samples, cropped and mirrored, in one gather: no padded copy is ever made.
+    """Select samples, cropped and mirrored, in one gather, without making a padded copy.
 
     Args:
         pixels: uint8, shape (N, H, W, C), the whole split.
-        take: int64, shape (B,), which samples.
+        take: int64, shape (B,), indices of the samples.
         draws: their random numbers.
         crop: the padding that ``draws`` was drawn for.
 
@@ -91,6 +91,7 @@ def gather_moved(pixels: Tensor, take: Tensor, draws: Draws, crop: int) -> Tenso
     x = torch.arange(width, device=pixels.device)
     rows = y + (draws.top - crop)[:, None]
     columns = torch.where(draws.mirrored[:, None], width - 1 - x, x) + (draws.left - crop)[:, None]
+    # Clamped indices are valid outside the image as well; what they fetch is set to black below.
     lines = take[:, None] * height + rows.clamp(0, height - 1)
     flat = (lines * width)[:, :, None] + columns.clamp(0, width - 1)[:, None, :]
     # index_select copies whole pixels; indexing with [flat] is twice as slow on a CPU.
@@ -103,7 +104,7 @@ def gather_moved(pixels: Tensor, take: Tensor, draws: Draws, crop: int) -> Tenso
 
 
 def cut_out(x: Tensor, draws: Draws, side: int) -> Tensor:
-    """Set a square of each normalised image of x, shape (B, C, H, W), to the mean, 0, in place."""
+    """Set a square in each normalised image of x, shape (B, C, H, W), to 0, the mean, in place."""
     height, width = x.shape[-2:]
     y0 = (draws.centre_y - side // 2)[:, None]
     x0 = (draws.centre_x - side // 2)[:, None]

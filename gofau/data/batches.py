@@ -12,14 +12,14 @@ from gofau.data.images import Images
 from gofau.data.pixels import Resident, Streamed
 from gofau.errors import UserError
 
-# Images counted at once: keeps numpy's int64 copy of the pixels to some tens of megabytes.
+# Images per chunk of the histogram: limits numpy's int64 copy of the pixels to tens of megabytes.
 _CHUNK = 512
 
 
 def channel_stats(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel over all pixels, in units of 0..1.
 
-    Exact: a histogram of the 256 values gives both sums in integers, whatever the size.
+    Exact: a histogram of the 256 values gives both sums in integers, for any number of images.
 
     Raises:
         UserError: there are no images.
@@ -43,6 +43,7 @@ def _moments(histogram: list[int]) -> tuple[float, float]:
     n = sum(histogram)
     first = sum(value * count for value, count in enumerate(histogram))
     second = sum(value * value * count for value, count in enumerate(histogram))
+    # n · Σv² − (Σv)² is n² times the variance, and exact, since Python's integers are.
     return first / n / 255, math.sqrt(n * second - first * first) / n / 255
 
 
@@ -50,14 +51,14 @@ class Batches:
     """Batches of one split, made on the device by a few operations on whole batches.
 
     Args:
-        images: the split; on the CPU its memory is shared where it can be.
+        images: the split; on the CPU its memory is shared where possible.
         batch_size: images per batch; the last batch may be short.
         device: where the batches are made.
         mean, std: of each channel in units of 0..1 (see ``channel_stats``); x = (p/255 − mean)/std.
             A channel that is constant has std 0 and is only centred.
-        augment: None for none.
-        shuffle: a new order every epoch.
-        seed: with the epoch's number it decides order and augmentation, on every device alike.
+        augment: the augmentation; None for none.
+        shuffle: whether every epoch has a new random order.
+        seed: with the epoch's number it determines order and augmentation, the same on all devices.
         resident: keep all pixels on the device; False sends them batch by batch.
         share: (rank, processes): of each batch this process gets the images rank, rank +
             processes, rank + 2·processes and so on.
@@ -116,14 +117,14 @@ class Batches:
         return -(-len(self._rows) // self.batch_size)
 
     def count(self, batch: int) -> int:
-        """Images in the batch of that number, over all processes."""
+        """Images in batch number ``batch``, over all processes."""
         return min(self.batch_size, len(self._rows) - batch * self.batch_size)
 
     def _smallest(self) -> int:
         return self.count(len(self) - 1) if len(self) else 0
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one epoch from number ``start`` on; the same epoch gives the same batches.
+        """The batches of one epoch from batch ``start`` on; an epoch always gives the same batches.
 
         Yields:
             x, float32 of shape (B, C, H, W), channels last in memory, normalised, and y, int64 of
@@ -140,8 +141,8 @@ class Batches:
         ]
         picked = self._pixels.pick([self._rows[order[place]] for place in places])
         for place, (pixels, rows) in zip(places, picked, strict=True):
-            # A range is a slice, which costs nothing; and the numbers of a sample are those of its
-            # place in the epoch, however many processes there are.
+            # A slice is a view, so nothing is copied. A sample's random numbers belong to its place
+            # in the epoch, so they do not depend on the number of processes.
             part = slice(int(place[0]), int(place[-1]) + 1, processes)
             if self.augment.moves:
                 x = self._normalise(gather_moved(pixels, rows, draws[part], self.augment.crop))
@@ -152,7 +153,7 @@ class Batches:
             yield x, self._labels.index_select(0, order[part].to(self.device))
 
     def _normalise(self, picked: Tensor) -> Tensor:
-        # (B, H, W, C) in memory already is what torch calls channels last.
+        # Stored as (B, H, W, C), which is what torch calls channels last: permuting is enough.
         x = picked.permute(0, 3, 1, 2).to(torch.float32)
         return x.sub_(self._mean).mul_(self._scale)
 
@@ -161,8 +162,8 @@ class Batches:
 
 
 def seeded(seed: int, epoch: int) -> torch.Generator:
-    """A CPU generator, so that every device sees the same numbers. The pair is hashed: with plain
-    sums, epoch 1 of seed 0 would be epoch 0 of seed 1."""
+    """The random generator of an epoch, on the CPU, so that all devices get the same numbers. The
+    pair is hashed: with seed + epoch, epoch 1 of seed 0 would equal epoch 0 of seed 1."""
     state = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
 

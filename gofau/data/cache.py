@@ -1,4 +1,4 @@
-"""Images decoded once and kept as .npy files, which later runs map into memory at no cost."""
+"""Cache of decoded images: .npy files that later runs map into memory without decoding."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from gofau.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Raise it when a data set's decoding changes: old entries are then not found any more.
+# Increase it when a data set's decoding changes: old entries are then no longer found.
 FORMAT = 1
 _ARRAYS = ("train_pixels", "train_labels", "test_pixels", "test_labels")
 
@@ -30,13 +30,13 @@ _looking: ContextVar[bool] = ContextVar("looking", default=False)
 
 
 class Found(Exception):
-    """The data is there, and that was all that was asked (`looking`)."""
+    """Raised inside `looking`: the data exists, and nothing else was asked."""
 
 
 @contextmanager
 def looking() -> Iterator[None]:
-    """In this block data is found and not read: `cached` raises `Found` where it would decode, or
-    the `UserError` of a source that is no whole archive."""
+    """In this block data is located but not read: where `cached` would decode, it raises `Found`,
+    or `UserError` if the source is not a complete archive."""
     token = _looking.set(True)
     try:
         yield
@@ -52,19 +52,20 @@ def cached(
     source: Path | Sequence[Path],
     options: Mapping[str, object] | None = None,
 ) -> ImageData:
-    """What ``decode()`` returns, from the cache when it is there; it says where it came from.
+    """What ``decode()`` returns, from the cache if it is there, with its ``source`` filled in.
 
-    An entry is a folder named by a hash of the format, the data set, the sources' names, sizes and
-    modification times, and the options. It is written aside and renamed, so any number of processes
-    may do this at once; an entry that is torn or not ours is decoded anew and replaced.
+    An entry is a folder named after a hash of the format, the data set, the sources' names, sizes
+    and modification times, and the options. It is written to a temporary folder and renamed, so any
+    number of processes may do this at once. An entry that is incomplete or was not written for this
+    key is decoded again and replaced.
 
     Args:
-        decode: the slow way; called only when needed.
-        cache_dir: where entries are kept; None for no cache. When it cannot be written, a warning
-            is logged and the images are used without.
+        decode: reads and decodes the data, which is slow; called only when needed.
+        cache_dir: where entries are kept; None for no cache. If it cannot be written, a warning is
+            logged and the images are used without a cache.
         dataset: name of the data set.
         source: the file or folder that is decoded, or several.
-        options: what else changes the result (JSON values).
+        options: whatever else changes the result (JSON values).
 
     Raises:
         UserError: the source cannot be read, or whatever ``decode`` raises.
@@ -92,20 +93,22 @@ def cached(
     try:
         _store(entry, key, data)
     except OSError as error:
-        log.warning("No cache was written in %s (%s); going on without.", cache_dir, error)
+        log.warning("No cache was written in %s (%s); continuing without one.", cache_dir, error)
     return replace(data, source=source)
 
 
 def _look_at(source: Path | Sequence[Path]) -> None:
     for path in [source] if isinstance(source, Path) else source:
         if path.suffix == ".zip":
+            # The list of files is at the end of a zip, so opening it finds one that is cut off.
             with open_source(path, ()):
-                pass  # its list of files, which stands at its end
+                pass
         fingerprint(path)
 
 
 def _identify(source: Path | Sequence[Path]) -> list[object]:
-    """Changes when a source does. What one source is identified by is as old as the caches."""
+    """What identifies the source or sources: it changes when one of them does."""
+    # A single source keeps the form of the first caches, so that their entries are still found.
     if isinstance(source, Path):
         return [source.name, fingerprint(source)]
     return [[path.name, fingerprint(path)] for path in source]
@@ -117,11 +120,11 @@ def _load(entry: Path, key: dict[str, object]) -> ImageData | None:
         meta = json.loads((entry / "meta.json").read_bytes())
         if meta["key"] != key:
             return None
-        # A sum over the bytes costs less than reading them does, and finds what a crash tore.
+        # A checksum costs less than reading the bytes, and finds what a crash left incomplete.
         if any(_checksum(_file(entry, name)) != meta["crc32"][name] for name in _ARRAYS):
             return None
-        # "c": one copy of the pages for all processes, and a tensor over them is no undefined
-        # behaviour, since what is written (nothing, here) would stay in the process.
+        # "c", copy-on-write: all processes share one copy of the pages. A tensor on a read-only map
+        # would be undefined behaviour; here a write (there is none) would stay in the process.
         train_pixels, train_labels, test_pixels, test_labels = (
             np.load(_file(entry, name), mmap_mode="c", allow_pickle=False) for name in _ARRAYS
         )
@@ -134,14 +137,14 @@ def _load(entry: Path, key: dict[str, object]) -> ImageData | None:
 
 def _store(entry: Path, key: dict[str, object], data: ImageData) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
-    # Not tempfile: its folders are private, and colleagues may share a cache.
-    aside = entry.parent / f".{entry.name}-{uuid.uuid4().hex}"
-    aside.mkdir()
+    # Not tempfile: only their owner can read its folders, and colleagues may share a cache.
+    temporary = entry.parent / f".{entry.name}-{uuid.uuid4().hex}"
+    temporary.mkdir()
     try:
-        _write(aside, key, data)
-        _publish(aside, entry, key)
+        _write(temporary, key, data)
+        _publish(temporary, entry, key)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(folder: Path, key: dict[str, object], data: ImageData) -> None:
@@ -151,32 +154,33 @@ def _write(folder: Path, key: dict[str, object], data: ImageData) -> None:
         with _file(folder, name).open("wb") as stream:
             np.save(stream, array, allow_pickle=False)
             stream.flush()
-            # On disk before the rename is: a power cut must not leave a name without its bytes.
+            # On disk before the rename: a power cut must not leave an entry with empty files.
             os.fsync(stream.fileno())
         sums[name] = _checksum(_file(folder, name))
     meta = {"key": key, "name": data.name, "classes": data.classes, "crc32": sums}
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
-def _publish(aside: Path, entry: Path, key: dict[str, object]) -> None:
-    """Give the entry its name. A folder that has it already stays when it is good: another process
-    was first. Otherwise it is moved out of the way, never emptied under a reader's hands."""
+def _publish(temporary: Path, entry: Path, key: dict[str, object]) -> None:
+    """Rename the temporary folder to the entry. An entry that exists already and is valid stays:
+    another process was first. One that is not is renamed before it is removed, since another
+    process may be reading it."""
     try:
-        aside.rename(entry)
+        temporary.rename(entry)
         return
     except OSError:
-        # Any other reason, such as a folder that may not be written, comes up again below.
+        # Any other reason, such as missing write permission, makes the rename below fail as well.
         if _load(entry, key) is not None:
             return
-    spoilt = aside.with_name(f"{aside.name}-spoilt")
-    entry.rename(spoilt)
+    damaged = temporary.with_name(f"{temporary.name}-damaged")
+    entry.rename(damaged)
     try:
-        aside.rename(entry)
+        temporary.rename(entry)
     finally:
-        if spoilt.is_dir():
-            shutil.rmtree(spoilt, ignore_errors=True)
+        if damaged.is_dir():
+            shutil.rmtree(damaged, ignore_errors=True)
         else:
-            spoilt.unlink()
+            damaged.unlink()
 
 
 def _file(entry: Path, name: str) -> Path:

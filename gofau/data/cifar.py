@@ -24,15 +24,15 @@ def cifar10(
 
     Args:
         data_dir: holds ``cifar-10-python.tar.gz`` or the folder ``cifar-10-batches-py``.
-        cache_dir: where the decoded arrays are kept; None for nowhere.
-        download: fetch the archive (170 MB) when neither is there.
+        cache_dir: where the decoded arrays are kept; None for no cache.
+        download: fetch the archive (170 MB) if neither exists.
 
     Raises:
         UserError: the data is missing and cannot be downloaded, or a file of it is damaged.
 
     Example: ``cifar10("data", cache_dir=".cache")``
     """
-    # Imported here and below: it costs a second that other data sets should not pay.
+    # Imported in the function: the import takes a second, which other data sets should not pay.
     from torchvision.datasets import CIFAR10
 
     return _cifar("cifar10", CIFAR10, "labels", data_dir, cache_dir, download)
@@ -45,8 +45,8 @@ def cifar100(
 
     Args:
         data_dir: holds ``cifar-100-python.tar.gz`` or the folder ``cifar-100-python``.
-        cache_dir: where the decoded arrays are kept; None for nowhere.
-        download: fetch the archive (169 MB) when neither is there.
+        cache_dir: where the decoded arrays are kept; None for no cache.
+        download: fetch the archive (169 MB) if neither exists.
 
     Raises:
         UserError: the data is missing and cannot be downloaded, or a file of it is damaged.
@@ -66,10 +66,11 @@ def _cifar(
     cache_dir: str | Path | None,
     download: bool,
 ) -> ImageData:
-    """``official`` is torchvision's class: its lists of files and checksums, not its loader, which
-    must extract the archive (and so cannot be run by several processes at once)."""
+    """Read the data set of torchvision's class ``official``. Only its lists of files and checksums
+    are used, not its loader: that extracts the archive, which several processes cannot do at
+    once."""
     try:
-        # The archive first: a folder may be what an interrupted extraction left.
+        # The archive first: a folder may be left over from an interrupted extraction.
         source = find([official.filename, official.base_folder], data_dir, official.url)
     except UserError:
         if not download:
@@ -91,7 +92,7 @@ def _read(name: str, official: Any, label_key: str, source: Path) -> ImageData:
     raw = _read_folder(source, wanted) if source.is_dir() else _read_archive(source, wanted)
     for file, md5 in wanted.items():
         _verify(source, file, raw.get(file), md5, official.url)
-    # Only here, with every checksum right, are pickles opened.
+    # Pickles are opened only here, after all checksums have been verified.
     classes = unpickle(raw[meta["filename"]], ARRAYS)[meta["key"]]
     return ImageData(
         name,
@@ -115,7 +116,7 @@ def _read_archive(path: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
                     found[file] = stream.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise UserError(
-            f"{path} is not a whole .tar.gz archive ({error}): delete it, so that it is fetched "
+            f"{path} is not a complete .tar.gz archive ({error}): delete it, so that it is fetched "
             "again."
         ) from error
     return found
@@ -124,7 +125,7 @@ def _read_archive(path: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
 def _verify(source: Path, file: str, raw: bytes | None, md5: str, url: str) -> None:
     if raw is None:
         raise UserError(f"{source} lacks the file {file}: delete it and fetch {url} again.")
-    # Not for security, says the flag, so that it also works where MD5 is otherwise forbidden.
+    # The flag says "not for security", so that it works where MD5 is forbidden otherwise.
     actual = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     if actual != md5:
         raise UserError(

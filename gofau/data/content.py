@@ -1,4 +1,4 @@
-"""Data by its content: a hash of all that a data set holds."""
+"""A hash of the content of a data set."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -9,9 +9,10 @@ import numpy as np
 
 
 def content(data: Any) -> str:
-    """Ten hexadecimal digits of the hash of the arrays, numbers and texts that ``data`` holds: a
-    dataclass, a mapping or a sequence of such. Fields that do not compare, such as where it was
-    read from, are left out.
+    """Hash of the arrays, numbers and strings in ``data``, as ten hexadecimal digits.
+
+    ``data`` is such a value, or a dataclass, a mapping or a sequence of them. Dataclass fields with
+    ``compare=False``, such as the path that the data was read from, are left out.
 
     >>> content((np.zeros(2), "a")) == content((np.zeros(2), "b"))
     False
@@ -23,8 +24,8 @@ def content(data: Any) -> str:
 
 
 def _parts(value: Any) -> Iterator[bytes | memoryview]:
-    yield b"("
-    if isinstance(value, np.ndarray):  # or a memory map of the cache, which is the same
+    yield b"("  # brackets around every value: ([1], 2) and ([1, 2],) are different data
+    if isinstance(value, np.ndarray):  # a memory map of the cache is one as well
         yield f"{value.dtype.str} {value.shape}".encode()
         if value.size:
             yield np.ascontiguousarray(value).data.cast("B")

@@ -1,4 +1,4 @@
-"""Image files → one uint8 array, on a few threads."""
+"""Decode image files into one uint8 array, with a few threads."""
 
 import io
 import os
@@ -13,33 +13,33 @@ from gofau.errors import UserError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 _GRAY = ("1", "L", "LA")
-# A task of many images: handing over one at a time would cost more than decoding it.
+# Images per task of a thread: handing over one image at a time would cost more than decoding it.
 _TASK = 128
 
 
 def is_image(name: str) -> bool:
-    """Whether the file's name ends as an image's does."""
+    """Whether the file name has the extension of an image."""
     return name.lower().endswith(EXTENSIONS)
 
 
 def decode(
     source: Source, names: Sequence[str], image_size: int | None = None, *, remedy: str = ""
 ) -> tuple[np.ndarray, bool]:
-    """Decode image files of one size. Transparency is dropped.
+    """Decode image files that all have the same size. Transparency is dropped.
 
     Args:
-        source: where they are.
-        names: which, at least one.
-        image_size: None takes images as they are; N resizes each to N×N pixels (bilinear,
-            antialiased), whatever its proportions.
-        remedy: what to do about unequal sizes, to end that error's sentence with.
+        source: the folder or zip that holds the files.
+        names: the files, at least one.
+        image_size: None keeps the size of the images; N resizes each to N×N pixels (bilinear,
+            antialiased), ignoring its aspect ratio.
+        remedy: end of the error message about different sizes: what the user can do.
 
     Returns:
         The pixels, uint8 of shape (N, H, W, 3), and whether all images were gray.
 
     Raises:
-        UserError: an image that cannot be read, has more than 8 bits a channel, or another size
-            than the first.
+        UserError: an image that cannot be read, has more than 8 bits per channel, or has
+            another size than the first.
     """
     first, _ = _pixels(source, names[0], image_size)
     out = np.empty((len(names), *first.shape[:2], 3), dtype=np.uint8)
@@ -51,7 +51,7 @@ def decode(
             if pixels.shape[:2] != first.shape[:2]:
                 raise UserError(
                     f"{names[index]} in {source.path} is {_size(pixels)} pixels and {names[0]} is "
-                    f"{_size(first)}: all images must have one size{remedy}."
+                    f"{_size(first)}: all images must have the same size{remedy}."
                 )
             out[index] = pixels
             all_gray &= gray
@@ -74,7 +74,7 @@ def _pixels(source: Source, name: str, image_size: int | None) -> tuple[np.ndarr
                     "which would be clipped: convert it to 8 bits."
                 )
             gray = mode in _GRAY
-            # Straight from a palette with transparency to RGB, PIL warns that it guesses.
+            # Via RGBA: PIL warns when it converts a palette with transparency directly to RGB.
             full = image.convert("RGBA") if mode == "P" else image
             plain = full.convert("L" if gray else "RGB")
             if image_size is not None and plain.size != (image_size, image_size):
@@ -82,7 +82,7 @@ def _pixels(source: Source, name: str, image_size: int | None) -> tuple[np.ndarr
             return np.asarray(plain).reshape(plain.height, plain.width, -1), gray
     except (UserError, MemoryError):
         raise
-    # PIL's readers raise anything on damaged bytes: OSError, SyntaxError, IndexError, struct.error.
+    # On damaged bytes PIL raises anything: OSError, SyntaxError, IndexError, struct.error.
     except Exception as error:
         reason = "not an image file" if isinstance(error, Image.UnidentifiedImageError) else error
         raise UserError(f"{name} in {source.path} cannot be decoded: {reason}.") from error

@@ -1,4 +1,4 @@
-"""The handwritten digits that come inside scikit-learn: nothing to download."""
+"""The handwritten digits that are part of scikit-learn: nothing to download."""
 
 import importlib.util
 from pathlib import Path
@@ -17,11 +17,11 @@ def digits(
     data_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
 ) -> ImageData:
-    """1,797 handwritten digits of 8×8 gray pixels, 10 classes; no test split is official.
+    """1,797 handwritten digits of 8×8 gray pixels, 10 classes; there is no official test split.
 
     Args:
-        test_fraction: share of the images that is the test split, in (0, 1).
-        split_seed: decides the test split (stratified); the run's seed does not.
+        test_fraction: share of the images in the test split, in (0, 1).
+        split_seed: seed of the test split (stratified), independent of the run's seed.
         data_dir, cache_dir: accepted because every data set is called with them; not used.
 
     Raises:
@@ -32,7 +32,7 @@ def digits(
     ((1, 8, 8), 1438, 359)
     """
     values, labels, source = _load()
-    # Ink is counted from 0 to 16 in the file.
+    # The file has values from 0 (no ink) to 16; images here have 0 to 255.
     pixels = np.rint(values.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
     everything = Images(pixels, labels.astype(np.int64))
     train, test = hold_out(everything, test_fraction, split_seed)
@@ -40,8 +40,9 @@ def digits(
 
 
 def _load() -> tuple[np.ndarray, np.ndarray, Path | None]:
-    """64 values and a label an image, out of scikit-learn's file: importing scikit-learn to read it
-    costs seconds, more than a short run trains. Its own reader where the file has moved."""
+    """64 values and a label per image, and the file. The file is read directly: importing
+    scikit-learn takes seconds, longer than a short run trains. Only if the file is not at its usual
+    place, scikit-learn's own loader is used."""
     spec = importlib.util.find_spec("sklearn")
     if spec is None or spec.origin is None:
         raise UserError("dataset=digits comes inside scikit-learn: pip install scikit-learn.")

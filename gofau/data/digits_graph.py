@@ -1,4 +1,4 @@
-"""The digits of scikit-learn as a graph of nearest neighbours: a graph that needs no file."""
+"""The digits of scikit-learn as a graph of nearest neighbours: a graph that needs no download."""
 
 from pathlib import Path
 
@@ -20,17 +20,17 @@ def digits_graph(
     data_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
 ) -> GraphData:
-    """1,797 handwritten digits; each has an edge to the images nearest to it, and those to it.
+    """1,797 handwritten digits as nodes, with edges between each image and its nearest neighbours.
 
-    Nearest is by Euclidean distance of the pixels, which are integers, so that no rounding decides;
-    of images at the same distance the first counts. Features are the 64 pixels, from 0 to 1. The
-    split is made like the public ones of Planetoid: a few nodes of each class train,
-    500 of the rest validate, 1,000 test.
+    Neighbours are found by the Euclidean distance between pixels, which are integers, so that
+    rounding has no influence; of images at the same distance the first is taken. Features are the
+    64 pixels, from 0 to 1. The split is like the public ones of Planetoid: a few nodes of each
+    class for training, 500 of the rest for validation, 1,000 for testing.
 
     Args:
-        neighbours: edges from each image, 1 to 1,796.
+        neighbours: number of nearest neighbours of each image, 1 to 1,796.
         per_class: training nodes of each of the 10 classes, 1 to 29.
-        split_seed: decides the split; the run's seed does not.
+        split_seed: seed of the split, independent of the run's seed.
         data_dir, cache_dir: accepted because every data set is called with them; not used.
 
     Raises:
@@ -66,10 +66,11 @@ def digits_graph(
 
 def _nearest(points: np.ndarray, neighbours: int) -> Tensor:
     """Edges, int64 of shape (2, N·neighbours), from each row of integers to those nearest to it."""
-    # Exact, as all of this is integers below 2^53; in integers it would take ten times as long.
+    # Exact, since all values are integers below 2^53; integer types would take ten times as long.
     points = points.astype(np.float64)
     squares = (points**2).sum(1)
     distances = squares[:, None] + squares - 2 * points @ points.T
+    # No image is its own neighbour.
     np.fill_diagonal(distances, distances.max() + 1)
     nearest = np.argsort(distances, axis=1, kind="stable")[:, :neighbours]
     start = np.repeat(np.arange(len(points)), neighbours)
@@ -80,7 +81,7 @@ def _split(labels: np.ndarray, per_class: int, seed: int) -> tuple[Tensor, Tenso
     if seed < 0:
         raise UserError(f"The seed of the split is {seed}; it must be at least 0.")
     order = np.random.default_rng(seed).permutation(len(labels))
-    # How many of its class come before it in the order.
+    # Rank of each node within its class, in the random order.
     same = labels[order][:, None] == np.arange(labels.max() + 1)
     rank = (same.cumsum(0) * same).sum(1) - 1
     rest = order[rank >= per_class]

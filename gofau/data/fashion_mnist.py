@@ -22,13 +22,14 @@ def fashion_mnist(
 ) -> ImageData:
     """Fashion-MNIST: 60,000 + 10,000 gray images of 28×28, 10 classes of clothes.
 
-    The files are looked for in ``data_dir/FashionMNIST/raw``, as torchvision keeps them, and in
-    ``data_dir`` itself; gzipped ones first, whose official checksums torchvision lists and we
-    compare. Of files that are unpacked already, header and size alone are checked.
+    The files are looked for in ``data_dir/FashionMNIST/raw``, where torchvision keeps them, and in
+    ``data_dir`` itself; in each, gzipped files come first. Their checksums must be the official
+    ones, which torchvision lists. Of files that are already unpacked, only header and size are
+    checked.
 
     Args:
         data_dir: where the files are looked for, and downloaded to.
-        cache_dir: where the decoded arrays are kept; None for nowhere.
+        cache_dir: where the decoded arrays are kept; None for no cache.
         download: fetch the files (31 MB in all) that are missing.
 
     Raises:
@@ -38,7 +39,7 @@ def fashion_mnist(
 
     Example: ``fashion_mnist("data", cache_dir=".cache")``
     """
-    # Imported here: it costs a second that other data sets should not pay.
+    # Imported here: the import takes a second, which other data sets should not pay.
     from torchvision.datasets import FashionMNIST
 
     folder = Path(data_dir).expanduser()
@@ -92,12 +93,12 @@ def _read(
 
 
 def _checked(path: Path, md5: str) -> bytes:
-    """The file's bytes; a gzipped one's only with the right checksum."""
+    """The bytes of the file; a gzipped file must have the official checksum."""
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    # Not for security, says the flag, so that it also works where MD5 is otherwise forbidden.
+    # The flag says "not for security", so that it works where MD5 is forbidden otherwise.
     actual = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     if path.suffix == ".gz" and actual != md5:
         raise UserError(

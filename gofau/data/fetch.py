@@ -1,4 +1,4 @@
-"""Downloads: checked against a checksum, and in place only when whole."""
+"""Download files: verified by checksum, and moved into place only when complete."""
 
 import hashlib
 import os
@@ -13,19 +13,19 @@ from gofau.errors import UserError
 def fetch(url: str, checksum: str, data_dir: str | Path, below: str = "") -> Path:
     """Download a file into ``data_dir`` with torchvision's helper.
 
-    It arrives in a folder of its own and is renamed when its checksum is right, so that a sweep's
-    processes may all do this at once and an interrupted one leaves nothing half-written.
+    The file is downloaded to a temporary folder and renamed once its checksum has been verified, so
+    that all processes of a sweep may do this at once and an interruption leaves no partial file.
 
     Args:
-        url: what; the file keeps its last part as name.
+        url: address of the file; its last part becomes the file name.
         checksum: MD5 or SHA-256 of the whole file, hexadecimal; its length says which.
-        data_dir: where to; it is made when missing.
-        below: the folder of ``data_dir`` that it belongs into.
+        data_dir: folder for the file; created if it is missing.
+        below: subfolder of ``data_dir`` for the file.
 
     Raises:
         UserError: no network, a wrong checksum, or a folder that cannot be written.
     """
-    # Imported here: it costs a second, and most runs find their data in the cache.
+    # Imported here: the import takes a second, and most runs find their data in the cache.
     from torchvision.datasets.utils import download_url
 
     data_dir = Path(data_dir).expanduser()
@@ -33,10 +33,10 @@ def fetch(url: str, checksum: str, data_dir: str | Path, below: str = "") -> Pat
     name = url.rsplit("/", 1)[-1]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as arriving:
-            download_url(url, arriving, name)
-            _verify(Path(arriving) / name, checksum)
-            os.replace(Path(arriving) / name, folder / name)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
+            download_url(url, temporary, name)
+            _verify(Path(temporary) / name, checksum)
+            os.replace(Path(temporary) / name, folder / name)
     except (OSError, RuntimeError, HTTPException) as error:
         reason = str(error).rstrip(".")
         how = how_to_get(url, data_dir, below)
@@ -47,7 +47,7 @@ def fetch(url: str, checksum: str, data_dir: str | Path, below: str = "") -> Pat
 def _verify(file: Path, checksum: str) -> None:
     name = "md5" if len(checksum) == 32 else "sha256"
     with file.open("rb") as stream:
-        # Not for security, says the flag, so that MD5 works where it is otherwise forbidden.
+        # The flag says "not for security", so that MD5 works where it is forbidden otherwise.
         found = hashlib.file_digest(
             stream, lambda: hashlib.new(name, usedforsecurity=False)
         ).hexdigest()

@@ -1,4 +1,4 @@
-"""Sentences drawn from a small grammar: a text that needs no file, and whose entropy is known."""
+"""Sentences drawn from a small grammar: a text that needs no download and has a known entropy."""
 
 from pathlib import Path
 from random import Random
@@ -6,9 +6,9 @@ from random import Random
 from gofau.data.text import TextData, split_text
 from gofau.errors import UserError
 
-# State → the ways to go on: what is written, the next state, and how often. What is written tells
-# the ways of a state apart. A subject and its verb agree, with an adjective or two between them and
-# what they agree on: so the next character depends on more than the last few.
+# State → its transitions: (text to write, next state, weight). All transitions of a state write
+# different texts. Subject and verb agree in number, which the first word decides, and any number of
+# adjectives may follow it: so the next character depends on more than the last few.
 GRAMMAR: dict[str, tuple[tuple[str, str, int], ...]] = {
     "sentence": (
         *(("the ", "one", 3), ("a ", "one", 2), ("every ", "one", 1)),
@@ -50,13 +50,13 @@ def grammar(
 ) -> TextData:
     """Sentences such as "every little fox follows the sea.", drawn from `GRAMMAR`.
 
-    The text is the same with every version of Python: it draws by ``Random.random`` alone, which
-    Python promises to keep. Its entropy is 0.429 bits per character, which a model that knew the
-    grammar would need; no model needs fewer.
+    The text is the same under every version of Python: it uses only ``Random.random``, whose
+    numbers Python guarantees not to change. Its entropy is 0.429 bits per character: a model that
+    knew the grammar would need this many, and no model needs fewer.
 
     Args:
         characters: length of the text, ≥ 1; its last sentence may be cut.
-        text_seed: decides the text; the run's seed does not.
+        text_seed: seed of the text, independent of the run's seed.
         val_fraction, test_fraction: shares of the characters, see `gofau.data.text.split_text`.
         data_dir, cache_dir: accepted because every data set is called with them; not used.
 
@@ -77,10 +77,10 @@ def grammar(
     return split_text("grammar", "".join(written)[:characters], val_fraction, test_fraction)
 
 
-def _choose(ways: tuple[tuple[str, str, int], ...], random: Random) -> tuple[str, str]:
-    place = random.random() * sum(weight for *_, weight in ways)
-    for text, state, weight in ways:
+def _choose(transitions: tuple[tuple[str, str, int], ...], random: Random) -> tuple[str, str]:
+    place = random.random() * sum(weight for *_, weight in transitions)
+    for text, state, weight in transitions:
         place -= weight
         if place < 0:
             return text, state
-    return ways[-1][:2]
+    return transitions[-1][:2]  # only if rounding made place too large

@@ -1,4 +1,4 @@
-"""A graph whose nodes have features and labels, and which of its nodes are trained on."""
+"""A graph whose nodes have features and labels, with its split into parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,12 +15,12 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
-    """A matrix that is mostly zeros, by its entries, so that data is plain arrays.
+    """A sparse matrix, given by its entries, so that a data set consists of plain arrays.
 
     Args:
-        places: int64, shape (2, entries), row and column of each.
-        values: float32, shape (entries,); where a place comes twice, the two are added.
-        shape: rows and columns.
+        places: int64, shape (2, entries), row and column of each entry.
+        values: float32, shape (entries,); the values of a place that occurs twice are added.
+        shape: numbers of rows and columns.
 
     >>> Sparse(torch.tensor([[0], [1]]), torch.tensor([5.0]), (1, 2)).tensor().to_dense()
     tensor([[0., 5.]])
@@ -31,8 +31,8 @@ class Sparse:
     shape: tuple[int, int]
 
     def tensor(self) -> Tensor:
-        """A coalesced COO tensor; its places are checked, since a wrong one would be an error of
-        memory later.
+        """The matrix as a coalesced COO tensor. Its places are checked, since one outside the shape
+        would access wrong memory later.
 
         COO and not CSR: torch's product with CSR takes two thirds of the time (Cora's features, one
         thread: 2.4 against 3.7 ms, forward and backward), but warns that it is in beta.
@@ -43,20 +43,20 @@ class Sparse:
 
 @dataclass(frozen=True, eq=False)
 class GraphData:
-    """A node classification data set that has been checked: one graph of N nodes.
+    """A validated data set for node classification: one graph of N nodes.
 
-    All nodes' features and all edges are seen in training, the labels of ``train`` alone: the task
-    is transductive.
+    The task is transductive: training sees all edges and the features of all nodes, but only the
+    labels of ``train``.
 
     Args:
-        name: for people.
+        name: for display.
         classes: the name of each label, at least two.
         features: shape (N, F).
         adjacency: shape (N, N), as a graph convolution multiplies by it (see
             `normalised_adjacency`).
-        labels: int64, shape (N,), indices into ``classes``, −1 where a node has none.
-        train, validation, test: int64, shape (K,), the nodes of each part; no node is in two.
-        source: the file or folder it was read from, or several; no part of what the data is.
+        labels: int64, shape (N,), indices into ``classes``; −1 for a node without a label.
+        train, validation, test: int64, shape (K,), the nodes of each part; no node is in two parts.
+        source: the file or folder it was read from, or several; not part of the content.
 
     Raises:
         UserError: shapes, labels or parts that do not fit each other.
@@ -111,7 +111,7 @@ class GraphData:
             if not inside or bool((self.labels[part] == NO_LABEL).any()):
                 raise UserError(
                     f"{self.name}: the {name} part must hold nodes 0 to {nodes - 1} that have a"
-                    " label, and at least one."
+                    " label, at least one of them."
                 )
         together = torch.cat(list(parts.values()))
         if len(together.unique()) < len(together):
@@ -122,8 +122,9 @@ def normalised_adjacency(edges: Tensor, nodes: int) -> Sparse:
     """Â = D^(−1/2) · (A + I) · D^(−1/2), D the diagonal of the row sums of A + I.
 
     Args:
-        edges: int64, shape (2, E), pairs of nodes. Each counts in both directions and once; a
-            node's edge to itself is left out, since I adds one to every node.
+        edges: int64, shape (2, E), pairs of nodes. An edge counts in both directions, and only once
+            if it is listed again; edges from a node to itself are left out, since I adds one to
+            every node.
         nodes: N; a node without edges keeps its own features (Â_ii = 1).
 
     Source: Kipf, Welling, arXiv 1609.02907, equation 2.
@@ -133,9 +134,9 @@ def normalised_adjacency(edges: Tensor, nodes: int) -> Sparse:
             [0.5000, 0.5000, 0.0000],
             [0.0000, 0.0000, 1.0000]])
     """
-    apart = edges[:, edges[0] != edges[1]]
+    no_loops = edges[:, edges[0] != edges[1]]
     loops = torch.arange(nodes).expand(2, -1)
-    both = torch.cat([apart, apart.flip(0), loops], dim=1).unique(dim=1)
+    both = torch.cat([no_loops, no_loops.flip(0), loops], dim=1).unique(dim=1)
     scale = torch.bincount(both[0], minlength=nodes).double().rsqrt()
     values = (scale[both[0]] * scale[both[1]]).float()
     return Sparse(both, values, (nodes, nodes))
@@ -151,4 +152,5 @@ def row_normalised(features: Sparse) -> Sparse:
     """
     rows, values = features.places[0], features.values
     sums = torch.zeros(features.shape[0], dtype=values.dtype).index_add(0, rows, values)
+    # A row of zeros has no entries, so no entry is divided by its sum, 0.
     return replace(features, values=values / sums[rows])

@@ -14,18 +14,18 @@ UNSIGNED_BYTE = 0x08
 
 
 def read_idx(path: Path, raw: bytes, dimensions: int) -> np.ndarray:
-    """An IDX file of unsigned bytes as an array.
+    """Read an IDX file of unsigned bytes as an array.
 
     The format: two zero bytes, the type of the values, the number of dimensions, each dimension's
     size as a big-endian 32-bit integer, and the values in row-major order.
 
     Args:
-        path: the file's, for messages; one that ends in ``.gz`` is gzipped.
-        raw: its bytes.
-        dimensions: how many the array must have: 3 for images (N, H, W), 1 for labels (N,).
+        path: path of the file, for messages; if it ends in ``.gz``, ``raw`` is gzipped.
+        raw: the bytes of the file.
+        dimensions: number that the array must have: 3 for images (N, H, W), 1 for labels (N,).
 
     Raises:
-        UserError: it is no such file, or not a whole one.
+        UserError: it is not such a file, or is incomplete.
 
     Source: Y. LeCun, *The MNIST database of handwritten digits*.
 
@@ -43,7 +43,7 @@ def read_idx(path: Path, raw: bytes, dimensions: int) -> np.ndarray:
     if len(data) - start != math.prod(shape):
         raise UserError(
             f"{path} has {len(data) - start} values where its header says {math.prod(shape)}"
-            f" ({'×'.join(map(str, shape))}): it is not whole, fetch it again."
+            f" ({'×'.join(map(str, shape))}): it is incomplete, fetch it again."
         )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
 
@@ -52,4 +52,4 @@ def _unpacked(path: Path, raw: bytes) -> bytes:
     try:
         return gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} is not a whole gzip file ({error}): fetch it again.") from error
+        raise UserError(f"{path} is not a complete gzip file ({error}): fetch it again.") from error

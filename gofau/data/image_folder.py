@@ -1,4 +1,4 @@
-"""Anybody's images: a folder or zip with ``train/<class>/…`` and ``test/<class>/…``."""
+"""Your own images: a folder or zip with ``train/<class>/…`` and ``test/<class>/…``."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ _REMEDY = ", so set dataset.image_size=N to resize them to N×N"
 
 
 def locate(path: str | Path, data_dir: str | Path = "data", url: str | None = None) -> Path:
-    """Where ``path`` is: below ``data_dir``, else below the working directory.
+    """Find ``path`` below ``data_dir``, or else below the working directory.
 
     Raises:
-        UserError: in neither; says what to fetch and where to put it.
+        UserError: it is in neither; the message says what to fetch and where to put it.
     """
     relative, folder = Path(path).expanduser(), Path(data_dir).expanduser()
     for candidate in (folder / relative, relative):
@@ -39,18 +39,18 @@ def image_folder(
 ) -> ImageData:
     """A data set of image files. Classes are the folders of ``train/`` in the order of their names.
 
-    The second split is ``test/``, or ``val/`` where there is no ``test/``. Both may lie below one
-    top folder. Zips are read in memory. Gray images stay one channel if all are gray.
+    The second split is ``test/``, or ``val/`` if there is no ``test/``. Both may be inside a single
+    top folder. Zips are read in memory. If all images are gray, they have one channel.
 
     Args:
         path: folder or zip, looked for below ``data_dir`` and then the working directory.
-        image_size: None takes images as they are, all of one size; N resizes each to N×N pixels.
+        image_size: None keeps the size, which all images must share; N resizes each to N×N pixels.
         data_dir: see ``path``.
-        cache_dir: where the decoded arrays are kept; None for nowhere.
-        url: where to get it, for the error when it is missing; nothing is downloaded.
+        cache_dir: where the decoded arrays are kept; None for no cache.
+        url: where to get the data, for the message if it is missing; nothing is downloaded.
 
     Raises:
-        UserError: no such path, not a whole zip, an unreadable image, images of several sizes, an
+        UserError: no such path, an incomplete zip, an unreadable image, images of several sizes, an
             empty class, fewer than two classes, or a class in one split that train lacks.
 
     Example: ``image_folder("pets.zip", image_size=64, data_dir="data")``
@@ -74,6 +74,7 @@ def _read(path: Path, image_size: int | None) -> ImageData:
         files = [
             name for group in (train, test) for label in sorted(group) for name in group[label]
         ]
+        # Decoded together, so that both splits must have the same size and number of channels.
         pixels, all_gray = decode(source, files, image_size, remedy=_REMEDY)
         if all_gray:
             pixels = np.ascontiguousarray(pixels[..., :1])
@@ -87,7 +88,7 @@ def _read(path: Path, image_size: int | None) -> ImageData:
 
 
 def _splits(source: Source) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """The training and the second split, as class → files, when they fit together."""
+    """The training and the second split, as class → files, after checking that they match."""
     path = source.path
     second = "test" if _has(source, "test") else "val"
     missing = [f"{split}/" for split in ("train", second) if not _has(source, split)]
@@ -113,8 +114,9 @@ def _has(source: Source, split: str) -> bool:
 
 
 def _by_class(source: Source, split: str) -> dict[str, list[str]]:
-    """Class → its image files, at any depth below it. Other files are passed over."""
+    """Class → its image files, at any depth below its folder. Other files are ignored."""
     groups: dict[str, list[str]] = {}
+    # Folders as well as files, so that an empty class is found and reported.
     for folder in source.folders:
         if folder.startswith(f"{split}/"):
             groups.setdefault(folder.split("/")[1], [])

@@ -1,4 +1,4 @@
-"""What every data set ends as: labelled uint8 images, one training and one test split."""
+"""The form of every image data set: labelled uint8 images, in a training and a test split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from gofau.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """One split. It may be empty (a validation part of fraction 0 is).
+    """One split. It may be empty, as a validation split of fraction 0 is.
 
-    A part of a split shares the memory of the whole: it is a list of rows of the same array, so
-    that parts, runs and (the array being a memory map of the cache) processes hold one copy.
+    A part of a split shares the memory of the whole: it is a list of rows of the same array. So all
+    parts and runs share one copy, and all processes if the array is a memory map of the cache.
 
     Args:
-        stored: uint8, shape (M, H, W, C), C = 1 (gray) or 3 (RGB), 0 black to 255 full.
+        stored: uint8, shape (M, H, W, C), C = 1 (gray) or 3 (RGB), 0 is black, 255 full intensity.
         labels: int64, shape (N,), indices into the data set's classes.
-        rows: int64, shape (N,), which rows of ``stored`` these are; None for all, in order.
+        rows: int64, shape (N,), the rows of ``stored`` in this split; None for all, in order.
 
     >>> images = Images(np.zeros((5, 8, 8, 1), np.uint8), np.arange(5))
     >>> part = images.take(np.array([0, 3]))
@@ -33,7 +33,7 @@ class Images:
 
     @property
     def pixels(self) -> np.ndarray:
-        """uint8, shape (N, H, W, C); a copy where this is a part."""
+        """The images, uint8 of shape (N, H, W, C); a copy if this is a part."""
         return self.stored if self.rows is None else self.stored[self.rows]
 
     def __len__(self) -> int:
@@ -47,14 +47,14 @@ class Images:
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """A classification data set that has been checked.
+    """A validated data set for image classification.
 
     Args:
-        name: for people; a subset of a data set says so here.
+        name: for display; that of a subset says that it is one.
         classes: the name of each label, at least two.
-        train: what is trained on; a validation part is held out of it later.
-        test: read once, at the end of a run.
-        source: the file or folder it was read from, or several; no part of what the data is.
+        train: the training images; a validation split is held out of them later.
+        test: the test images, used once, at the end of a run.
+        source: the file or folder it was read from, or several; not part of the content.
 
     Raises:
         UserError: wrong dtype or shape, no images, a label without a class, fewer than two classes,
@@ -87,7 +87,7 @@ class ImageData:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image, as a model wants it."""
+        """(C, H, W) of one image, as a model takes it."""
         height, width, channels = self.train.pixels.shape[1:]
         return channels, height, width
 

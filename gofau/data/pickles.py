@@ -1,4 +1,4 @@
-"""Pickles of others, opened without calling anything but what a list names."""
+"""Load pickles from elsewhere safely: they can call only what a list allows."""
 
 import io
 import pickle
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-# What a pickled array calls, by the names that it had when Python 2 wrote the files; numpy's own
-# function that makes an empty array is private, so an array is asked for it.
+# What a pickled array calls, under the names that numpy used when Python 2 wrote the files. numpy's
+# function that makes an empty array is private, so it is taken from an array.
 _reconstruct: Any = np.empty(0).__reduce__()[0]
 ARRAYS: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
@@ -18,17 +18,17 @@ ARRAYS: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 def unpickle(raw: bytes, allowed: Mapping[tuple[str, str], Callable[..., Any]]) -> Any:
-    """The object in a pickle of Python 2 or 3 that names nothing but what is allowed.
+    """Load a pickle of Python 2 or 3 that refers only to allowed names.
 
-    A pickle may name any function of any module and have it called; here a name is looked up in a
-    table and never imported.
+    In general a pickle can name any function of any module and have it called; here a name is
+    looked up in a table and never imported.
 
     Args:
-        raw: the pickle's bytes. Strings of Python 2 are read as latin1, as numpy needs it.
-        allowed: (module, name) as the pickle spells them → what stands for it.
+        raw: the pickle's bytes. Strings of Python 2 are decoded as latin1, which numpy needs.
+        allowed: (module, name) as the pickle spells them → the object to use.
 
     Raises:
-        pickle.UnpicklingError: it names something else.
+        pickle.UnpicklingError: the pickle names something else.
 
     >>> unpickle(b"\\x80\\x02]K\\x01a.", ARRAYS)
     [1]

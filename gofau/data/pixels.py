@@ -1,5 +1,5 @@
 """Where the pixels of a run are kept: all of them on the device, or on the host and sent batch by
-batch. Either way a batch is picked by row numbers, and the samples are the same."""
+batch. In both cases a batch is selected by row numbers, and the samples are the same."""
 
 import weakref
 from collections.abc import Iterator, Sequence
@@ -15,19 +15,19 @@ Picked = tuple[Tensor, Tensor]
 
 
 class Pixels(Protocol):
-    """Gives the pixels of one batch after another."""
+    """Provides the pixels of one batch after another."""
 
     def pick(self, batches: Sequence[Tensor]) -> Iterator[Picked]:
-        """For each batch, int64 rows of shape (B,) on the CPU, what holds its pixels."""
+        """For each batch, given as row numbers (int64, shape (B,), on the CPU), its pixels."""
         ...
 
 
 class Resident:
-    """All pixels on the device, where a batch costs no transfer; on the CPU the array itself.
+    """All pixels on the device, so that a batch needs no transfer; on the CPU the array itself.
 
     Args:
         pixels: uint8, shape (M, H, W, C).
-        device: where to.
+        device: where the pixels are kept.
     """
 
     def __init__(self, pixels: np.ndarray, device: torch.device) -> None:
@@ -40,11 +40,11 @@ class Resident:
 
 class Streamed:
     """Pixels stay on the host (mapped from the cache, so they need not fit in memory either); a
-    thread gathers the next batch and sends it through pinned memory while this one is trained on.
+    thread gathers the next batch in pinned memory while the current one is trained on.
 
     Args:
         pixels: uint8, shape (M, H, W, C).
-        device: where the batches go.
+        device: where the batches are sent.
     """
 
     def __init__(self, pixels: np.ndarray, device: torch.device) -> None:
@@ -52,11 +52,11 @@ class Streamed:
 
     def pick(self, batches: Sequence[Tensor]) -> Iterator[Picked]:
         with ThreadPoolExecutor(1) as ahead:
-            coming = [ahead.submit(self._gather, rows) for rows in batches[:1]]
+            pending = [ahead.submit(self._gather, rows) for rows in batches[:1]]
             for i, rows in enumerate(batches):
-                host = coming.pop().result()
+                host = pending.pop().result()
                 if i + 1 < len(batches):
-                    coming.append(ahead.submit(self._gather, batches[i + 1]))
+                    pending.append(ahead.submit(self._gather, batches[i + 1]))
                 sent = host.to(self.device, non_blocking=True)
                 yield sent, torch.arange(len(rows), device=self.device)
 
@@ -65,12 +65,14 @@ class Streamed:
         return host.pin_memory() if self.device.type == "cuda" else host
 
 
+# (id of an array, device) → its copy there. An entry is removed with its array, since a new array
+# may get the same id.
 _kept: dict[tuple[int, str], Tensor] = {}
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
-    """The array on the device: its own memory on a CPU, elsewhere sent once, however many splits
-    and runs use it, for as long as it lives."""
+    """The array as a tensor on the device. On a CPU it shares the array's memory; to other devices
+    it is sent once for all splits and runs that use it, and kept as long as the array lives."""
     if device.type == "cpu":
         # A read-only array is copied, since a tensor cannot be read-only.
         return torch.from_numpy(np.require(array, requirements=["C", "W"]))

@@ -17,8 +17,8 @@ from gofau.data.source import find
 from gofau.errors import UserError, nearest
 
 URL = "https://github.com/tkipf/gcn/raw/master/gcn/data"
-VALIDATION = 500  # nodes, those that follow the training nodes
-# What torch_geometric calls them, whose folders are read as well.
+VALIDATION = 500  # nodes; they follow the training nodes
+# The names that torch_geometric uses, whose folders are read as well.
 NAMES = {"cora": "Cora", "citeseer": "CiteSeer"}
 SHA256 = {
     "ind.citeseer.allx": "2ac30345d95c9ec933a817ee0bdd6a5f077f8c184a20e696910192d534414668",
@@ -48,9 +48,9 @@ def planetoid(
     """A citation network: nodes are papers, edges citations, features the words that occur.
 
     Cora has 2,708 papers, 1,433 words and 7 classes, Citeseer 3,327, 3,703 and 6. The split is the
-    public one: the first 20 papers of each class train, the next 500 validate, and 1,000 named ones
-    are the test part. A row of features is divided by its sum. Citeseer's 15 papers without words
-    (in the graph, but in no file of features) are rows of zeros without label.
+    public one: the first 20 papers of each class for training, the next 500 for validation, and
+    1,000 listed ones for testing. Each row of features is divided by its sum. Citeseer's 15 papers
+    without words (in the graph, but in no file of features) are rows of zeros without a label.
 
     Args:
         graph: ``cora`` or ``citeseer``.
@@ -73,7 +73,7 @@ def planetoid(
     folder = _locate(graph, data_dir, download)
     files = {key: _read(folder, f"ind.{graph}.{key}") for key in _FILES}
     test = np.array(files.pop("test.index").split(), dtype=np.int64)
-    # Every checksum is right here. It makes no pickle a program, whoever wrote it.
+    # All checksums are verified here. In addition, unpickling can call only what _ALLOWED names.
     data = _assemble(graph, {key: unpickle(raw, _ALLOWED) for key, raw in files.items()}, test)
     return replace(data, source=[folder / f"ind.{graph}.{key}" for key in _FILES])
 
@@ -91,7 +91,7 @@ def _locate(graph: str, data_dir: str | Path, download: bool) -> Path:
             for name in (f"ind.{graph}.{key}" for key in _FILES):
                 fetch(f"{URL}/{name}", SHA256[name], data_dir, "planetoid")
         except UserError as error:
-            # It speaks of one file, but all of them are needed.
+            # The error names one file, but all of them are needed.
             raise UserError(
                 f"The download failed ({error.__cause__}), and t{str(missing)[1:]}"
             ) from error
@@ -115,8 +115,8 @@ def _read(folder: Path, file: str) -> bytes:
 
 
 class _Rows:
-    """What stands for scipy's matrix of compressed rows: the pickle sets its ``__dict__``, and
-    nothing of scipy is needed or run."""
+    """Stands in for scipy's matrix of compressed rows (CSR): the pickle sets its ``__dict__``, and
+    scipy is neither needed nor called."""
 
     _shape: tuple[int, int]
     indptr: np.ndarray
@@ -124,7 +124,7 @@ class _Rows:
     data: np.ndarray
 
     def entries(self, nodes: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Places, shape (2, entries), and values; row k is that of the node ``nodes[k]``."""
+        """Places, shape (2, entries), and values; row k belongs to the node ``nodes[k]``."""
         rows = np.repeat(nodes, np.diff(self.indptr))
         return torch.from_numpy(np.stack([rows, self.indices])), torch.from_numpy(self.data)
 
@@ -138,6 +138,8 @@ _ALLOWED = {
 
 
 def _assemble(graph: str, raw: dict[str, Any], test: np.ndarray) -> GraphData:
+    # allx and ally describe all nodes but those of the test part; tx and ty these, in the order of
+    # ``test``. The test nodes have the highest numbers; those left out among them have no features.
     others = np.arange(len(raw["ally"]))
     count = int(test.max()) + 1
     labels = np.full(count, NO_LABEL)

@@ -1,4 +1,4 @@
-"""Where a data set's files are: found by name, read from a folder or a zip alike, in memory."""
+"""Find the files of a data set, and read them from a folder or a zip, without extracting."""
 
 import hashlib
 import os
@@ -18,10 +18,10 @@ class Source:
 
     Args:
         path: the folder or zip itself.
-        files: its files, sorted, with forward slashes, hidden ones left out, and without the one
-            top folder that archives tend to have.
-        folders: likewise its folders; a zip need not list them all.
-        read: file → bytes, safe to call from several threads; UserError when it cannot be read.
+        files: names of its files, sorted, with forward slashes; without hidden files, and without
+            the single top folder that many archives have.
+        folders: the same for its folders; a zip need not list them all.
+        read: file → bytes; may be called from several threads; UserError if it cannot be read.
     """
 
     path: Path
@@ -35,16 +35,16 @@ def find(
 ) -> Path:
     """The first of several files or folders that exists below ``data_dir``.
 
-    Public, because which one is found (the full data set or a subset) is part of what a run is.
+    Public, because a run's identity says which one is found (the full data set or a subset).
 
     Args:
         names: relative to ``data_dir``.
         data_dir: where they are looked for.
-        url: what to fetch, for the sentence that says that none is there.
-        below: the folder of ``data_dir`` that it belongs into.
+        url: what to fetch, for the error message if none exists.
+        below: the subfolder of ``data_dir`` that it belongs in.
 
     Raises:
-        UserError: none is there; the sentence says what to fetch and where to put it.
+        UserError: none exists; the message says what to fetch and where to put it.
 
     >>> find("a.zip", "nowhere", url="https://example.org/a.zip")
     Traceback (most recent call last):
@@ -69,7 +69,7 @@ def how_to_get(url: str | None, data_dir: str | Path, below: str = "") -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Changes when the data does: a hash of names, sizes and modification times, quick to take.
+    """Hash of names, sizes and modification times: quick, and different when the data has changed.
 
     Raises:
         UserError: the path cannot be read.
@@ -92,11 +92,11 @@ def open_source(path: Path, roots: Sequence[str]) -> Iterator[Source]:
 
     Args:
         path: the folder or zip.
-        roots: folders expected at the top ("train", "val"); when none of them is there and
-            everything lies in one folder, that folder is looked through.
+        roots: folders expected at the top ("train", "val"); if none of them is there and
+            everything is inside one folder, the contents of that folder are used.
 
     Raises:
-        UserError: no such path, not a zip, a truncated zip, or an entry that points outside.
+        UserError: no such path, not a zip, a truncated zip, or an entry that points outside of it.
     """
     if path.is_dir():
         files, folders = _walk(path)
@@ -108,7 +108,7 @@ def open_source(path: Path, roots: Sequence[str]) -> Iterator[Source]:
         raise UserError(f"There is no file or folder {path}.") from error
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise UserError(
-            f"{path} is neither a folder nor a whole zip ({error}): fetch it again."
+            f"{path} is neither a folder nor a complete zip ({error}): fetch it again."
         ) from error
     with archive:
         names = [_checked(path, name) for name in archive.namelist()]
@@ -137,12 +137,12 @@ def _below_top(
 
 
 def _hidden(name: str) -> bool:
-    """macOS leaves ``.DS_Store`` in folders and a shadow tree ``__MACOSX`` in zips."""
+    """Such as what macOS leaves: ``.DS_Store`` in folders, a shadow tree ``__MACOSX`` in zips."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
 def _checked(path: Path, name: str) -> str:
-    """Nothing is ever extracted; an archive with such names is still not to be trusted."""
+    """Refuse paths that leave the archive. Nothing is extracted, but such a file is suspect."""
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or name[1:2] == ":":
         raise UserError(f"{path} has the entry {name!r}, which points outside of it: refused.")
@@ -150,11 +150,12 @@ def _checked(path: Path, name: str) -> str:
 
 
 def _walk(path: Path) -> tuple[list[str], list[str]]:
-    """Files and folders below a folder, relative, sorted. Links are followed, each folder once."""
+    """Files and folders below a folder, as sorted relative paths. Links are followed."""
     files: list[str] = []
     folders: list[str] = []
     seen: set[str] = set()
     for here, below, names in os.walk(path, followlinks=True):
+        # Each folder only once: a link to a folder above it would make the walk endless.
         real = os.path.realpath(here)
         if real in seen:
             below.clear()
@@ -177,6 +178,6 @@ def _read_file(path: Path, name: str) -> bytes:
 def _read_entry(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
     try:
         return archive.read(name)
-    # RuntimeError is how zipfile says that a password is needed.
+    # zipfile raises RuntimeError if a password is needed.
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
         raise UserError(f"{name} in {path} cannot be read: {error}.") from error

@@ -1,4 +1,4 @@
-"""Stratified parts of a split, decided by a seed of their own and never by the run's seed."""
+"""Stratified parts of a split, drawn with a seed of their own, never with the run's seed."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def hold_out(images: Images, fraction: float, seed: int) -> tuple[Images, Images
         images: N images.
         fraction: share of the images that goes to validation, in [0, 1); the validation part has
             round(fraction · N) images, and none at fraction 0.
-        seed: alone decides who goes where, so that runs with different seeds share their split.
+        seed: determines the split on its own: runs with different seeds have the same split.
 
     Raises:
         UserError: fraction outside [0, 1), or so small or large that a part would be empty.
@@ -37,12 +37,12 @@ def hold_out(images: Images, fraction: float, seed: int) -> tuple[Images, Images
 
 
 def subset(images: Images, n: int | None, seed: int) -> Images:
-    """The first-class way to train on fewer images: n of them, classes in proportion.
+    """A stratified subset of n images, for training on fewer images.
 
     Args:
         images: N images.
         n: how many to keep, 1 to N; None keeps all.
-        seed: alone decides which.
+        seed: determines the subset on its own.
 
     Raises:
         UserError: n is not an integer from 1 to N.
@@ -74,9 +74,9 @@ def _choose(labels: np.ndarray, total: int, seed: int) -> np.ndarray:
 
 
 def _apportion(counts: np.ndarray, total: int) -> np.ndarray:
-    """Largest remainders: integers that sum to ``total``, each within one of its exact share.
+    """Largest remainder method: integers that sum to ``total``, each within one of its exact share.
 
-    In integers, because a share such as 0.1 · 30 is not exact in floating point.
+    Computed in integers, because a share such as 0.1 · 30 is not exact in floating point.
     """
     whole = max(int(counts.sum()), 1)
     shares, remainders = np.divmod(counts * total, whole)

@@ -1,4 +1,4 @@
-"""Text as numbers of characters, and its epochs of blocks to predict."""
+"""Text at character level: its encoding, its parts, and batches of blocks to predict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class TextData:
-    """A text in three parts, one after the other, each character a number.
+    """A text in three consecutive parts, each character encoded as a number.
 
     Args:
-        name: for people.
-        symbols: every character that occurs, sorted; a character's number is its place.
+        name: for display.
+        symbols: every character that occurs, sorted; a character's number is its index.
         train, validation, test: uint8, shape (characters,).
-        source: the file or folder it was read from, or several; no part of what the data is.
+        source: the file or folder it was read from, or several; not part of the content.
 
     >>> data = split_text("toy", "abab" * 5, val_fraction=0.2, test_fraction=0.2)
     >>> data.symbols, len(data.train), data.test
@@ -38,18 +38,18 @@ class TextData:
 
 
 def split_text(name: str, text: str, val_fraction: float, test_fraction: float) -> TextData:
-    """The last part of a text is the test part, what comes before it validates, the rest trains.
+    """Split a text into training, validation and test part, in this order.
 
-    The parts follow each other and are not drawn: neighbours in a text resemble each other. The
-    symbols are those of the whole text, so that no part has an unknown one.
+    The parts are consecutive, not drawn at random, since neighbouring passages of a text resemble
+    each other. The symbols are those of the whole text, so that no part has an unknown one.
 
     Args:
-        name: for people.
+        name: for display.
         text: at most 256 different characters.
         val_fraction, test_fraction: shares of the characters, in (0, 1), together below 1.
 
     Raises:
-        UserError: more characters than that, or a part of fewer than 2 characters.
+        UserError: more different characters than that, or a part of fewer than 2 characters.
     """
     symbols = "".join(sorted(set(text)))
     if len(symbols) > 256:
@@ -72,18 +72,19 @@ def split_text(name: str, text: str, val_fraction: float, test_fraction: float) 
 
 
 class Blocks:
-    """Batches of blocks of one part: the next character is to be told at every place of a block.
+    """Batches of blocks of one part, for predicting the next character at every place of a block.
 
     Args:
         codes: uint8, shape (characters,).
-        context: characters in a block, T.
-        batch_size: blocks in a batch, B; the last batch may be short.
-        blocks: how many random places an epoch has, drawn anew for each (a place may come twice);
-            None for all blocks of the part, in order, without overlap. Then the at most T − 1
-            characters at the end that fill no block are left out.
+        context: characters per block, T.
+        batch_size: blocks per batch, B; the last batch may be short.
+        blocks: blocks per epoch, from random places that are drawn again for each epoch (a place
+            may occur twice); None for all blocks of the part, in order, without overlap. Then the
+            characters at the end that do not fill a block, at most T − 1, are left out.
         device: where the blocks are made.
-        seed: with the epoch's number it decides the random places, on every device alike.
-        share: (rank, processes): of each batch this process gets every so-manyth block.
+        seed: with the epoch's number it determines the random places, the same on all devices.
+        share: (rank, processes): of each batch this process gets the blocks rank, rank +
+            processes, rank + 2·processes and so on.
 
     Raises:
         UserError: context, batch_size or blocks < 1, seed < 0, a part too short for one block, or
@@ -112,7 +113,7 @@ class Blocks:
                 raise UserError(f"{key} is {value!r}; it must be an integer ≥ 1.")
         if seed < 0:
             raise UserError(f"The seed of the blocks is {seed}; it must be at least 0.")
-        # The last character of a part has none after it.
+        # − 1: after the last character of a part there is none to predict.
         self._whole = (len(codes) - 1) // context
         if not self._whole:
             raise UserError(
@@ -138,17 +139,18 @@ class Blocks:
         return -(-self._count // self.batch_size)
 
     def count(self, batch: int) -> int:
-        """Blocks in the batch of that number, over all processes."""
+        """Blocks in batch number ``batch``, over all processes."""
         return min(self.batch_size, self._count - batch * self.batch_size)
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one epoch from number ``start`` on; the same epoch gives the same batches.
+        """The batches of one epoch from batch ``start`` on; an epoch always gives the same batches.
 
         Yields:
-            x and y, int64 of shape (B, T); y is the text one character further on.
+            x and y, int64 of shape (B, T); y is the text shifted by one character.
         """
         places = torch.arange(self._whole) * self.context
         if self.blocks is not None:
+            # The last place, end − 1, leaves room for a block and the character after it.
             end = len(self._codes) - self.context
             places = torch.randint(end, (self.blocks,), generator=seeded(self.seed, epoch))
         rank, processes = self.share

@@ -20,11 +20,12 @@ ARCHIVES = ("tiny-imagenet-200.zip", "tiny-imagenet-200", "tiny-imagenet-200-sub
 def locate(
     archive: str | Sequence[str] = ARCHIVES, data_dir: str | Path = "data", download: bool = True
 ) -> Path:
-    """Which of the archives ``tiny_imagenet`` would read, downloading the official one if none is
-    there: the full data or a subset, so part of what a run is.
+    """The archive that ``tiny_imagenet`` would read; the official one is downloaded if none exists.
+    It may be the full data or a subset, so a run's identity says which.
 
     Raises:
-        UserError: none is there and it cannot be downloaded; says what to fetch, and where to.
+        UserError: none exists and the download failed; the message says what to fetch and where to
+            put it.
     """
     try:
         return find(archive, data_dir, URL)
@@ -47,12 +48,12 @@ def tiny_imagenet(
     our test split. Gray images become RGB. Classes are in the order of their WordNet ids.
 
     Args:
-        archive: names to look for, the first that exists is read; a subset with fewer training
-            images per class counts, and the result's name says which it was.
+        archive: names to look for; the first that exists is read. It may be a subset with fewer
+            training images per class; the result's name says which it was.
         data_dir: where they are looked for.
-        cache_dir: where the decoded arrays are kept; None for nowhere.
-        download: fetch the official zip (248 MB) when none is there.
-        image_size: None takes images as they are; N resizes each to N×N pixels.
+        cache_dir: where the decoded arrays are kept; None for no cache.
+        download: fetch the official zip (248 MB) if none exists.
+        image_size: None keeps the size of the images; N resizes each to N×N pixels.
 
     Raises:
         UserError: the data is missing and cannot be downloaded, or a file of it is damaged.
@@ -65,6 +66,7 @@ def tiny_imagenet(
         cache_dir=cache_dir,
         dataset="tiny_imagenet",
         source=source,
+        # No option without resizing: entries from before there was image_size are still found.
         options=None if image_size is None else {"image_size": image_size},
     )
 
@@ -94,7 +96,7 @@ def _read(path: Path, image_size: int | None) -> ImageData:
 
 
 def _val_labels(source: Source, names: Sequence[str], index: dict[str, int]) -> list[int]:
-    """The validation images lie in one folder; a table says which class each one is."""
+    """Labels of the validation images: these are all in one folder, and a table has the classes."""
     table = "val/val_annotations.txt"
     if table not in source.files:
         raise UserError(f"{source.path} lacks {table}, which holds the labels of its val images.")
@@ -117,6 +119,6 @@ def _class_names(source: Source, wnids: Sequence[str]) -> list[str]:
 
 
 def _rows(source: Source, name: str) -> list[list[str]]:
-    """The lines of a table with tabs that have at least two columns."""
+    """The rows of a tab-separated table that have at least two columns."""
     text = source.read(name).decode(errors="replace")
     return [row for line in text.splitlines() if len(row := line.split("\t")) >= 2]

@@ -1,4 +1,4 @@
-"""Tiny Shakespeare: a megabyte of plays, the usual text of small language models."""
+"""Tiny Shakespeare: a megabyte of plays, a standard text for small language models."""
 
 import hashlib
 from dataclasses import replace
@@ -23,9 +23,9 @@ def tiny_shakespeare(
 ) -> TextData:
     """1,115,394 characters of Shakespeare's plays, 65 symbols.
 
-    By custom the first 90 % train and the rest validates, and no part is kept for a test. Here the
-    first 90 % train as well, and the rest is halved: its first half validates, its second half is
-    the test part.
+    Usually the first 90 % are the training part and the rest is the validation part, without a test
+    part. Here the first 90 % are the training part as well, and the rest is divided into halves:
+    the first is the validation part, the second the test part.
 
     Args:
         val_fraction, test_fraction: shares of the characters, see `gofau.data.text.split_text`.

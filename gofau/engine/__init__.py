@@ -1,1 +1,1 @@
-"""How a network is trained: the loop, what it computes with, and how it goes on after a stop."""
+"""Training: the loop, the arithmetic it uses, and how a run is resumed after a stop."""

@@ -1,8 +1,8 @@
-"""Where a run goes on from: written atomically, checked when read, the generation before kept.
+"""Checkpoints: written atomically, verified when read; the previous one is kept as well.
 
 A checkpoint is one file, ``<step>-<first 16 digits of its sha256>.pt``. The name holds the
-checksum, so that one rename publishes both; ``torch.load(…, weights_only=True)`` reads it, so that
-a file from elsewhere can run no code.
+checksum, so that one rename publishes both. ``torch.load(…, weights_only=True)`` reads the file, so
+that one from elsewhere cannot run code.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ from gofau.runs import write_whole
 log = logging.getLogger(__name__)
 
 FORMAT = 2
-"""1: a trainer's sums were losses and numbers of right answers. 2: a sum per metric, by name."""
+"""1: a trainer's sums were of losses and correct answers. 2: there is a sum per metric, by name."""
 KEEP = 2
-"""Generations on disk: the newest, and the one before in case that is torn."""
+"""Checkpoints on disk: the newest, and the previous one in case the newest is damaged."""
 
 
 def save(folder: Path, identity: str, step: int, state: dict[str, Any]) -> Path:
@@ -32,19 +32,20 @@ def save(folder: Path, identity: str, step: int, state: dict[str, Any]) -> Path:
 
     Args:
         folder: the run's ``checkpoints``.
-        identity: the run's.
-        step: how far it has come.
+        identity: that of the run.
+        step: number of steps done.
         state: tensors and plain values.
 
     Raises:
-        OSError: it cannot be written; those before it are as they were.
+        OSError: it cannot be written; earlier checkpoints are unchanged.
     """
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "identity": identity, "state": state}, buffer)
     data = buffer.getvalue()
     folder.mkdir(exist_ok=True)
-    for torn in folder.glob(".*"):  # left by a process that was killed; only one writes here
-        torn.unlink(missing_ok=True)
+    # Left by a process that was killed: only one process writes here at a time.
+    for partial in folder.glob(".*"):
+        partial.unlink(missing_ok=True)
     path = folder / f"{step:010d}-{_digest(data)}.pt"
     write_whole(path, data)
     for old in _generations(folder)[KEEP:]:
@@ -53,17 +54,17 @@ def save(folder: Path, identity: str, step: int, state: dict[str, Any]) -> Path:
 
 
 def load(folder: Path, identity: str) -> dict[str, Any] | None:
-    """The newest state that is whole and of this run; None if there is none. One that is torn, of
-    another run or of an older format is named in the log, and the one before it is taken.
+    """The state of the newest valid checkpoint of this run; None if there is none. One that is
+    damaged, of another run or of an older format is named in the log, and the previous one is used.
 
     Raises:
-        UserError: it was written by a newer gofau, whose work should not be thrown away.
+        UserError: it was written by a newer gofau, whose work should not be lost.
     """
     for path in _generations(folder):
         try:
             return _read(path, identity)
         except _Unfit as e:
-            log.warning("%s is not used: %s; looking for the one before", path, e)
+            log.warning("%s is not used: %s; trying the previous one", path, e)
     return None
 
 
@@ -77,17 +78,17 @@ def _read(path: Path, identity: str) -> dict[str, Any]:
     except OSError as e:
         raise _Unfit(f"it cannot be read ({e.strerror})") from e
     if _digest(data) != path.stem.partition("-")[2]:
-        raise _Unfit("it is torn, its bytes are not those that were written")
+        raise _Unfit("it is damaged: its bytes are not those that were written")
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as e:
-        raise _Unfit("it is no checkpoint of tensors and plain values") from e
+        raise _Unfit("it is not a checkpoint of tensors and plain values") from e
     if not isinstance(content, dict) or not {"format", "identity", "state"} <= content.keys():
         raise _Unfit("it is not a checkpoint of gofau")
     if content["format"] > FORMAT:
         raise UserError(
             f"{path} was written by a newer gofau (format {content['format']}, this one knows"
-            f" {FORMAT}): update gofau, or give rerun=true to begin anew"
+            f" {FORMAT}): update gofau, or give rerun=true to start again"
         )
     if content["format"] < FORMAT:
         raise _Unfit(f"it was written by an older gofau (format {content['format']})")
@@ -97,7 +98,7 @@ def _read(path: Path, identity: str) -> dict[str, Any]:
 
 
 def _generations(folder: Path) -> list[Path]:
-    """Newest first."""
+    """The checkpoints in the folder, newest first."""
     return sorted(folder.glob("[0-9]*-*.pt"), reverse=True)
 
 
@@ -106,8 +107,8 @@ def _digest(data: bytes) -> str:
 
 
 def random_state() -> dict[str, Any]:
-    """The state of every generator of random numbers that training may draw from."""
-    # numpy's old global generator: nothing of ours draws from it, but somebody's transform may.
+    """The state of every random number generator that training may use."""
+    # numpy's legacy global generator: gofau does not use it, but a user's transform may.
     name, keys, *rest = np.random.get_state()  # noqa: NPY002
     return {
         "python": random.getstate(),
@@ -118,11 +119,12 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Go back to what `random_state` returned."""
+    """Restore what `random_state` returned."""
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers), gauss))
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
     torch.set_rng_state(state["torch"])
+    # There is one state per GPU; resumed with another number of GPUs, a run keeps its fresh ones.
     if len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,4 +1,4 @@
-"""When a run is saved, and when it stops before its end."""
+"""When a run is saved, and when it is stopped before its end."""
 
 import logging
 import shutil
@@ -13,26 +13,26 @@ from gofau.engine.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
-SAVE, TIME_IS_UP = -1, 0  # beside the signals' numbers, which are positive
+SAVE, TIME_IS_UP = -1, 0  # requests besides signals, whose numbers are positive
 TOGETHER = 16
-"""Batches after which processes that train together ask each other whether to stop."""
+"""Batches between two points at which processes that train together agree whether to stop."""
 
 
 class OutOfTime(Exception):
-    """The sweep's time is over; the run is saved."""
+    """The sweep's time is over; the run has been saved."""
 
 
 class Checkpointer:
-    """Saves a trainer's state from time to time, and stops it when asked to. It is told of every
-    batch and every epoch.
+    """Saves a trainer's state at intervals, and stops it on request. Call `batch` after every batch
+    and `epoch` after every epoch.
 
     Args:
-        trainer: whose state is saved; the first process writes.
-        folder: where checkpoints go.
-        identity: the run's.
+        trainer: the trainer to save; only the first process writes.
+        folder: folder of the checkpoints.
+        identity: that of the run.
         every_epochs, every_seconds: how often to save; None for not at all.
         deadline: when to stop, in seconds of `time.time`; None for never.
-        pause: called with True when the run is about to stop, and with False if it goes on.
+        pause: called with True when the run is about to stop, and with False if it continues.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class Checkpointer:
         self._saved = time.monotonic()
 
     def resume(self) -> bool:
-        """Go back to the newest checkpoint; False where there is none."""
+        """Restore the newest checkpoint; returns False if there is none."""
         state = load(self.folder, self.identity)
-        # All processes must go on from the same step, also when a file system lags behind.
+        # All processes must resume from the same step, even if a shared file system lags behind.
         step = -1 if state is None else state["trainer"]["progress"]["step"]
         if self.trainer.world.agree(step) != step:
             raise RuntimeError("processes of one run see different checkpoints")
@@ -66,8 +66,9 @@ class Checkpointer:
         return True
 
     def save(self) -> None:
-        """Write a checkpoint. A full disk stops no run: it is logged, and tried again later."""
+        """Write a checkpoint. A full disk does not stop the run: it is logged, and tried again."""
         self._saved = time.monotonic()
+        # In all processes, since the state holds sums over them.
         state = {"trainer": self.trainer.state_dict(), "random": random_state()}
         if not self.trainer.world.first:
             return
@@ -77,10 +78,10 @@ class Checkpointer:
             log.warning("no checkpoint was written in %s: %s", self.folder, e.strerror or e)
 
     def batch(self) -> None:
-        """A batch is done.
+        """Called after every batch: save or stop if it is time to.
 
         Raises:
-            OutOfTime, KeyboardInterrupt, SystemExit: the run is saved and is to stop.
+            OutOfTime, KeyboardInterrupt, SystemExit: the run has been saved and must stop.
         """
         request = self._request()
         if request == SAVE:
@@ -89,22 +90,23 @@ class Checkpointer:
             self._stop(request)
 
     def epoch(self) -> None:
-        """An epoch is done, and written down."""
+        """Called after every epoch, once it has been recorded: save if it is time to."""
         if self.every_epochs is not None and self.trainer.epoch % self.every_epochs == 0:
             self.save()
 
     def remove(self) -> None:
-        """The run is over: nothing to go on from."""
+        """Remove all checkpoints: the run is over, or starts from the beginning."""
         if self.trainer.world.first:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _request(self) -> int | None:
-        """A signal's number, `TIME_IS_UP`, `SAVE`, or None to go on; the same in all processes."""
+        """A signal's number, `TIME_IS_UP`, `SAVE` or None (continue); the same in all processes."""
         if self.trainer.world.size == 1:
             return self._own_request()
         if self.trainer.step % TOGETHER:
             return None
         requests = self.trainer.world.all(self._own_request())
+        # The highest request is the most urgent: a signal before TIME_IS_UP before SAVE.
         return max((each for each in requests if each is not None), default=None)
 
     def _own_request(self) -> int | None:

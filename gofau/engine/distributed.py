@@ -1,4 +1,4 @@
-"""Several processes that train one model together, as ``torchrun`` starts them."""
+"""Data-parallel training: several processes, started by ``torchrun``, train one model."""
 
 import atexit
 import os
@@ -18,8 +18,8 @@ class World:
     """The processes of a run; by default there is one.
 
     Args:
-        rank: which of them this is, from 0.
-        size: how many there are.
+        rank: number of this process, from 0.
+        size: number of processes.
     """
 
     rank: int = 0
@@ -27,7 +27,7 @@ class World:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes the record and speaks to the user."""
+        """Whether this process is the one that writes the record and prints to the user."""
         return self.rank == 0
 
     def sum(self, x: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class World:
         return x
 
     def agree(self, value: Any) -> Any:
-        """The first process's value."""
+        """The first process's value, in all processes."""
         if self.size == 1:
             return value
         box = [value]
@@ -45,27 +45,28 @@ class World:
         return box[0]
 
     def all(self, value: Any) -> list[Any]:
-        """Every process's value."""
+        """The values of all processes, by rank."""
         values = [value] * self.size
         if self.size > 1:
             dist.all_gather_object(values, value)
         return values
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """What to call in training instead of ``model``: gradients are averaged over the processes
-        while they are computed (DistributedDataParallel)."""
+        """The module to call in training instead of ``model``: it averages gradients over the
+        processes while they are computed (DistributedDataParallel)."""
+        # DistributedDataParallel refuses a model that has nothing to train.
         if self.size == 1 or not any(p.requires_grad for p in model.parameters()):
             return model
         return DistributedDataParallel(model)
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """The model with BatchNorm over the whole batch rather than one process's share of it, so
+        """The model with BatchNorm over the whole batch instead of one process's share of it, so
         that a run does not depend on the number of processes."""
         return model if self.size == 1 else synchronised(model)
 
 
 def join(device: torch.device) -> World:
-    """The world that torchrun made, entered; one process where it was not used."""
+    """Join the processes that torchrun started; without torchrun, a world of one process."""
     if not dist.is_available() or not dist.is_torchelastic_launched():
         return World()
     if not dist.is_initialized():
@@ -74,7 +75,7 @@ def join(device: torch.device) -> World:
             torch.cuda.set_device(device)
         dist.init_process_group("nccl" if gpu else "gloo", device_id=device if gpu else None)
         atexit.register(dist.destroy_process_group)
-        # torchrun sets one thread per process, which is a guess: share the cores out.
+        # torchrun sets one thread per process, which is only a guess: divide the cores instead.
         if not gpu and "OMP_NUM_THREADS" in os.environ:
             local = int(os.environ.get("LOCAL_WORLD_SIZE", dist.get_world_size()))
             torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local))

@@ -16,8 +16,8 @@ def evaluate(
     compute: Compute | None = None,
     world: World | None = None,
 ) -> dict[str, float | None]:
-    """Means over all examples of the loss and of each metric of the problem, by name; each None
-    where there are no batches.
+    """Means over all examples of the loss and of each metric of the problem, by name; None if there
+    are no batches.
 
     >>> evaluate(problem, model, test)  # doctest: +SKIP
     {'loss': 0.03, 'acc': 0.99}
@@ -30,6 +30,7 @@ def evaluate(
     sums = []
     for batch in batches.epoch():
         loss, metrics = compute.loss(problem, model, batch, training=False)
+        # Sums, since batches may differ in size; in float64, since there may be many.
         total = loss.double() * problem.count(batch)
         sums.append(torch.stack([total, *(metric.double() for metric in metrics)]))
     totals = world.sum(torch.stack(sums).sum(0)).tolist()

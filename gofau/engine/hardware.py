@@ -1,4 +1,4 @@
-"""What this machine computes on, and in which precision. torch is imported only to be asked."""
+"""The device and the precision of this machine. torch is imported only where it is needed."""
 
 import os
 from functools import cache
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def device_of(name: str) -> "torch.device":
-    """The device of ``trainer.device``: auto is the GPU where there is one, and with several
-    processes each its own.
+    """The device of ``trainer.device``: auto is the GPU if there is one; with several processes,
+    each uses its own.
 
     Raises:
         UserError: torch cannot use it on this machine.
@@ -25,7 +25,7 @@ def device_of(name: str) -> "torch.device":
     if name == "cuda":
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try:
-        torch.empty(0, device=name)
+        torch.empty(0, device=name)  # a name may be valid and its device unusable all the same
     except (RuntimeError, AssertionError) as e:
         raise UserError(f"trainer.device: torch cannot use '{name}' on this machine") from e
     return torch.device(name)
@@ -43,6 +43,7 @@ def best_precision(name: str) -> str:
 
         device = device_of(name)
         if device.type == "cuda":
+            # Emulated bfloat16 would be slower than float32.
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
         if device.type != "cpu":
             return "fp32"
@@ -50,18 +51,18 @@ def best_precision(name: str) -> str:
 
 
 def is_cpu(name: str) -> bool:
-    """Whether ``trainer.device`` surely means the processor."""
+    """Whether ``trainer.device`` certainly means the CPU."""
     return name == "cpu" or (name == "auto" and not has_gpu())
 
 
 def has_gpu() -> bool:
-    """Whether there may be a GPU that torch can use: its driver is there."""
+    """Whether there may be a GPU that torch can use: a driver is present."""
     return os.path.exists("/dev/nvidiactl") or os.path.exists("/dev/kfd")
 
 
 @cache
 def processor_flags() -> frozenset[str]:
-    """The instruction sets of the processor, in Linux' names; none where that is not told."""
+    """The instruction sets of the CPU, by Linux' names; empty where Linux does not list them."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,7 +1,7 @@
 """Learning rate schedules, stepped once per batch.
 
 Each is called as ``schedule(optimizer, total_steps=…, steps_per_epoch=…, **own)`` and returns a
-torch scheduler; it drives ``lr`` of every param group from the value that the group has.
+torch scheduler, which changes ``lr`` of every param group, starting from the group's own value.
 """
 
 import math
@@ -28,11 +28,11 @@ def cosine(
 ) -> LRScheduler:
     """Half a cosine from η to ``final``·η, after a linear warm-up of ``warmup_epochs`` epochs.
 
-    A factor rather than torch's CosineAnnealingLR, whose floor is one number for all groups.
+    A factor is used instead of torch's CosineAnnealingLR, which has one final value for all groups.
     Source: Loshchilov, Hutter, *SGDR*, arXiv 1608.03983, without restarts.
 
     Raises:
-        UserError: the warm-up is as long as the run.
+        UserError: the warm-up is negative or as long as the run.
     """
     warmup = round(warmup_epochs * steps_per_epoch)
     if not 0 <= warmup < total_steps:
@@ -44,7 +44,7 @@ def cosine(
 
     def factor(t: int) -> float:
         if t < warmup:
-            return (t + 1) / (warmup + 1)
+            return (t + 1) / (warmup + 1)  # t + 1: the first step would otherwise be lost
         done = min(1.0, (t - warmup) / (total_steps - warmup))
         return final + (1 - final) * (1 + math.cos(math.pi * done)) / 2
 

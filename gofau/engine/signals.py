@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: remembered, to be answered between two batches."""
+"""Signals that ask a run to stop: noted when they arrive, answered between two batches."""
 
 import signal
 import sys
@@ -14,11 +14,11 @@ ASKING = [
 
 
 class Signals:
-    """While the block runs, a signal is only noted. A second Ctrl-C stops at once.
+    """Inside this block a signal is only noted. A second Ctrl-C stops at once.
 
     Attributes:
-        received: the signal that is to be answered; None before. Of several the first, except
-            that SIGTERM, which a scheduler sends beside its own signals, gives way to them.
+        received: the signal to answer; None if there is none. Of several it is the first; but
+            SIGTERM, which a job scheduler sends in addition to its own signals, gives way to them.
 
     >>> with Signals() as signals:
     ...     signal.raise_signal(signal.SIGTERM)
@@ -31,13 +31,13 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Signals":
-        if threading.current_thread() is threading.main_thread():  # elsewhere none arrive
+        if threading.current_thread() is threading.main_thread():  # others get none
             self._before = {number: signal.signal(number, self._note) for number in ASKING}
         return self
 
     def __exit__(self, kind: type | None, value: object, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
-            # None: somebody set it from C; Python cannot put that back.
+            # None: it was not set from Python, which therefore cannot restore it.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -51,8 +51,8 @@ class Signals:
             self.received = number
 
     def answer(self, number: int) -> None:
-        """Do what would have been done without us, now that all is saved. A job scheduler's own
-        handler may requeue the job and exit, or return, and then training goes on."""
+        """Do what the signal would have done without this class, now that the run is saved. A job
+        scheduler's own handler may requeue the job and exit; if it returns, training continues."""
         handler = self._before.get(number)
         if callable(handler) and handler is not signal.default_int_handler:
             self.received = None
@@ -60,4 +60,4 @@ class Signals:
         elif number == signal.SIGINT:
             raise KeyboardInterrupt
         else:
-            sys.exit(128 + number)
+            sys.exit(128 + number)  # as a shell reports a process that a signal ended

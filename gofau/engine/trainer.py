@@ -1,4 +1,4 @@
-"""The training loop. Knows no concrete problem, optimizer, dataset, model or logger."""
+"""The training loop. It knows no concrete problem, optimizer, dataset, model or logger."""
 
 import copy
 import math
@@ -22,12 +22,12 @@ from gofau.problems import Batch, Loader, Problem
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train, beyond problem, model, optimizer and schedule.
+    """Settings of the training besides problem, model, optimizer and schedule.
 
     Attributes:
         epochs: passes over the training set, ≥ 1.
-        clip_norm: the largest norm of the whole gradient; None leaves it alone.
-        limit_batches: batches per epoch at most; None for all.
+        clip_norm: largest norm of the gradient of all parameters; None for no clipping.
+        limit_batches: largest number of batches per epoch; None for all.
     """
 
     epochs: int
@@ -37,9 +37,9 @@ class Settings:
 
 @dataclass(frozen=True)
 class Divergence:
-    """Where and how a run diverged: a non-finite loss, or a loss at the end above that at the
-    start. ``finite`` says whether the weights are still finite, in which case the run went its
-    full length."""
+    """Where and how a run diverged: a loss that is not finite, or a final loss above the initial
+    one. ``finite`` says whether the weights are still finite, in which case the run was trained to
+    its end."""
 
     step: int
     epoch: int
@@ -48,20 +48,20 @@ class Divergence:
 
 
 class Trainer:
-    """One training run, an epoch at a time.
+    """A training run, one epoch at a time.
 
-    Inside an epoch nothing waits for the device: losses and metrics are kept there, and looked at
-    when the epoch is over, divergence included, which is then dated to its step.
+    Within an epoch nothing waits for the device: losses and metrics stay there and are read when
+    the epoch is over. Divergence is found then, too, and the step at which it began is reported.
 
-    "A training loss at the end above that at the start" is measured on the run's first batch, with
-    its augmentation and in training mode both times: before the first step and after the last. The
-    same examples cancel the noise of the draw, so that a run that has learnt nothing is not
-    called diverged by chance.
+    The initial and the final training loss are both measured on the run's first batch, with its
+    augmentation and in training mode: before the first step and after the last. With the same
+    examples there is no sampling noise, so that a run that has learnt nothing is not called
+    diverged by chance.
 
     Args:
         problem: what a batch is, its loss and its metrics.
-        model: placed by ``compute`` already.
-        optimizer, scheduler: of the model's parameters; the schedule advances with every step.
+        model: already placed by ``compute``.
+        optimizer, scheduler: for the model's parameters; the schedule advances at every step.
         train, validation: this process's share of the batches.
         settings: how to train.
         compute: the arithmetic.
@@ -91,12 +91,12 @@ class Trainer:
         self.network = self.world.wrap(model)
         self.stepper = Stepper(optimizer, model, settings.clip_norm)
         self.epoch = 0
-        self.batch = 0  # batches of this epoch that are done
+        self.batch = 0  # number of batches done in this epoch
         self.step = 0
         self.seconds = 0.0
         self.start_loss: float | None = None
         self.divergence: Divergence | None = None
-        self.row: dict[str, Any] = {}  # what the last whole epoch returned
+        self.row: dict[str, Any] = {}  # what the last complete epoch returned
         # Of this epoch: per batch, the sum over its examples of the loss and of each metric.
         self._sums: dict[str, list[Tensor]] = {name: [] for name in ("loss", *problem.metrics)}
         self._epoch_seconds = 0.0
@@ -106,11 +106,11 @@ class Trainer:
         return steps_per_epoch(self.train, self.settings)
 
     def examples_per_epoch(self) -> int:
-        """Over all processes."""
+        """Training examples per epoch, over all processes."""
         return sum(self.train.count(batch) for batch in range(self.steps_per_epoch()))
 
     def examples_done(self) -> int:
-        """So far, over all epochs."""
+        """Training examples so far, over all epochs."""
         now = sum(self.train.count(batch) for batch in range(self.batch))
         return self.epoch * self.examples_per_epoch() + now
 
@@ -181,8 +181,8 @@ class Trainer:
         self._mark = now
 
     def probe(self, batch: Batch) -> float:
-        """The training loss of one batch with the weights of now, leaving no trace in the model
-        (BatchNorm's running statistics are those of a copy)."""
+        """The training loss of one batch with the current weights. The model is not changed: a copy
+        is used, since BatchNorm would update its running statistics."""
         twin = copy.deepcopy(self.model).train()
         with torch.no_grad():
             loss, _ = self.compute.loss(self.problem, twin, batch, training=True)
@@ -193,7 +193,7 @@ class Trainer:
     def _look_for_divergence(self, sums: Tensor) -> None:
         bad = (~torch.isfinite(sums)).nonzero()
         if len(bad):
-            step = self.step - len(sums) + int(bad[0]) + 1
+            step = self.step - len(sums) + int(bad[0]) + 1  # there is one sum per step of the epoch
             reason = "the training loss is not finite"
             self.divergence = Divergence(step, self.epoch, reason, finite=False)
         elif self.epoch == self.settings.epochs and self.start_loss is not None:
@@ -207,8 +207,8 @@ class Trainer:
                 self.divergence = Divergence(self.step, self.epoch, reason, finite)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that going on needs, weights and schedule included: tensors and plain values. Of
-        processes that train together, all must take it at the same step."""
+        """Everything needed to resume, weights and schedule included: tensors and plain values.
+        Processes that train together must all call this at the same step."""
         if self.batch:
             self._tick()
         progress = {name: getattr(self, name) for name in _PROGRESS}
@@ -225,13 +225,13 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to where `state_dict` was taken."""
+        """Restore the state that `state_dict` returned."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         for name in (*_PROGRESS, "_last_lr"):
             setattr(self, name, state["progress"][name])
-        # They are sums over all processes: the first has them, the others begin with nothing.
+        # They are sums over all processes: the first one takes them, the others start with zeros.
         self._sums = {
             name: [*(state["sums"][name].to(self.compute.device) * int(self.world.first))]
             for name in self._sums

@@ -1,1 +1,1 @@
-"""``python -m gofau.evaluate``: what the weights of a run are worth."""
+"""``python -m gofau.evaluate``: evaluate the weights that a run kept."""

@@ -19,7 +19,7 @@ def main(words: list[str] | None = None) -> None:
         nargs="+",
         default=[],
         metavar="KEY=VALUE",
-        help="keys of its dataset that are to be others, such as data_dir=… or path=…",
+        help="overrides for keys of its dataset, such as data_dir=… or path=…",
     )
     options = parser.parse_args(words)
     from gofau.session.evaluation import evaluate_run  # imports torch

@@ -1,12 +1,12 @@
-"""Where a run's numbers go besides its own metrics.csv, which is always written.
+"""Loggers: where a run's numbers go in addition to its metrics.csv, which is always written.
 
-base.py         what a logger does
-opening.py      the logger that a configuration names by its ``_target_``
-guard.py        a logger that fails never stops training
+base.py         the interface of a logger
+opening.py      opens the logger that a configuration names by its ``_target_``
+guard.py        keeps training going when a logger fails
 tensorboard.py  event files in the run's folder
-wandb.py        Weights & Biases: one run there for each run here, offline unless told otherwise
+wandb.py        Weights & Biases: one W&B run per run, offline by default
 
-docs/adding_a_logger.md adds one: a class and a yaml.
+docs/adding_a_logger.md shows how to add one: a class and a yaml.
 """
 
 from gofau.loggers.base import Logger, Nothing

@@ -1,4 +1,4 @@
-"""What a logger does."""
+"""The interface of a logger."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -7,43 +7,43 @@ from typing import Any, final
 from gofau.runs import State
 
 Metrics = Mapping[str, float]
-"""Numbers by name, as in metrics.csv."""
+"""Name → number, with the names of metrics.csv."""
 
 
 class Logger(ABC):
-    """Takes one row of numbers per epoch. Opens what it writes to when it is made.
+    """Takes one row of numbers per epoch. The constructor opens what it writes to.
 
-    A subclass is named by the ``_target_`` of a file in configs/logger, and called with keyword
+    A subclass is named by the ``_target_`` of a file in configs/logger, and is called with keyword
     arguments: ``config``, the settled configuration; ``folder``, the run's folder, which may not
-    exist yet; ``resume``, whether the run goes on from a checkpoint; and the other keys of its
-    file. It may raise: whoever calls it goes through `gofau.loggers.Guarded`.
+    exist yet; ``resume``, whether the run resumes from a checkpoint; and the other keys of its
+    file. It may raise, since it is only called through `gofau.loggers.Guarded`.
     """
 
     @abstractmethod
     def log(self, row: Metrics, step: int) -> None:
-        """Take what was measured in one epoch.
+        """Log the numbers of one epoch.
 
         Args:
-            row: numbers by their names in metrics.csv, without those that are missing.
+            row: name in metrics.csv → number; missing numbers are left out.
             step: the epoch, from 1.
         """
 
     @abstractmethod
     def finish(self, state: State, result: Metrics) -> None:
-        """Write down how the run ended, and close. Called once, however the run ended.
+        """Log how the run ended, and close. Called once, in whatever state the run ended.
 
         Args:
             state: done, diverged, failed or interrupted.
-            result: the numbers of the run's status.json; empty unless it is done or diverged.
+            result: the result in the run's status.json; empty unless it is done or diverged.
         """
 
 
 @final
 class Nothing(Logger):
-    """For ``logger=csv``: the run writes its metrics.csv itself."""
+    """Does nothing. For ``logger=csv``, since the run itself writes its metrics.csv."""
 
     def __init__(self, **given: Any) -> None:
-        """Needs nothing of what it is given."""
+        """Ignore all arguments."""
 
     def log(self, row: Metrics, step: int) -> None:
         pass

@@ -1,4 +1,4 @@
-"""A logger that fails never stops training."""
+"""Keeps training going when a logger fails."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class Guarded:
-    """A logger from its opening to its end. An exception of the logger becomes one warning, and the
-    logger is dropped.
+    """A context manager around a logger. If the logger raises, there is one warning, and the logger
+    is dropped.
 
-    An exception of the run finishes the logger as failed or interrupted; otherwise `finish` says
-    how the run ended. Ctrl-C is not the logger's failure, and is passed on.
+    If the run raises, the logger is finished as failed or interrupted; otherwise `finish` says how
+    the run ended. Ctrl-C is not the logger's failure, and is passed on.
 
     Args:
         name: as in ``logger=<name>``, for the warning.
@@ -48,8 +48,8 @@ class Guarded:
         self.finish("failed" if bug else "interrupted", {})
 
     def log(self, row: Mapping[str, Any], step: int) -> None:
-        """`Logger.log`; values that are None, such as those of an empty validation split, are left
-        out."""
+        """Call `Logger.log`, without values that are None (such as those of an empty validation
+        split)."""
         if self._logger is not None:
             try:
                 self._logger.log(_measured(row), step)
@@ -57,7 +57,8 @@ class Guarded:
                 self._drop(e)
 
     def finish(self, state: State, result: Mapping[str, Any]) -> None:
-        """`Logger.finish`, the first time it is called."""
+        """Call `Logger.finish`, the first time only."""
+        # Set to None first: leaving the context calls finish once more.
         logger, self._logger = self._logger, None
         if logger is not None:
             try:
@@ -72,7 +73,7 @@ class Guarded:
         )
         logger, self._logger = self._logger, None
         if logger is not None:
-            # It is broken already; closing it may still free its files and processes.
+            # It is already broken, but closing it may still free its files and processes.
             with suppress(Exception):
                 logger.finish("failed", {})
 

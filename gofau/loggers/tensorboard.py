@@ -1,4 +1,5 @@
-"""TensorBoard event files, in ``<run>/tensorboard``: ``tensorboard --logdir runs`` shows all."""
+"""Writes TensorBoard event files to ``<run>/tensorboard``. ``tensorboard --logdir runs`` shows
+them."""
 
 import shutil
 from pathlib import Path
@@ -12,12 +13,12 @@ from gofau.runs import State
 
 @final
 class TensorBoard(Logger):
-    """A curve for every column of metrics.csv, and the test set's numbers as a point at the end.
+    """Writes one curve per column of metrics.csv, and the test results as a point at the end.
 
     Args:
-        config: not needed.
+        config: not used.
         folder: the run's folder.
-        resume: continue the curves that are there, rather than replace them.
+        resume: continue the existing curves instead of replacing them.
     """
 
     def __init__(self, *, config: dict[str, Any], folder: Path, resume: bool) -> None:
@@ -44,7 +45,8 @@ class TensorBoard(Logger):
         self._writer.close()
 
     def _open(self, step: int) -> SummaryWriter:
-        """A resumed run repeats the epochs after its checkpoint: what was there of them goes."""
+        """Open the writer at the first epoch. A resumed run repeats the epochs after its
+        checkpoint, so their earlier points are purged."""
         if self._writer is None:
             purge = step if self._resume else None
             self._writer = SummaryWriter(str(self._folder), purge_step=purge)

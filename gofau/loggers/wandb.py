@@ -1,4 +1,4 @@
-"""Weights & Biases. Offline by default: files in ``<run>/wandb``, which ``wandb sync`` uploads."""
+"""Logs to Weights & Biases; offline by default, to files in ``<run>/wandb`` for ``wandb sync``."""
 
 import secrets
 from pathlib import Path
@@ -10,21 +10,22 @@ from gofau.loggers.base import Logger, Metrics
 from gofau.runs import State, science, write_whole
 
 GIVE_UP = 300.0
-"""Seconds to wait for uploads at the end of a run; what is not uploaded stays on disk."""
+"""Seconds to wait for uploads at the end of a run; the rest stays on disk."""
 
 
 @final
 class WandB(Logger):
-    """One W&B run for one run: its name is the folder's, its configuration the scientific one.
+    """One W&B run per run, with the name of the run's folder and the scientific configuration.
 
-    The W&B run's id is kept in ``<run>/wandb-id``, so that a resumed run goes on in the same one.
-    A key is read by W&B itself (``wandb login`` or ``WANDB_API_KEY``) and never seen here.
+    The id of the W&B run is kept in ``<run>/wandb-id``, so that a resumed run continues it. The API
+    key is read by W&B itself (``wandb login`` or ``WANDB_API_KEY``), never by gofau.
 
     Args:
         config: the settled configuration.
         folder: the run's folder.
-        resume: continue the W&B run that is there, rather than begin another.
-        group: W&B's group; None for that of all runs that differ only in seed and hyperparameters.
+        resume: continue the existing W&B run instead of starting another.
+        group: W&B's group; None: one group for all runs that differ only in seed and
+            hyperparameters.
         mode: "offline", "online" or "disabled".
         more: ``project``, ``entity`` and ``tags``, as `wandb.init` takes them.
     """
@@ -49,13 +50,13 @@ class WandB(Logger):
             name=folder.name,
             id=kept.read_text(encoding="utf-8") if known else secrets.token_hex(6),
             resume="allow",
-            reinit="create_new",  # the runs of a sweep may share a process, or a notebook's own run
+            reinit="create_new",  # a process may have several runs: of a sweep, or a notebook's
             config=science(config),
             dir=str(folder),
             save_code=False,
             settings=_settings(mode),
         )
-        write_whole(kept, self._run.id)
+        write_whole(kept, self._run.id)  # after init, so that the id is of a run that exists
 
     def log(self, row: Metrics, step: int) -> None:
         self._run.log(dict(row), step=step)
@@ -69,8 +70,8 @@ class WandB(Logger):
 
 
 def _settings(mode: str) -> wandb.Settings:
-    """W&B does not capture the output. Online it says where the run can be seen; offline,
-    nothing."""
+    """Settings with which W&B does not capture the output. It prints the run's address online, and
+    nothing offline."""
     settings = wandb.Settings(console="off", quiet=True, silent=mode != "online")
     if hasattr(settings, "finish_timeout"):  # not in the oldest version that pyproject.toml allows
         settings.finish_timeout = GIVE_UP

@@ -1,4 +1,4 @@
-"""Multi-layer perceptron that gives an image back from a code of a few numbers."""
+"""Autoencoder: a multi-layer perceptron that reconstructs an image from a short code."""
 
 import math
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from gofau.models.checks import check_count, check_shape, check_widths
 
 
 class Autoencoder(nn.Sequential):
-    """Flatten, fully connected layers down to a linear code, the same widths back up, a sigmoid;
+    """Flatten, fully connected layers down to a linear code, the same widths in reverse, sigmoid;
     ReLU between the layers, no normalisation.
 
     Args:
         shape: Channels, height and width (C, H, W) of one image.
         hidden: Width of each hidden layer of the encoder; the decoder has them in reverse.
-        code: Numbers that an image is reduced to.
+        code: Size of the code: the numbers that an image is reduced to.
 
     Shapes:
         (B, C, H, W) to (B, C, H, W), every value in (0, 1).

@@ -9,30 +9,31 @@ from gofau.models.checks import check_count
 
 
 class CharTransformer(nn.Module):
-    """Embedded characters and places, pre-norm blocks of causal attention and MLP, linear head.
+    """Embeddings of characters and places, pre-norm blocks of causal attention and MLP, linear
+    head.
 
     A block is h ← h + attention(LayerNorm(h)), then h ← h + MLP(LayerNorm(h)), the MLP being
     Linear(width, 4·width), GELU, Linear(4·width, width); a LayerNorm comes before the head as well.
 
     Queries, keys and values have a layer each, and the head's weight is not tied to the embedding:
     so every matrix has one role, and initialisation schemes, step sizes per layer and integer
-    weights see it as a layer of its own. As in GPT-2, the constructor draws embeddings and weights
-    from a normal distribution, std 0.02, divided by √(2·layers) for the two of a block that add to
-    h, and sets biases to zero.
+    weights treat it as a layer of its own. As in GPT-2, the constructor draws embeddings and
+    weights from a normal distribution with std 0.02, divided by √(2·layers) for the two layers of a
+    block whose output is added to h, and sets biases to zero.
 
     Args:
-        symbols: how many there are, V: of the inputs as of the logits.
-        context: characters in the longest block, T.
-        width: of the embedding, a multiple of ``heads``.
+        symbols: Number of symbols V, in the inputs and in the logits.
+        context: Largest number of characters per block, T.
+        width: Width of the embeddings, a multiple of ``heads``.
         layers: Number of blocks.
         heads: Attention heads of each block.
 
     Shapes:
-        int64 (B, t), t ≤ T, to logits (B, t, V); those at a place depend on no later character.
+        int64 (B, t), t ≤ T, to logits (B, t, V), which do not depend on later characters.
 
     Raises:
-        UserError: An argument is not an integer of at least 1, ``width`` is no multiple of
-            ``heads``, or a block is longer than T.
+        UserError: An argument is not an integer of at least 1, ``width`` is not a multiple
+            of ``heads``, or a block is longer than T.
 
     Sources: Vaswani et al., arXiv 1706.03762; Radford et al., *Language models are unsupervised
     multitask learners*, 2019 (pre-norm, the initial values).
@@ -56,8 +57,8 @@ class CharTransformer(nn.Module):
             check_count("char_transformer", key, value)
         if width % heads:
             raise UserError(
-                f"char_transformer: width must be a multiple of heads, but {width} is none of"
-                f" {heads}."
+                f"char_transformer: width must be a multiple of heads, but {width} is not one"
+                f" of {heads}."
             )
         self.context = context
         self.characters = nn.Embedding(symbols, width)
@@ -81,10 +82,10 @@ class CharTransformer(nn.Module):
 
 
 class Block(nn.Module):
-    """Causal attention, then an MLP, each added to what comes in: (B, t, width) to the same."""
+    """Causal attention, then an MLP, each added to its input: (B, t, width) to the same shape."""
 
     ADDING = ("mix.weight", "down.weight")
-    """The ends of the names of the weights whose product is added."""
+    """Ends of the names of the weights whose output is added to h."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -105,6 +106,7 @@ class Block(nn.Module):
             layer(h).unflatten(-1, (self.heads, -1)).transpose(1, 2).flatten(0, 1)
             for layer in (self.query, self.key, self.value)
         )
+        # −∞ above the diagonal: the softmax gives later characters the weight 0.
         later = h.new_full((places, places), -torch.inf).triu(1)
         scores = torch.baddbmm(later, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
         mixed = (scores.softmax(-1) @ v).unflatten(0, (batch, self.heads))

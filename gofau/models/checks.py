@@ -1,4 +1,4 @@
-"""Checks that every architecture makes on its arguments, before torch would fail obscurely."""
+"""Checks of the arguments of architectures, so that torch does not fail with an obscure error."""
 
 from collections.abc import Sequence
 from numbers import Integral
@@ -20,6 +20,7 @@ def check_count(model: str, key: str, value: object) -> int:
     >>> check_count("small_cnn", "width", 32)
     32
     """
+    # bool is a subclass of int, but True counts nothing.
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise UserError(f"{model}: {key} must be an integer of at least 1, not {value!r}.")
     return int(value)

@@ -1,4 +1,4 @@
-"""Graph convolutional network of two layers."""
+"""Graph convolutional network with two layers."""
 
 import torch
 from torch import Tensor, nn
@@ -10,18 +10,18 @@ from gofau.models.checks import check_count
 class GCN(nn.Module):
     """logits = Â · dropout(ReLU(Â · dropout(X) · W₁)) · W₂, without biases, as published.
 
-    X are the nodes' features and Â the normalised adjacency, both sparse. The products take X · W₁
-    first and Â last, so that both are of a sparse matrix with one of few columns. Dropout on sparse
-    X draws for its entries alone: what is zero stays zero anyway. The weights are those of
-    ``nn.Linear`` layers, so that every initialisation scheme knows them; the constructor draws them
-    after Glorot, as published.
+    X are the nodes' features and Â the normalised adjacency, both sparse. X · W₁ is computed first
+    and the product with Â last, so that both multiply a sparse matrix by one with few columns.
+    Dropout on the sparse X draws for its entries only: zeros stay zero anyway. The weights are
+    those of ``nn.Linear`` layers, so that every initialisation scheme applies to them; the
+    constructor draws them by Glorot's scheme, as published.
 
     Args:
-        features: of a node, F.
-        classes: Number of logits of a node.
-        width: of the hidden layer.
+        features: Features per node, F.
+        classes: Number of logits per node.
+        width: Width of the hidden layer.
         dropout: Share of the inputs, and of the hidden values, that is zeroed in training, in
-            [0, 1); what is left is divided by 1 − dropout.
+            [0, 1); the others are divided by 1 − dropout.
 
     Shapes:
         X (N, F), sparse COO and coalesced, and Â (N, N), sparse, to (N, classes).
@@ -61,7 +61,7 @@ class GCN(nn.Module):
         if not self.training or not self.dropout:
             return features
         values = nn.functional.dropout(features.values(), self.dropout)
-        # The places are those of a tensor that has been checked.
+        # Not checked again: the places are those of a tensor that has been checked.
         return torch.sparse_coo_tensor(
             features.indices(),
             values,

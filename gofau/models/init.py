@@ -43,7 +43,7 @@ def _orthogonal(w: Tensor, scale: float, gen: torch.Generator | None) -> Tensor:
     return nn.init.orthogonal_(w, gain=scale, generator=gen)
 
 
-# The number is the scale that is taken when none is given.
+# Scheme → its function, and the default scale.
 _FILLS: dict[str, tuple[Fill, float]] = {
     "kaiming_normal": (_kaiming_normal, 1.0),
     "kaiming_uniform": (_kaiming_uniform, 1.0),
@@ -82,10 +82,10 @@ def initialise(
 ) -> InitReport:
     """Fill the weights of every linear and convolutional layer by one scheme, in place.
 
-    Touched are ``nn.Linear`` and ``nn.Conv1d`` to ``nn.ConvTranspose3d``, subclasses included:
+    This concerns ``nn.Linear`` and ``nn.Conv1d`` to ``nn.ConvTranspose3d``, subclasses included:
     their weights are filled and their biases set to zero. Everything else (normalisation layers,
-    embeddings, bare parameters) stays as it is. The multiplicative rules alone cannot move a tensor
-    that is all zero, as the biases then are: the optimizer's ``zero_init`` decides about those.
+    embeddings, bare parameters) is not changed. The multiplicative rules alone cannot move a tensor
+    of zeros, such as these biases: the optimizer's ``zero_init`` says how to treat it.
 
     With fan_in and fan_out counted as ``torch.nn.init`` counts them (for transposed convolutions
     the two are swapped) and s the scale:
@@ -105,7 +105,7 @@ def initialise(
     ==================  ==============================================================  =========
 
     Args:
-        model: Any module. One without such layers is left as it is, and the report says 0.
+        model: Any module. One without such layers is not changed, and the report says 0.
         scheme: One of the names above.
         scale: s above, finite and > 0; None for the default.
         seed: Seed of a generator used for this call alone. None draws from torch's global CPU
@@ -139,6 +139,7 @@ def initialise(
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in weights:
+            # Drawn on the CPU and copied: the numbers must not depend on the device.
             weight.copy_(fill(_draft(weight), used, generator))
         for bias in biases:
             bias.zero_()
@@ -158,7 +159,7 @@ def _check_scale(scheme: str, scale: object) -> float:
 
 
 def _tensors(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """The weights and the biases to fill, in the model's order; a tied one counts once."""
+    """The weights and the biases to fill, in the model's order; a tied tensor counts once."""
     weights: dict[int, Tensor] = {}
     biases: dict[int, Tensor] = {}
     for name, layer in model.named_modules():
@@ -172,7 +173,7 @@ def _tensors(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def _check_weight(name: str, layer: nn.Linear | _ConvNd) -> None:
-    # Filling one of these would fail, do nothing, or change a copy that is then lost.
+    # Filling such a weight would fail, do nothing, or change a copy that is then lost.
     weight = layer.weight
     if not isinstance(weight, nn.Parameter):
         why = "is parametrised; initialise the model before it is"

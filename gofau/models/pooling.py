@@ -1,4 +1,4 @@
-"""Global average pooling that keeps the gradient's order in memory."""
+"""Global average pooling whose gradient keeps the memory format of the images."""
 
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
@@ -7,10 +7,9 @@ from torch.nn.functional import avg_pool2d
 class GlobalAvgPool2d(nn.Module):
     """The mean of each channel over the image.
 
-    ``nn.AdaptiveAvgPool2d(1)`` computes the same, but its gradient comes back with the channels
-    first, whatever the images are. Images that are channels last then meet gradients that are not,
-    in all layers up to the next convolution, and torch's kernels are many times slower on tensors
-    that differ in their order.
+    ``nn.AdaptiveAvgPool2d(1)`` computes the same, but its gradient always has the channels first in
+    memory. Images with channels last then meet such gradients in all layers up to the next
+    convolution, and torch's kernels are many times slower on tensors of different memory formats.
 
     Shapes:
         (B, C, H, W) to (B, C, 1, 1).

@@ -1,4 +1,4 @@
-"""ResNet-8, the thinnest of the CIFAR ResNets."""
+"""ResNet-8, the smallest of the CIFAR ResNets."""
 
 from torch import nn
 from torchvision.models.resnet import BasicBlock

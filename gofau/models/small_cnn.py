@@ -5,7 +5,7 @@ from torch import nn
 from gofau.models.checks import check_count, check_input
 from gofau.models.pooling import GlobalAvgPool2d
 
-MINIMUM = 8  # below, the third convolution would see next to nothing
+MINIMUM = 8  # pixels: below, the third convolution would see almost nothing
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:

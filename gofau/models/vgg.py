@@ -9,7 +9,7 @@ from gofau.errors import UserError
 from gofau.models.checks import check_input
 from gofau.models.pooling import GlobalAvgPool2d
 
-MINIMUM = 32  # five poolings by 2 must leave one pixel
+MINIMUM = 32  # pixels: five poolings by 2 must leave one
 
 
 def vgg11(shape: tuple[int, int, int], num_classes: int, dropout: float = 0.0) -> nn.Sequential:

@@ -1,5 +1,5 @@
-"""PyTorch optimizers with multiplicative, hybrid, exponential and power update rules, and with step
-sizes per layer. Needs torch alone.
+"""PyTorch optimizers with multiplicative, hybrid, exponential and other update rules, and with step
+sizes per layer. The only dependency is torch.
 
 >>> from gofau.optim import Adam
 """
@@ -8,15 +8,20 @@ from gofau.optim.attachment.attach import attach
 from gofau.optim.attachment.handle import Attached, attached
 from gofau.optim.bases.adagrad import Adagrad
 from gofau.optim.bases.adam import Adam, AdamW
+from gofau.optim.bases.fromage import Fromage
 from gofau.optim.bases.lion import Lion
+from gofau.optim.bases.madam import Madam
+from gofau.optim.bases.nero import Nero
 from gofau.optim.bases.rmsprop import RMSprop
 from gofau.optim.bases.sgd import SGD
+from gofau.optim.bases.signsgd import SignSGD
 from gofau.optim.diagnostics import observe
 from gofau.optim.groups import ParamGroups, param_groups
 from gofau.optim.hyperparameters import Hyperparameter
 from gofau.optim.integer.madam import IntegerMadam
 from gofau.optim.layerwise import Layerwise, LayerwiseExact
 from gofau.optim.monitor import Monitor, monitor
+from gofau.optim.neuron import Neuron
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
 from gofau.optim.stepsize import (
@@ -38,17 +43,22 @@ __all__ = [
     "AdamW",
     "Attached",
     "Evidence",
+    "Fromage",
     "Hyperparameter",
     "IntegerMadam",
     "Layer",
     "Layerwise",
     "LayerwiseExact",
     "Lion",
+    "Madam",
     "Monitor",
+    "Nero",
+    "Neuron",
     "ParamGroups",
     "RMSprop",
     "Rule",
     "RuleOptimizer",
+    "SignSGD",
     "StepSize",
     "TrustRatio",
     "attach",

@@ -1,4 +1,4 @@
-"""What a hyperparameter may be: one table, one sentence when it is not."""
+"""Allowed values of the hyperparameters, and the checks that raise an error for others."""
 
 import difflib
 import math
@@ -12,8 +12,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Interval:
-    """The numbers between ``low`` and ``high``; an end that is ``open`` does not belong to it. NaN
-    is in none."""
+    """The numbers between ``low`` and ``high``; an open end is excluded. No interval contains
+    NaN."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -37,6 +37,7 @@ class Interval:
 
 ANY = Interval()
 NOT_NEGATIVE = Interval(0)
+POSITIVE = Interval(0, open_low=True, open_high=True)
 DECAY_RATE = Interval(0, 1, open_high=True)
 
 RANGES: Mapping[str, Interval] = {
@@ -49,20 +50,24 @@ RANGES: Mapping[str, Interval] = {
     "eps": NOT_NEGATIVE,
     "alpha": NOT_NEGATIVE,
     "betas": DECAY_RATE,
+    "beta": DECAY_RATE,
+    "p_scale": POSITIVE,
+    "g_bound": POSITIVE,
 }
-"""What the base optimizers' hyperparameters may be: as in torch, infinity included. A rule says of
-its own what they may be (`gofau.optim.hyperparameters`)."""
+"""Ranges of the base optimizers' hyperparameters: as in torch, infinity included. A rule declares
+the ranges of its own hyperparameters (`gofau.optim.hyperparameters`)."""
 ZERO_INIT = ("additive", "freeze")
 FLAGS = (
     *("nesterov", "centered", "amsgrad", "maximize", "capturable", "differentiable"),
     "decoupled_weight_decay",
 )
 CHOICES = ("foreach", "fused")
-"""Execution paths: true, false, or None, which leaves it to `gofau.optim.execution.dispatch`."""
+"""Flags of the execution paths: true, false, or None to let `gofau.optim.execution.dispatch`
+choose."""
 
 
 def one_of(what: str, value: Any, allowed: Iterable[str]) -> str:
-    """``value`` if it is allowed, else a ValueError that names the nearest match."""
+    """Return ``value`` if it is allowed, else raise a ValueError that names the nearest match."""
     names = list(allowed)
     if isinstance(value, str) and value in names:
         return value
@@ -72,7 +77,7 @@ def one_of(what: str, value: Any, allowed: Iterable[str]) -> str:
 
 
 def check_number(name: str, value: Any, interval: Interval) -> None:
-    """A ValueError in one sentence where ``value``, a number or tensor of one, is out of range."""
+    """Raise a ValueError if ``value``, a number or a tensor of one element, is out of range."""
     if isinstance(value, Tensor):
         if value.numel() != 1:
             raise ValueError(f"{name} as a tensor must have 1 element, got {value.numel()}")
@@ -86,7 +91,7 @@ def check_number(name: str, value: Any, interval: Interval) -> None:
 
 
 def check_group(group: Mapping[str, Any]) -> None:
-    """Check everything a param group carries; ValueError with one sentence for the first fault."""
+    """Check all settings of a param group; ValueError for the first that is not allowed."""
     for name, interval in RANGES.items():
         if name == "betas" and "betas" in group:
             pair: Any = group["betas"]
@@ -116,10 +121,10 @@ def _check_path(group: Mapping[str, Any]) -> None:
 
 
 def plain(group: Mapping[str, Any]) -> dict[str, Any]:
-    """The group with every number as a step computes with it: a Python number or a 0-d tensor.
+    """The group with every number as a Python number or a 0-d tensor, for the step to compute with.
 
-    torch takes tensors of one element and numpy's scalars for hyperparameters; the one would
-    broadcast, the other would turn tensors into arrays.
+    torch accepts tensors of one element and numpy scalars as hyperparameters; but the former would
+    broadcast, and the latter would turn tensors into arrays.
     """
     return {name: x if name == "params" else _plain(x) for name, x in group.items()}
 

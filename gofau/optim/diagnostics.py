@@ -1,26 +1,26 @@
-"""What a rule does to weights: saturation, frozen weights, sign flips, size of the update.
+"""Measure what a rule does to weights: saturation, frozen weights, sign flips, size of the update.
 
-On demand, for one step, with nothing left behind::
+For one step, on demand; no hook remains afterwards::
 
     with observe(optimizer, model=model) as step:
         optimizer.step()
     step.result()["saturation/all"]
 
-or from time to time, while a training loop goes on that knows nothing of it::
+or every n-th step, without a change of the training loop::
 
     monitor(optimizer, write, every=100)  # gofau.optim.monitor: calls write(step, row)
 
 Both work for gofau's optimizers, for optimizers with an attached rule, and (without the saturation)
-for any other. The figures, each for every parameter by name and as ``…/all`` for all together:
+for any other. Each figure is given per parameter, by name, and as ``…/all`` for all together:
 
 ``saturation/``
-    share of elements with |tanh(η_in·d)| > 0.99, of those whose rule has a tanh; NaN without.
+    share of elements with |tanh(η_in·d)| > 0.99, among those whose rule has a tanh; NaN if none.
 ``frozen/``
     share of elements that are exactly zero under a rule that cannot move a zero.
 ``sign_flips/``
-    share of elements whose sign this step turned round.
+    share of elements whose sign this step changed.
 ``update_ratio/``
-    ‖Δθ‖ / ‖θ‖, θ before the step, decoupled weight decay counted into Δθ; NaN where θ = 0.
+    ‖Δθ‖ / ‖θ‖, θ before the step; Δθ includes decoupled weight decay. NaN where θ = 0.
 ``update_rms/``
     root mean square of Δθ.
 """
@@ -44,7 +44,7 @@ from gofau.optim.update import propose, rule_of, step_number
 
 
 class Observation:
-    """The first step that an optimizer takes while it is observed. Made by `observe`."""
+    """Measures the first step that an optimizer takes while it is observed. Made by `observe`."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Observation:
             self._look(optimizer)
             return None
 
-        def watched() -> Any:  # the gradients are made in the step, by this
+        def watched() -> Any:  # only the closure computes the gradients, within the step
             loss = closure()
             if not self._seen:
                 self._look(optimizer)
@@ -88,7 +88,7 @@ class Observation:
         return args, kwargs | {"closure": watched}
 
     def after(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
-        """Step post-hook. An attached rule is applied in such a hook too, and says when it is."""
+        """Step post-hook. An attached rule runs in a post-hook too, and calls `end` itself."""
         if isinstance(optimizer, RuleOptimizer):
             optimizer.watcher = None
         if self._handle is None:
@@ -103,14 +103,14 @@ class Observation:
             for p in group["params"]:
                 if p.grad is not None and not p.is_complex():
                     self._seen[p] = Seen(self._names[p], p.detach().clone())
-                    # With another step size than the base's the step tells its d itself.
+                    # With any other step size the step itself reports d, through ``watcher``.
                     if self._handle is None and ours and group["stepsize"] == "base":
                         self.see(p, *_proposal(ours, p, p.grad, group), group)
 
     def see(self, p: Tensor, d: Tensor, rule: Rule, settings: dict[str, Any]) -> None:
-        """Note what depends on the direction d, which nobody keeps."""
+        """Record the figures that depend on the direction d, which is not stored anywhere."""
         seen = self._seen.get(p)
-        if seen is None:  # it had no gradient when the closure was done, and was moved all the same
+        if seen is None:  # stepped, although it had no gradient after the closure
             return
         if "eta_in" in rule.hyperparameters:
             beyond = (settings["eta_in"] * d).abs() > math.atanh(SATURATED)
@@ -119,19 +119,19 @@ class Observation:
 
     @torch.no_grad()
     def end(self) -> None:
-        """Compare the weights with those before."""
+        """Compare the weights with those before the step."""
         if self._over or not self._seen:
             return
         for p, seen in self._seen.items():
             seen.figures = measured(seen, p.detach())
             seen.sizes = (seen.before.numel(), 0 if seen.saturated is None else p.numel())
-            seen.before = seen.before.new_empty(0)  # the copy is not needed any more
+            seen.before = seen.before.new_empty(0)  # frees the copy
         self._over = True
         self._done(self)
 
     def result(self) -> Row:
-        """The figures as plain floats, ``{"saturation/all": 0.01, "frozen/all": 0.0, …}``; empty
-        where no step was taken. The one place that waits for the device, once."""
+        """The figures as plain floats, ``{"saturation/all": 0.01, "frozen/all": 0.0, …}``; empty if
+        no step was taken. Waits for the device once; nothing else here does."""
         if not self._over:
             return {}
         figures = [s.figures for s in self._seen.values() if s.figures is not None]
@@ -148,19 +148,18 @@ class Observation:
 def observe(
     optimizer: Optimizer, *, model: nn.Module | None = None, per_layer: bool = True
 ) -> Iterator[Observation]:
-    """Measure the next step of an optimizer. For that step a copy of the weights is kept; before
-    and after it nothing is, and no hook remains.
+    """Measure the next step of an optimizer. A copy of the weights is kept during that step only;
+    no hook remains afterwards.
 
-    d is not read off the weights, where a saturated tanh leaves no trace of it. For gofau's
-    optimizers it is computed as the step computes it, on a copy of the state of one parameter at a
-    time, so it is exact; an attached rule, and a step with a step size other than the base's own,
-    shows the d that it applies. Where parameters are sharded
-    (FSDP2) all processes must observe the same step.
+    d is not recovered from the weights, because a saturated tanh hides it. For gofau's optimizers
+    it is computed as in the step, on a copy of the state of one parameter at a time, so it is
+    exact. An attached rule, and a step size other than the base's own, report the d that they
+    apply. With sharded parameters (FSDP2) all processes must observe the same step.
 
     Args:
-        optimizer: gofau's, or with an attached rule, or any other.
-        model: for the names. Else the optimizer's ``param_names``, else "group.index".
-        per_layer: also give the figures of each parameter, not of all alone.
+        optimizer: one of gofau's, one with an attached rule, or any other.
+        model: gives the names. Without it: the optimizer's ``param_names``, else "group.index".
+        per_layer: also report the figures of each parameter, not only those of all together.
 
     Example:
         >>> import gofau.optim
@@ -197,7 +196,8 @@ def _names(optimizer: Optimizer, model: nn.Module | None) -> dict[Tensor, str]:
 def _proposal(
     optimizer: RuleOptimizer, p: Tensor, g: Tensor, group: dict[str, Any]
 ) -> tuple[Tensor, Rule]:
-    """d as the step that follows will compute it, and the rule that gets it; nothing is changed."""
+    """d as the following step will compute it, and the rule that will be applied. Works on copies:
+    neither weights nor state change."""
     known = optimizer.state.get(p) or {}
     known = {k: v.clone() if isinstance(v, Tensor) else v for k, v in known.items()}
     state = optimizer.direction.init(p, group) | known

@@ -1,11 +1,11 @@
-"""What a step size may ask of a step besides the gradients: the loss, and curvature.
+"""Loss and curvature for step sizes that need more than the gradients.
 
-Without such a step size a closure means what it means in torch. With one that needs the "loss" too:
-it computes the gradients and returns the loss. With one that needs a "difference" of gradients the
-same, and it is called twice: the second time with the weights moved, and with the random numbers of
-the first (torch's; dropout is to be the same). With one that needs "curvature" it must *not* call
-``backward``: it returns the loss with its graph, and the optimizer takes the gradients itself, so
-that there can be a second backward pass through them.
+If no step size needs anything, the closure is torch's: it computes the gradients and returns the
+loss. The same if one needs the "loss". If one needs a "difference" of gradients, the closure is
+called twice: the second time with the weights moved, and with the same random numbers of torch, so
+that dropout drops the same. If one needs "curvature", the closure must *not* call ``backward``: it
+returns the loss with its graph, and the optimizer computes the gradients itself, so that a second
+backward pass through them is possible.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -18,23 +18,23 @@ from torch import Tensor
 from gofau.optim.stepsize import Evidence, Need
 
 Hvp = Callable[[Sequence[Tensor], Sequence[Tensor]], Sequence[Tensor]]
-"""Parameters and a vector for each → H·v, H the Hessian over these parameters."""
+"""Function of parameters and one vector per parameter: H·v, with H the Hessian over them."""
 
 
 class Gathered:
-    """What one call of a closure gave.
+    """Calls the closure once and keeps the results.
 
     Attributes:
         loss: what the closure returned.
 
     Args:
-        closure: as ``step`` was given it.
+        closure: the argument of ``step``.
         params: all parameters of the optimizer.
         needs: what the step sizes of its groups need.
 
     Raises:
-        RuntimeError: something is needed, and there is no closure; or curvature, and the closure
-            returned no loss with a graph, or one of operations without a second derivative.
+        RuntimeError: there is no closure; or curvature is needed, and the closure did not return a
+            loss with a graph, or used an operation without a second derivative.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Gathered:
         self.loss = loss.detach()
 
     def evidence(self, params: Sequence[Tensor]) -> Evidence:
-        """For the step size of a group, of which ``params`` are stepped."""
+        """The evidence for the step size of a group; ``params`` are the parameters stepped."""
         loss = self.loss
         loss = loss.detach() if isinstance(loss, Tensor) else None
         hvp = (lambda vectors: self._hvp(params, vectors)) if self._grads else None
@@ -104,7 +104,8 @@ class Gathered:
 
     def _hvp(self, params: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
         grads = [self._grads[p] for p in params]
-        curved = [i for i, g in enumerate(grads) if g.requires_grad]  # else linear: H is 0 there
+        # A gradient without a graph does not depend on the parameters: its part of H is 0.
+        curved = [i for i, g in enumerate(grads) if g.requires_grad]
         with torch.enable_grad(), _told_apart():
             products = torch.autograd.grad(
                 [grads[i] for i in curved],

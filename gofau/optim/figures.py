@@ -1,4 +1,4 @@
-"""The figures of one parameter in one step, as `gofau.optim.diagnostics` shows them."""
+"""The figures of one parameter in one step, as `gofau.optim.diagnostics` reports them."""
 
 import math
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 SATURATED = 0.99
-"""tanh(η_in·d) counts as saturated above this: d then could be doubled and ξ would stay."""
+"""|tanh(η_in·d)| above this counts as saturated: doubling d would hardly change ξ."""
 METRICS = ("saturation", "frozen", "sign_flips", "update_ratio", "update_rms")
 Row = dict[str, float]
 
 
 @dataclass
 class Seen:
-    """A parameter in the observed step; counts and norms as 0-d tensors where it lives."""
+    """A parameter in the observed step; counts and norms are 0-d tensors on its device."""
 
     name: str
     before: Tensor
@@ -23,11 +23,12 @@ class Seen:
     stuck: bool = False
     figures: Tensor | None = None
     sizes: tuple[int, int] = (0, 0)
-    """Elements, and elements under a tanh."""
+    """Number of elements, and number of elements whose rule has a tanh."""
 
 
 def measured(seen: Seen, after: Tensor) -> Tensor:
-    """(saturated, frozen, sign flips, ‖Δθ‖², ‖θ‖²): one small tensor on the parameter's device."""
+    """(saturated, frozen, sign flips, ‖Δθ‖², ‖θ‖²) as one small tensor on the parameter's
+    device."""
     before, none = seen.before, torch.zeros((), device=after.device)
     wide = torch.promote_types(before.dtype, torch.float32)
     exact = torch.float32 if after.device.type == "mps" else torch.float64
@@ -47,7 +48,8 @@ def _whole(figure: Any) -> Tensor:
 
 
 def row_of(name: str, numbers: list[float]) -> Row:
-    """The row of one parameter, or of all: elements, elements under a tanh, what is `measured`."""
+    """The row of one parameter, or of all. ``numbers`` are the number of elements, the number of
+    elements whose rule has a tanh, and the values that `measured` returns."""
     n, tanh, saturated, frozen, flips, change, size = numbers
 
     def over(a: float, b: float) -> float:

@@ -1,4 +1,4 @@
-"""Param groups by module type or name pattern: which parameter gets which rule and settings."""
+"""Build param groups by module type or name pattern: rule and settings per parameter."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -13,12 +13,12 @@ Settings = Mapping[str, Any]
 
 
 class ParamGroups(list[dict[str, Any]]):
-    """What `param_groups` returns: a list of groups as every torch optimizer takes it, which prints
-    as a table of what went where.
+    """A list of param groups, as every torch optimizer takes it; ``print`` shows a table of the
+    groups and their parameters. Returned by `param_groups`.
 
     Attributes:
-        frozen: names of the parameters that were left out, for they need no gradient.
-        report: the table, as the groups were made.
+        frozen: names of the parameters that were left out because they need no gradient.
+        report: the table at the time the groups were made.
     """
 
     def __init__(self, groups: Iterable[dict[str, Any]], frozen: Iterable["_Parameter"]) -> None:
@@ -33,7 +33,7 @@ class ParamGroups(list[dict[str, Any]]):
 
 @dataclass
 class _Parameter:
-    """A parameter under all its names, with the modules that own it: several where it is tied."""
+    """A parameter with all its names and the modules that own it; a tied one has several."""
 
     value: nn.Parameter
     names: list[str] = field(default_factory=list)
@@ -51,29 +51,29 @@ def param_groups(
     overrides: Mapping[Any, Settings] | None = None,
     **defaults: Any,
 ) -> ParamGroups:
-    """Sort a model's parameters into groups for an optimizer.
+    """Sort a model's parameters into param groups for an optimizer.
 
-    Every parameter starts from ``defaults``; each override that matches it is laid over that, in
-    the order of ``overrides``, so later ones win. What neither says is left to the optimizer.
-    Parameters with equal settings share a group; groups and parameters come in the model's order.
-    A tied parameter appears once, and answers to each of its names and owners. Parameters with
-    ``requires_grad=False`` are left out, and reported.
+    Every parameter starts from ``defaults``. Each override that matches it then replaces settings,
+    in the order of ``overrides``: later ones win. Settings that neither gives have the optimizer's
+    defaults. Parameters with equal settings share a group; groups and parameters keep the order of
+    the model. A tied parameter appears once, and an override may match any of its names and owners.
+    Parameters with ``requires_grad=False`` are left out and reported.
 
     Args:
-        model: whose parameters are sorted.
+        model: the model whose parameters are sorted.
         overrides: settings by selector. A string is a pattern (``*``, ``?``, ``[…]``) for the whole
-            name of a parameter, as in ``model.named_parameters()``; a class chooses the parameters
-            that belong to a module of it, directly.
+            name of a parameter, as in ``model.named_parameters()``; a class selects the parameters
+            that belong directly to a module of that class.
         defaults: settings of all groups: ``rule``, ``zero_init``, ``lr``, ``weight_decay``, …
-            For an optimizer that `attach` gives its rule they are ``gofau_rule`` and so on.
+            For an optimizer whose rule comes from `attach` they are ``gofau_rule`` and so on.
 
     Returns:
-        The groups. ``print`` shows the table. They carry ``param_names``, as torch has them.
+        The groups. ``print`` shows the table. They have ``param_names``, as in torch.
 
     Raises:
-        ValueError: an override matches no parameter, or the model has none that can be trained.
-            Unknown or bad settings are refused by the optimizer.
-        TypeError: an override's key is neither a string nor a class of module.
+        ValueError: an override matches no parameter, or the model has no trainable parameter.
+            Unknown or invalid settings are refused by the optimizer.
+        TypeError: the key of an override is neither a string nor a module class.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 2, 3))
@@ -126,7 +126,8 @@ def _collect(model: nn.Module) -> list[_Parameter]:
 
 
 def _must_match(selector: Selector, parameters: list[_Parameter], model: nn.Module) -> None:
-    """An override that changes nothing is a typing mistake: say what may have been meant."""
+    """Refuse an override that matches no parameter, and name the nearest match: it is a typing
+    mistake."""
     if isinstance(selector, str):
         names = [name for x in parameters for name in x.names]
         candidates = names + [f"{n.rpartition('.')[0]}.*" for n in names if "." in n]
@@ -147,20 +148,22 @@ def _must_match(selector: Selector, parameters: list[_Parameter], model: nn.Modu
 def _table(groups: list[dict[str, Any]], frozen: list[_Parameter]) -> str:
     rows = [("group", "tensors", "elements", "settings", "parameters")]
     for i, group in enumerate(groups):
-        said = ", ".join(f"{k}={v}" for k, v in _settings(group).items())
+        settings = ", ".join(f"{k}={v}" for k, v in _settings(group).items())
         elements = sum(p.numel() for p in group["params"])
-        rows.append(_row(str(i), elements, said, group["param_names"]))
+        rows.append(_row(str(i), elements, settings, group["param_names"]))
     if frozen:
         elements = sum(x.value.numel() for x in frozen)
         rows.append(_row("frozen", elements, "", [x.names[0] for x in frozen]))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = []
-    for group, tensors, elements, said, names in rows:
+    for group, tensors, elements, settings, names in rows:
         numbers = f"{tensors:>{widths[1]}}  {elements:>{widths[2]}}"
-        lines.append(f"{group:<{widths[0]}}  {numbers}  {said:<{widths[3]}}  {names}")
+        lines.append(f"{group:<{widths[0]}}  {numbers}  {settings:<{widths[3]}}  {names}")
     return "\n".join(lines)
 
 
-def _row(label: str, elements: int, said: str, names: list[str]) -> tuple[str, str, str, str, str]:
+def _row(
+    label: str, elements: int, settings: str, names: list[str]
+) -> tuple[str, str, str, str, str]:
     shown = ", ".join(names if len(names) <= 4 else [*names[:3], f"… {len(names) - 3} more"])
-    return label, str(len(names)), str(elements), said, shown
+    return label, str(len(names)), str(elements), settings, shown

@@ -1,5 +1,5 @@
-"""What a hyperparameter of a rule or a step size is: said once, and taken from here by
-constructors, checks, configuration and documentation."""
+"""Declarations of the hyperparameters of rules and step sizes. Constructors, checks, configuration
+and documentation all read them from here."""
 
 import inspect
 from collections.abc import Collection, Mapping
@@ -9,21 +9,21 @@ from typing import Any, Protocol
 from gofau.optim.checks import ANY, Interval, check_number
 
 REQUIRED: Any = inspect.Parameter.empty
-"""In place of a default: the user has to give a value."""
+"""Stands for a missing default: the user has to give a value."""
 
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One number that a rule or a step size is given.
+    """A hyperparameter of a rule or a step size.
 
     Attributes:
         name: its key in param groups and on the command line.
-        symbol: how the paper writes it.
-        default: its value where none is given, or `REQUIRED`.
-        interval: the numbers it may be.
+        symbol: its symbol in the paper.
+        default: its value if none is given, or `REQUIRED`.
+        interval: the allowed values.
         meaning: a few words, for documentation and configuration.
-        follows: the key of the group whose value it takes where it is None; without that None is
-            refused, unless it is the default and so means that there is none.
+        follows: the key of the param group whose value is used if this one is None. If there is no
+            such key, None is refused, unless it is the default and means "none".
 
     >>> ETA_OUT.check(None)
     >>> ETA_IN.check(-1.0)
@@ -39,11 +39,12 @@ class Hyperparameter:
     follows: str | None = None
 
     def check(self, value: Any, key: str = "") -> None:
-        """A ValueError in one sentence where ``value`` cannot be; ``key`` is what it is called
-        there, the name unless told."""
+        """Raise a ValueError if ``value`` is not allowed. ``key`` is what the message calls it, by
+        default its name."""
         if value is None and (self.follows is not None or self.default is None):
             return
-        # Texts and flags of a registered rule pass where it has not said what they may be.
+        # A registered rule may have strings and flags; without a declared range they are not
+        # checked.
         if self.interval is not ANY or isinstance(value, (int, float)):
             check_number(key or self.name, value, self.interval)
 
@@ -70,15 +71,16 @@ GAMMA = Hyperparameter(
 )
 
 SHARED = {h.name: h for h in (ETA_IN, ETA_OUT, GAMMA)}
-"""Those of the paper by name; a rule of one's own that has an argument of such a name gets it."""
+"""The paper's hyperparameters by name. An argument with one of these names, of any registered rule,
+has this declaration."""
 
 
 class Part(Protocol):
-    """A rule or a step size, as far as its hyperparameters go."""
+    """Interface of rules and step sizes: whatever has hyperparameters."""
 
     @property
     def title(self) -> str:
-        """What it is called in a message, such as "rule 'hybrid'"."""
+        """Its name in error messages, such as "rule 'hybrid'"."""
         ...
 
     @property
@@ -90,11 +92,11 @@ class Part(Protocol):
 def own_options(
     parts: Collection[Part], given: dict[str, Any], known: Collection[str]
 ) -> dict[str, Any]:
-    """The hyperparameters that a rule and a step size have beyond the ``known`` ones: those given,
-    and the defaults of the rest; one without a default that is not given is left out.
+    """The values of the hyperparameters that a rule and a step size have beyond the ``known`` ones:
+    the given value, else the default. One that is not given and has no default is left out.
 
     Raises:
-        TypeError: one is given that none of them has.
+        TypeError: a given name is a hyperparameter of none of them.
     """
     own = {k: h.default for part in parts for k, h in part.own.items() if k not in known}
     for name in given.keys() - own.keys():
@@ -106,7 +108,7 @@ def own_options(
 
 
 def check_own(part: Part, group: Mapping[str, Any], prefix: str = "") -> None:
-    """A ValueError in one sentence where a hyperparameter is missing or out of range."""
+    """Raise a ValueError if a hyperparameter is missing or out of range."""
     for name, h in part.own.items():
         if name not in group:
             raise ValueError(f"{part.title} needs the hyperparameter '{prefix}{name}'")

@@ -2,9 +2,9 @@
 
     θ = sign · θ_max · exp(−base_lr · k),   k ∈ {0, …, levels − 1},   θ_max = p_scale · rms(θ_0)
 
-Neighbours differ by the factor exp(base_lr) everywhere, so that adding to k multiplies a weight. A
-weight never changes its sign nor becomes zero. There is one θ_max per tensor, from the values that
-it starts with (θ_0).
+Neighbouring weights differ by the factor exp(base_lr) everywhere, so adding to k multiplies a
+weight. A weight never changes its sign and never becomes zero. There is one θ_max per tensor,
+computed from its initial values (θ_0).
 
     >>> system = NumberSystem(base_lr=0.001, levels=4096)
     >>> code = system.encode(torch.tensor([1.0, -0.5, 0.0]))
@@ -13,10 +13,10 @@ it starts with (θ_0).
     >>> system.decode(code)
     tensor([ 0.9999, -0.5000,  0.0323])
 
-``levels`` says how many bits k takes: 256, 1024, 4096, 65536 are 8, 10, 12, 16. The sign takes one
-more and is stored beside them: a "12-bit" weight is 13 bits in a file, 0.41 of a float32.
-θ_max / θ_min = exp(base_lr · (levels − 1)): with fewer levels a larger base_lr keeps that range, as
-0.016 does for 256 levels and 0.004 for 1024 where 0.001 goes with 4096.
+``levels`` determines the bits of k: 256, 1024, 4096, 65536 levels are 8, 10, 12, 16 bits. The sign
+takes one more bit and is stored with them: a "12-bit" weight has 13 bits in a file, 0.41 of a
+float32. θ_max / θ_min = exp(base_lr · (levels − 1)): with fewer levels a larger base_lr keeps that
+range. 0.016 with 256 levels, 0.004 with 1024 and 0.001 with 4096 have about the same range.
 
 Source: Bernstein et al., *Learning compositional functions via multiplicative weight updates*,
 arXiv 2006.14560.
@@ -42,7 +42,7 @@ class Code(NamedTuple):
     """A tensor of weights in the number system.
 
     ``k`` has the smallest integer dtype that holds levels − 1 (uint8, int16, uint16), ``sign`` is
-    int8, 1 or −1; both have the tensor's shape. ``theta_max`` is one number for all.
+    int8, 1 or −1; both have the tensor's shape. ``theta_max`` is one number for the tensor.
     """
 
     k: Tensor
@@ -52,11 +52,11 @@ class Code(NamedTuple):
 
 @dataclass(frozen=True)
 class NumberSystem:
-    """Which weights there are: θ_max · exp(−base_lr · k) for k = 0 … levels − 1, of either sign.
+    """The set of weights ±θ_max · exp(−base_lr · k) for k = 0 … levels − 1.
 
     Args:
-        base_lr: > 0, the logarithm of the ratio of neighbours.
-        levels: whole number from 2 to 65536, how many absolute values there are.
+        base_lr: > 0, the logarithm of the ratio of neighbouring weights.
+        levels: whole number from 2 to 65536, the number of absolute values.
 
     Raises:
         ValueError: one of them is out of range.
@@ -88,8 +88,8 @@ class NumberSystem:
     def encode(self, theta: Tensor, p_scale: float = 3.0) -> Code:
         """k = round(ln(θ_max / |θ|) / base_lr), half to even, clamped to [0, levels − 1].
 
-        What is between θ_min = θ_max·exp(−base_lr·(levels − 1)) and θ_max comes back with a
-        relative error ≤ exp(base_lr/2) − 1 (and the rounding of its dtype). Larger values become
+        Values between θ_min = θ_max·exp(−base_lr·(levels − 1)) and θ_max are decoded with a
+        relative error ≤ exp(base_lr/2) − 1 (plus the rounding of the dtype). Larger values become
         ±θ_max, smaller ones ±θ_min; a zero, which has no logarithm, becomes +θ_min.
 
         Args:
@@ -101,7 +101,7 @@ class NumberSystem:
         """
         check_number("p_scale", p_scale, POSITIVE)
         wide = _widest(theta)
-        # From the dtype's own sum: float32 squares of small weights would vanish.
+        # In the widest dtype, because squares of small weights underflow in float32.
         rms = (torch.linalg.vector_norm(wide) / math.sqrt(max(wide.numel(), 1))).item()
         if not math.isfinite(rms):
             raise ValueError("a weight that is infinite or NaN has no logarithm to store")
@@ -116,9 +116,9 @@ class NumberSystem:
     def decode(self, code: Code, dtype: torch.dtype = torch.float32) -> Tensor:
         """θ = sign · (θ_max · exp(−base_lr · k)), rounded after each product.
 
-        The exponentials are looked up, so that the same integers are the same weights, bit for
-        bit, on every device and in every memory layout. Floats shorter than float32 are the float32
-        result, rounded.
+        The exponentials come from a table, so the same integers give the same weights, bit for
+        bit, on every device and in every memory layout. For dtypes shorter than float32 the
+        float32 result is rounded.
         """
         wide = torch.promote_types(dtype, torch.float32)
         k, sign, theta_max = code
@@ -126,12 +126,12 @@ class NumberSystem:
         return values.mul_(sign).to(dtype)
 
     def look_up(self, k: Tensor, dtype: torch.dtype) -> Tensor:
-        """exp(−base_lr · k) in k's shape; NaN for k = levels, which stands for no number."""
+        """exp(−base_lr · k) in k's shape; NaN for k = levels, which stands for NaN."""
         table = _exponentials(self.base_lr, self.levels, dtype, k.device)
         return torch.index_select(table, 0, k.reshape(-1).to(torch.int32)).view(k.shape)
 
     def pack(self, code: Code) -> dict[str, Any]:
-        """k and the sign in `width` bits per weight, as flat bytes: ``{"packed": uint8 tensor,
+        """Pack k and the sign into `width` bits per weight: ``{"packed": flat uint8 tensor,
         "theta_max": number}``. The sign is the highest bit, 1 for negative."""
         negative = (code.sign < 0).to(torch.int32) << (self.width - 1)
         return {
@@ -140,10 +140,10 @@ class NumberSystem:
         }
 
     def unpack(self, stored: Mapping[str, Any], shape: tuple[int, ...]) -> Code:
-        """The way back from `pack`, exact.
+        """The exact inverse of `pack`.
 
         Raises:
-            ValueError: the bytes are not those of so many weights, or of fewer levels.
+            ValueError: the number of bytes does not match the shape, or a k is not below levels.
         """
         numbers = unpack(stored["packed"], self.width, math.prod(shape)).view(shape)
         k = numbers & (2 ** (self.width - 1) - 1)
@@ -154,11 +154,11 @@ class NumberSystem:
 
 
 def float_weights(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Tensor]:
-    """The float32 weights of what `IntegerMadam.packed_weights` made, by name: for the
-    ``load_state_dict`` of a model that is to be used and not trained on.
+    """Decode the result of `IntegerMadam.packed_weights` to float32 weights by name, for the
+    ``load_state_dict`` of a model that is used without further training.
 
     Raises:
-        ValueError: an entry is not whole.
+        ValueError: an entry is damaged.
     """
     weights = {}
     for name, entry in stored.items():
@@ -172,8 +172,8 @@ def float_weights(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Tensor]:
 
 @functools.lru_cache(maxsize=32)
 def _exponentials(base_lr: float, levels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """exp(−base_lr · k) for every k, rounded once from double precision, then NaN; always computed
-    by the CPU, so that it is the same for every device."""
+    """exp(−base_lr · k) for every k, rounded once from double precision, with a NaN at the end.
+    Always computed on the CPU, so that the table is the same for every device."""
     k = torch.arange(levels, dtype=torch.float64, device="cpu")
     values = torch.exp(-base_lr * k).to(dtype)
     return torch.cat([values, values.new_full((1,), math.nan)]).to(device)
@@ -184,6 +184,6 @@ def _stored(x: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _widest(theta: Tensor) -> Tensor:
-    """In the precision in which an encoding is computed; Apple's GPUs know no float64."""
+    """The weights in the precision in which they are encoded; Apple's GPUs have no float64."""
     exact = torch.float32 if theta.device.type == "mps" else torch.float64
     return theta.detach().to(exact)

@@ -1,4 +1,4 @@
-"""The figures of `gofau.optim.diagnostics` every so many steps, in any training loop."""
+"""Report the figures of `gofau.optim.diagnostics` every n-th step, in any training loop."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,11 @@ from gofau.optim.figures import Row
 
 
 class Monitor:
-    """The handle that `monitor` returns: `remove` ends it. Also a context manager.
+    """The handle that `monitor` returns: `remove` ends the monitoring. Also a context manager.
 
     Attributes:
-        step: steps that the optimizer has taken; set it when a run is resumed.
-        every: measure each so-manyth step; may be changed at any time.
+        step: number of steps that the optimizer has taken; set it when a run is resumed.
+        every: n, to measure every n-th step; may be changed at any time.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Monitor:
         ]
 
     def remove(self) -> None:
-        """Take the hooks off. May be repeated."""
+        """Remove the hooks. May be called again."""
         for hook in self._hooks:
             hook.remove()
 
@@ -61,19 +61,20 @@ def monitor(
     per_layer: bool = True,
     start: int = 0,
 ) -> Monitor:
-    """Measure every so-manyth step of an optimizer and hand the figures to ``write``.
+    """Measure every n-th step of an optimizer and pass the figures to ``write``.
 
-    The training loop need not know: it goes on calling ``optimizer.step()``. Between the measured
-    steps one counter is advanced; in a measured one there is one wait for the device.
+    The training loop does not change: it calls ``optimizer.step()``. A step that is not measured
+    only advances a counter; a measured one waits for the device once.
 
     Args:
-        optimizer: gofau's, or with an attached rule, or any other.
+        optimizer: one of gofau's, one with an attached rule, or any other.
         write: called as ``write(step, row)`` right after a measured step, with the row of
-            `gofau.optim.diagnostics`: flat keys, plain floats, fit for a csv file or wandb.log.
-        every: ≥ 1; the steps every, 2·every, … are measured. Steps that a GradScaler skips do
-            not count.
+            `gofau.optim.diagnostics`: flat keys, plain floats, suitable for a csv file or
+            wandb.log.
+        every: n ≥ 1; the steps n, 2·n, … are measured. Steps that a GradScaler skips do not
+            count.
         model, per_layer: as in `observe`.
-        start: steps already taken, in a run that is resumed.
+        start: number of steps already taken, in a resumed run.
 
     Raises:
         ValueError: every is not a whole number ≥ 1.

@@ -1,6 +1,5 @@
-"""The optimizer that joins a direction, a step size and an update rule."""
+"""The base class of gofau's optimizers: combines a direction, a step size and an update rule."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,7 +12,9 @@ from gofau.optim.checks import check_group, plain
 from gofau.optim.directions import Direction, Group, State
 from gofau.optim.evidence import Gathered
 from gofau.optim.execution.sizing import Watch, step
-from gofau.optim.hyperparameters import SHARED, Part, check_own, own_options
+from gofau.optim.group_keys import filled, parts_of, refuse_misspelt
+from gofau.optim.hyperparameters import SHARED, check_own, own_options
+from gofau.optim.projection import Projection
 from gofau.optim.rules import RULES, get_rule
 from gofau.optim.stepsize import BASE, STEPSIZES, Need, get_stepsize
 from gofau.optim.update import Item, begin, rule_of, spares_zeros
@@ -22,53 +23,61 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tenso
 
 
 class RuleOptimizer(Optimizer):
-    """θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t; η, …): the step all of gofau's optimizers share.
+    """The step of all gofau optimizers: θ_t = θ_{t−1} − ξ(θ_{t−1}, m_t·l_t; η, …).
 
-    A subclass names its ``direction`` and lists its hyperparameters; everything else is here. The
-    step of one parameter is in `gofau.optim.update`, the ways to step many in
-    `gofau.optim.execution.dispatch`. The group's ``stepsize`` multiplies l or takes the place of η
+    A subclass sets its ``direction`` and lists its hyperparameters; everything else is here. The
+    step of one parameter is in `gofau.optim.update`, the ways to step many parameters are in
+    `gofau.optim.execution.dispatch`. The group's ``stepsize`` multiplies l or replaces η
     (`gofau.optim.stepsize`).
 
     L2 ``weight_decay`` is added to the gradient, as in torch, and so passes through the rule. With
     ``decoupled_weight_decay`` in the group (AdamW) θ is first multiplied by (1 − η·λ), outside the
-    rule, and the rule sees the decayed weights: torch's order.
+    rule, and the rule is given the decayed weights: torch's order.
 
     Zero at the start: a weight that is exactly zero never moves under the multiplicative, power and
-    exponential rules, so a bias or a normalisation shift would be frozen for ever. With
+    exponential rules, so a bias or a normalisation shift would stay frozen. With
     ``zero_init="additive"`` a tensor that is all zero when such a rule first steps it gets the
-    additive rule from then on; ``zero_init="freeze"`` is the literal reading of the paper. A rule
-    that moves zeros, as the hybrid one does for γ < 1, is left alone. `rule_counts` tells how many
-    parameters went where. The finding is kept in the state as ``zero_start``, so a resumed run goes
-    on as it began.
+    additive rule from then on; ``zero_init="freeze"`` follows the paper literally. Tensors of a
+    rule that moves zeros, such as the hybrid rule for γ < 1, keep that rule. `rule_counts` returns
+    how many parameters each rule updates. The state's ``zero_start`` stores whether a tensor was
+    all zero, so a resumed run applies the same rules.
     """
 
     direction: Direction
+    projection: Projection | None = None
+    """What brings the weights back into a set after each step."""
+    own_rule: bool = False
+    """Whether it is direction, step size and rule in one, so that its constructor asks for none."""
     watcher: Watch | None = None
-    """Who is told of d in the next step, where the step size is not the base's own."""
+    """Called with every d of the next step, if the step size is not the base's own."""
     on_gradients: tuple[Callable[[Optimizer], Any], ...] = ()
-    """Called with the optimizer, in order, in a step with a step size that `needs` something, when
-    the gradients are there and before they are used: the place to clip them. The curvature stays
-    that of the loss as it is."""
+    """Called in order with the optimizer, in a step with a step size that `needs` something, after
+    the gradients are computed and before they are used: the place to clip them. The curvature is
+    that of the loss, not of what was clipped."""
 
     def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
         parts = parts_of(defaults)
         super().__init__(params, defaults | own_options(parts, options, defaults))  # type: ignore[arg-type]
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group as in torch; ValueError in one sentence where a hyperparameter is off. Keys
-        that nobody knows are kept, as in torch, but for those that look like a mistyped one."""
-        _refuse_misspelt(param_group.keys() - self.defaults.keys())
-        # Unwrapped: torch's decorator would import its whole compiler (seconds) for nothing.
+        """Add a group as in torch; ValueError if a hyperparameter is not allowed. Unknown keys are
+        kept, as in torch, except for those that look like a misspelt key."""
+        refuse_misspelt(param_group.keys() - self.defaults.keys())
+        # Unwrapped, because torch's decorator would import the whole compiler (seconds).
         inspect.unwrap(Optimizer.add_param_group)(self, param_group)
         try:
             self._check(self.param_groups[-1])
         except (ValueError, RuntimeError):
             self.param_groups.pop()
             raise
+        if self.projection is not None:
+            with torch.no_grad():
+                for p in self.param_groups[-1]["params"]:
+                    self.projection.prepare(p)
 
     def _check(self, group: Group) -> None:
         check_group(group)
-        for h in SHARED.values():  # also where this rule has no use for it: another may be next
+        for h in SHARED.values():  # all of them: the rule of the group may be changed later
             h.check(group[h.name])
         for part in parts_of(group):
             check_own(part, group)
@@ -77,19 +86,19 @@ class RuleOptimizer(Optimizer):
                 raise ValueError("complex parameters have no |θ|·tanh(d): use torch.optim for them")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        """Perform one step; returns the closure's loss where a closure is given.
+        """Perform one step; returns the loss of the closure if one is given.
 
-        ``found_inf`` and ``grad_scale``, where somebody has set them on the optimizer (as torch's
-        GradScaler does for its fused optimizers), mean what they mean there: with the one above 0
-        nothing is stepped, by the other the gradients are divided first.
+        If ``found_inf`` and ``grad_scale`` are set on the optimizer (torch's GradScaler sets them
+        on fused optimizers), they have torch's meaning: the step is skipped if ``found_inf`` is
+        above 0, and the gradients are divided by ``grad_scale`` first.
 
         Args:
-            closure: re-evaluates the model and returns the loss, as in torch. A step size that
-                needs the loss or curvature needs one (`gofau.optim.evidence`).
+            closure: re-evaluates the model and returns the loss, as in torch. Required if a step
+                size needs the loss or curvature (`gofau.optim.evidence`).
 
         Raises:
-            RuntimeError: a gradient is sparse; or the step size needs what the closure does not
-                give.
+            RuntimeError: a gradient is sparse, or the closure does not give what the step size
+                needs.
         """
         loss, gathered, needs = None, None, self.needs
         if needs:
@@ -109,7 +118,10 @@ class RuleOptimizer(Optimizer):
                     items = self._items(group)
                     if items:
                         known = gathered and gathered.evidence([item.p for item in items])
-                        step(self.direction, plain(group), items, known, self.watcher)
+                        settings = plain(group)
+                        step(self.direction, settings, items, known, self.watcher)
+                        if self.projection is not None:
+                            self.projection(items, settings)
         return loss
 
     @property
@@ -120,7 +132,7 @@ class RuleOptimizer(Optimizer):
         return frozenset[Need]().union(*some)
 
     def _unscaled(self) -> bool:
-        """Undo a loss scale; False where the step is to be skipped."""
+        """Unscale the gradients; returns False if the step must be skipped."""
         found_inf, scale = getattr(self, "found_inf", None), getattr(self, "grad_scale", None)
         if found_inf is not None and bool(found_inf):
             return False
@@ -132,27 +144,30 @@ class RuleOptimizer(Optimizer):
         return True
 
     def _items(self, group: Group) -> list[Item]:
-        """What there is to step in a group: the parameters that have a gradient."""
+        """The items of a group to step: its parameters that have a gradient."""
         items: list[Item] = []
         spares, rule = spares_zeros(group), get_rule(group["rule"])
         stepsize = get_stepsize(group["stepsize"])
-        keeps = spares or bool(self.direction.buffers(group))  # else no state, as in torch
+        # Without buffers no state is stored, as in torch; a projection keeps its bound there.
+        keeps = spares or bool(self.direction.buffers(group)) or self.projection is not None
         for p in group["params"]:
             if p.grad is None:
                 continue
             if p.grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
             own = {} if stepsize is BASE else stepsize.init(p, group)
-            state: State = self.state[p] if keeps or own else {}
+            state: State = self.state[p] if keeps or own else {}  # none without need, as in torch
             begin(self.direction, p, state, group)
+            if self.projection is not None:
+                self.projection.begin(p, state, group)
             for name, value in own.items():
                 state.setdefault(name, value)
             items.append(Item(p, p.grad, state, rule_of(p, state, group) if spares else rule))
         return items
 
     def rule_counts(self) -> dict[str, dict[str, int]]:
-        """How many tensors and elements each rule updates, after ``zero_init`` has had its say, as
-        ``{"multiplicative": {"tensors": 21, "elements": 77232}, "additive": {…}}``."""
+        """The number of tensors and elements that each rule updates, with ``zero_init`` taken into
+        account: ``{"multiplicative": {"tensors": 21, "elements": 77232}, "additive": {…}}``."""
         counts: dict[str, dict[str, int]] = {}
         for group in self.param_groups:
             for p in group["params"]:
@@ -163,19 +178,19 @@ class RuleOptimizer(Optimizer):
         return counts
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load as in torch. A state_dict of the torch.optim optimizer of the same name is taken
-        too: what its groups do not say (the rule and its hyperparameters) stays as it is here."""
+        """Load a state_dict as in torch. One from the torch.optim optimizer of the same name works
+        too: what its groups lack (the rule and its hyperparameters) keeps its present value."""
         groups = state_dict["param_groups"]
         if len(groups) == len(self.param_groups):
             pairs = zip(groups, self.param_groups, strict=True)
-            state_dict = {**state_dict, "param_groups": [_fill(a, b) for a, b in pairs]}
+            state_dict = {**state_dict, "param_groups": [filled(a, b) for a, b in pairs]}
         super().load_state_dict(state_dict)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """As in torch: step numbers of old state_dicts are plain numbers."""
+        """As in torch; also converts step numbers of old state_dicts, which are plain numbers."""
         super().__setstate__(state)
         for group in self.param_groups:
-            group.setdefault("stepsize", "base")  # pickled before there were any
+            group.setdefault("stepsize", "base")  # old pickles have no step size
             on_device = group.get("capturable") or group.get("fused")
             for p in group["params"]:
                 own: State = self.state.get(p) or {}
@@ -184,12 +199,12 @@ class RuleOptimizer(Optimizer):
                     own["step"] = torch.tensor(float(own["step"]), device=device)
 
     def torch_state_dict(self) -> dict[str, Any]:
-        """The state_dict as that of the torch.optim optimizer of the same name, for going on there;
-        the way back is `load_state_dict`.
+        """The state_dict in the form of the torch.optim optimizer of the same name, to continue
+        training there. `load_state_dict` is the inverse.
 
         Raises:
-            ValueError: a group has another rule than the additive one, or another step size than
-                the base's own, which torch does not know.
+            ValueError: a group has a rule other than the additive one, or a step size other than
+                the base's own: torch has neither.
         """
         state_dict = self.state_dict()
         own = {"rule", "stepsize", "zero_init", *SHARED}
@@ -207,29 +222,3 @@ class RuleOptimizer(Optimizer):
             for index, values in state_dict["state"].items()
         }
         return {**state_dict, "state": state, "param_groups": groups}
-
-
-def parts_of(group: Group) -> tuple[Part, ...]:
-    """The rule of a group, and its step size where that is not the base's own; a ValueError with
-    the nearest match where there is no such."""
-    rule, stepsize = get_rule(group["rule"]), get_stepsize(group["stepsize"])
-    return (rule,) if stepsize is BASE else (rule, stepsize)
-
-
-def arguments(local: dict[str, Any]) -> dict[str, Any]:
-    """A constructor's ``locals()`` less what is no hyperparameter: what goes into param_groups."""
-    left_out = ("self", "__class__", "params", "rule_options")
-    return {name: value for name, value in local.items() if name not in left_out}
-
-
-def _fill(theirs: Group, ours: Group) -> Group:
-    """A loaded group, with what it does not say taken from the one that is here."""
-    return {k: v for k, v in ours.items() if k not in ("params", "param_names")} | theirs
-
-
-def _refuse_misspelt(unknown: Iterable[str]) -> None:
-    ours = ["rule", "stepsize", "zero_init", *SHARED]
-    for name in unknown:
-        close = difflib.get_close_matches(str(name), ours, n=1, cutoff=0.85)
-        if close:
-            raise ValueError(f"a param group has no key '{name}'. Did you mean '{close[0]}'?")

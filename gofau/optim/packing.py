@@ -1,4 +1,4 @@
-"""Small whole numbers in as few bytes as their bits need."""
+"""Bit packing: store whole numbers of a fixed width without unused bits between them."""
 
 import math
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 WIDEST = 24
-"""Bits per number at most: what a shifted one then takes fits 32."""
+"""Most bits per number: shifted by up to 7 bits it must fit 32 bits."""
 
 
 def pack(numbers: Tensor, width: int) -> Tensor:
-    """The numbers one after another, ``width`` bits each, lowest bit first, in bytes.
+    """Pack numbers into bytes, one after another, ``width`` bits each, lowest bit first.
 
     Number i takes the bits i·width … (i+1)·width − 1 of the stream, and bit b of the stream is bit
     b mod 8 of byte ⌊b/8⌋; the last byte is filled up with zeros.
@@ -31,8 +31,8 @@ def pack(numbers: Tensor, width: int) -> Tensor:
     """
     _check(width)
     eights = _in_eights(numbers.reshape(-1).to(torch.int32) & (2**width - 1))
-    # Eight numbers begin and end with a byte. So byte j of each eight is put together from the same
-    # few of them by the same shifts, and all the eights are done at once.
+    # Eight numbers fill exactly ``width`` bytes, so the pattern of shifts repeats after eight. Byte
+    # j of every group of eight is computed at once from the same rows with the same shifts.
     stream = eights.new_zeros((width, eights.shape[1]), dtype=torch.uint8)
     for i, j, shift in _overlaps(width):
         part = eights[i] << shift if shift >= 0 else eights[i] >> -shift
@@ -41,10 +41,10 @@ def pack(numbers: Tensor, width: int) -> Tensor:
 
 
 def unpack(packed: Tensor, width: int, count: int) -> Tensor:
-    """The way back from `pack`: ``count`` numbers as a flat int32 tensor.
+    """The inverse of `pack`: ``count`` numbers as a flat int32 tensor.
 
     Raises:
-        ValueError: the width is out of range, or so many numbers take another number of bytes.
+        ValueError: the width is out of range, or ``packed`` has the wrong size for ``count``.
 
     >>> unpack(torch.tensor([205, 1], dtype=torch.uint8), 3, 3)
     tensor([5, 1, 7], dtype=torch.int32)
@@ -66,7 +66,7 @@ def unpack(packed: Tensor, width: int, count: int) -> Tensor:
 
 
 def packed_size(count: int, width: int) -> int:
-    """Bytes that ``count`` numbers of ``width`` bits take.
+    """The number of bytes that ``count`` numbers of ``width`` bits take.
 
     >>> packed_size(3, 13)
     5
@@ -80,15 +80,15 @@ def _check(width: int) -> None:
 
 
 def _in_eights(numbers: Tensor) -> Tensor:
-    """Flat numbers as 8 rows, zeros added: column c is the c-th eight of them."""
+    """Flat numbers as 8 rows, padded with zeros: column c is the c-th group of eight."""
     filled = numbers.new_zeros(-(-numbers.numel() // 8) * 8)
     filled[: numbers.numel()] = numbers
     return filled.view(-1, 8).t().contiguous()
 
 
 def _overlaps(width: int) -> list[tuple[int, int, int]]:
-    """Which of eight numbers (i) reaches into which of their bytes (j), and how far left it is
-    shifted there."""
+    """(i, j, shift) for every number i of eight that has bits in byte j of them; ``shift`` is how
+    far left it is shifted there."""
     return [
         (i, j, i * width - 8 * j)
         for i in range(8)

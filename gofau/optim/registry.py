@@ -1,4 +1,4 @@
-"""The rules that there are, by name, and the door for one's own."""
+"""The registry of update rules: look one up by name, or register your own."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -13,8 +13,8 @@ from gofau.optim.checks import one_of
 from gofau.optim.hyperparameters import REQUIRED, SHARED, Hyperparameter
 
 Scalar = float | Tensor
-"""A hyperparameter: a number, or a 0-d tensor (so that a compiled step need not be compiled again
-when a scheduler changes it)."""
+"""A hyperparameter: a number, or a 0-d tensor. A scheduler can change the value of a tensor without
+a compiled step being compiled again."""
 
 Xi = Callable[..., Tensor]
 
@@ -24,9 +24,9 @@ class Rule:
     """A named update rule.
 
     Attributes:
-        name: what ``rule="…"`` calls it.
+        name: the name by which ``rule="…"`` selects it.
         xi: the function ξ(theta, d, eta, **hyperparameters), elementwise on tensors of one shape.
-        hyperparameters: its own, by name.
+        hyperparameters: the rule's own hyperparameters, by name.
     """
 
     name: str
@@ -35,13 +35,14 @@ class Rule:
     _moves: dict[Any, bool] = field(default_factory=dict[Any, bool], compare=False, repr=False)
 
     def __call__(self, theta: Tensor, d: Tensor, group: dict[str, Any]) -> Tensor:
-        """ξ with η and the hyperparameters that ``group`` carries.
+        """Compute ξ with the η and the hyperparameters of ``group``.
 
         Raises:
-            ValueError: the rule writes into its arguments, or returns something else than a tensor
-                of θ's shape.
+            ValueError: the rule writes into its arguments, or returns anything but a tensor of θ's
+                shape.
         """
         own = {name: h.value_in(group) for name, h in self.hyperparameters.items()}
+        # The tests check the built-in rules, so the checks below are for registered ones.
         if self.is_built_in or torch.compiler.is_compiling():
             return self.xi(theta, d, group["lr"], **own)
         before = _versions(theta, d)
@@ -56,7 +57,7 @@ class Rule:
 
     @property
     def title(self) -> str:
-        """What a message calls it."""
+        """Its name in error messages."""
         return f"rule '{self.name}'"
 
     @property
@@ -66,22 +67,22 @@ class Rule:
 
     @property
     def is_built_in(self) -> bool:
-        """Whether it is one of gofau's, which the tests hold to what is asked of a rule."""
+        """Whether it is one of gofau's own rules, which the tests check."""
         return self.xi.__module__ == "gofau.optim.rules"
 
     def moves_zeros(self, group: Mapping[str, Any]) -> bool:
-        """Whether a weight that is exactly zero can leave it, with the hyperparameters of
-        ``group``: asked of the function itself, for a step of size 1 to either side."""
+        """Whether the rule can move a weight that is exactly zero, with the hyperparameters of
+        ``group``. Found by evaluating ξ at θ = 0 for d = 1 and d = −1."""
         values = {name: _number(group[name], h) for name, h in self.hyperparameters.items()}
         key = tuple(values.values())
         if key not in self._moves:
-            if len(self._moves) > 1000:  # as when a schedule drives γ
+            if len(self._moves) > 1000:  # a schedule of γ gives a new key per step
                 self._moves.clear()
             try:
                 with torch.no_grad():
                     xi = self.xi(torch.zeros(2), torch.tensor([1.0, -1.0]), 1.0, **values)
                     self._moves[key] = bool((torch.as_tensor(xi) != 0).any())
-            except RuntimeError:  # there are no numbers to ask, as under a FakeTensorMode
+            except RuntimeError:  # tensors have no values here, as under a FakeTensorMode
                 return True
         return self._moves[key]
 
@@ -91,18 +92,19 @@ RULES: dict[str, Rule] = {}
 
 
 def register_rule(name: str, *hyperparameters: Hyperparameter) -> Callable[[Xi], Xi]:
-    """Decorator: make ``xi(theta, d, eta, *, …)`` known as ``rule=name`` to every optimizer.
+    """Decorator that registers ``xi(theta, d, eta, *, …)`` as ``rule=name`` for every optimizer.
 
-    Its keyword-only arguments are its hyperparameters. Those called ``eta_in``, ``eta_out`` and
-    ``gamma`` have the default, the range and the meaning they have everywhere, unless the function
-    gives a default of its own; any other may be any number, unless it is declared here.
+    The keyword-only arguments of the function are its hyperparameters. ``eta_in``, ``eta_out`` and
+    ``gamma`` have the same default, range and meaning as in all rules, unless the function gives
+    its own default. Any other argument may be any number, unless it is declared here.
 
     Args:
-        name: what ``rule="…"`` will call it.
-        hyperparameters: declarations, with a default and a range, of arguments of the function.
+        name: the name by which ``rule="…"`` will select it.
+        hyperparameters: declarations of arguments of the function, with a default and a range.
 
     Raises:
-        ValueError: the name is taken by another function, or a declaration is of no argument.
+        ValueError: the name is taken by another function, or a declaration names no argument of
+            the function.
 
     >>> @register_rule("clipped", Hyperparameter("limit", "κ", 0.01, meaning="largest change"))
     ... def clipped(theta, d, eta, *, limit):
@@ -122,7 +124,7 @@ def register_rule(name: str, *hyperparameters: Hyperparameter) -> Callable[[Xi],
 
 
 def get_rule(name: str) -> Rule:
-    """The rule of that name; a ValueError with the nearest match where there is none."""
+    """Return the rule with that name; ValueError with the nearest match if there is none."""
     return RULES[one_of("rule", name, RULES)]
 
 
@@ -143,28 +145,28 @@ def _declared(xi: Xi, given: tuple[Hyperparameter, ...]) -> dict[str, Hyperparam
 
 
 def _replaces(new: Any, old: Any) -> bool:
-    """Whether ``new`` is ``old`` defined again: the same place of the same module. Of a function
-    made inside another that says little, so there the code and all it holds must be the same."""
+    """Whether ``new`` is ``old`` defined again: the same name in the same module. Functions defined
+    inside another function can share a name, so for them code and closure must be equal too."""
     names = ("__module__", "__qualname__")
     if any(getattr(new, name, None) != getattr(old, name, None) for name in names):
         return False
-    return "<locals>" not in new.__qualname__ or _substance(new) == _substance(old)
+    return "<locals>" not in new.__qualname__ or _code_and_closure(new) == _code_and_closure(old)
 
 
-def _substance(function: Any) -> Any:
+def _code_and_closure(function: Any) -> Any:
     code: CodeType = function.__code__
     cells = [repr(cell.cell_contents) for cell in function.__closure__ or ()]
     return code.co_code, code.co_consts, code.co_names, cells
 
 
 def _versions(*tensors: Tensor) -> list[int]:
-    """How often each was written to. Inference tensors do not count it."""
+    """How often each tensor was written to; 0 for inference tensors, which do not count it."""
     return [0 if x.is_inference() else x._version for x in tensors]
 
 
 def _number(value: Any, h: Hyperparameter) -> Any:
-    """A value to ask a rule with: η = 1 for what follows it; in place of a tensor that is not at
-    hand without waiting, a number that is at no end of any range."""
+    """A value with which `Rule.moves_zeros` can evaluate ξ: 1 for None that follows η. A tensor on
+    a device would have to be waited for, so 0.5 stands for it, which is at no end of a range."""
     if value is None and h.follows is not None:
         return 1.0
     if not isinstance(value, Tensor):

@@ -1,16 +1,16 @@
-"""Step sizes: what multiplies the base's own l, or takes the place of η.
+"""Step sizes: a factor of the base's own l, or a replacement for η.
 
-A base optimizer gives a direction m and a step size l of its own per element; d = m·l. A step size
-of this module looks at whole tensors (a layer), or at all of a param group, and says
+A base optimizer gives a direction m and its own step size l per element; d = m·l. A step size of
+this module reads whole tensors (a layer), or all tensors of a param group, and computes s:
 
-    d ← s · d     (``role = "factor"``: it multiplies l)
-    η ← s         (``role = "eta"``: it takes the place of η, in the rule and in decoupled decay)
+    d ← s · d     (``role = "factor"``: s multiplies l)
+    η ← s         (``role = "eta"``: s replaces η, in the rule and in decoupled weight decay)
 
-and then the rule is applied, θ_t = θ_{t−1} − ξ(θ_{t−1}, d; η, …). So every step size combines with
-every base and every rule. It is chosen by name, ``stepsize="trust_ratio"``, in the constructor or
-in a param group, and its hyperparameters live there too.
+Then the rule is applied, θ_t = θ_{t−1} − ξ(θ_{t−1}, d; η, …). So every step size combines with
+every base and every rule. It is selected by name, ``stepsize="trust_ratio"``, in the constructor or
+in a param group, and its hyperparameters are there too.
 
-A step size of your own is one class, found under its name from then on::
+Your own step size is one class, registered under a name::
 
     >>> @register_stepsize("halved")
     ... class Halved(StepSize):
@@ -38,9 +38,9 @@ class Layer(NamedTuple):
 
     Attributes:
         theta: θ_{t−1}, the weights before the step and before decoupled weight decay.
-        d: m·l, what the base proposes, of the same shape.
+        d: m·l from the base, of the same shape.
         g: the gradient as autograd left it, not negated by ``maximize``, without weight decay.
-        state: what `StepSize.init` made for this tensor, to be updated in place.
+        state: the state that `StepSize.init` made for this tensor, to be updated in place.
     """
 
     theta: Tensor
@@ -51,14 +51,16 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the optimizer knows besides the layers, if the step size has asked for it (`needs`).
+    """Further inputs of a step size, present if it asks for them in `needs`.
 
     Attributes:
-        loss: what the closure returned, detached.
-        hvp: vectors, one per layer in their order → H·v by a second backward pass, H the Hessian of
-            the closure's loss over these layers. Call it once per step: it is the expensive part.
-        difference: shifts, one per layer in their order → g(θ + shift) − g(θ), the gradients of the
-            same examples, by calling the closure again. Once per step, as well.
+        loss: the loss that the closure returned, detached.
+        hvp: a function from vectors, one per layer in order, to the products H·v, computed by a
+            second backward pass; H is the Hessian of the closure's loss over these layers. Call it
+            only once per step: it is expensive.
+        difference: a function from shifts, one per layer in order, to g(θ + shift) − g(θ), the
+            change of the gradients of the same examples. It calls the closure again: use it only
+            once per step.
     """
 
     loss: Tensor | None = None
@@ -67,19 +69,20 @@ class Evidence:
 
 
 class StepSize(ABC):
-    """Layers of a param group → one value per layer. Implementations hold no data of their own.
+    """The base class of step sizes: layers of a param group → one value per layer. Subclasses hold
+    no data.
 
     Attributes:
-        name: what ``stepsize="…"`` calls it; set by `register_stepsize`.
-        scope: what one value is for. "element": a tensor of the layer's shape, or one that
-            broadcasts to it (one value per neuron). "layer": a 0-d tensor that depends on nothing
-            but that layer. "group": a 0-d tensor that depends on all layers of the group.
-        role: "factor" multiplies d; "eta" takes the place of η, per layer or group. Such a step
-            size is also given the group's ``lr``, as a factor for schedules to drive.
+        name: the name by which ``stepsize="…"`` selects it; set by `register_stepsize`.
+        scope: what one value covers. "element": a tensor of the layer's shape, or one that
+            broadcasts to it (one value per neuron). "layer": a 0-d tensor that depends only on that
+            layer. "group": a 0-d tensor that depends on all layers of the group.
+        role: "factor" multiplies d; "eta" replaces η, per layer or group. An "eta" step size can
+            read the group's ``lr`` and use it as a factor, so that schedules still have an effect.
         needs: "loss", "curvature" and "difference" ask for more than the gradients. ``step`` then
-            needs a closure (`gofau.optim.evidence`), and `attach` refuses.
-        hyperparameters: its own, declared once, as those of a rule are. No name may be one that a
-            base or a rule has.
+            needs a closure (`gofau.optim.evidence`), and `attach` refuses the step size.
+        hyperparameters: declarations of its hyperparameters, as for a rule. None may have the name
+            of a hyperparameter of a base or a rule.
     """
 
     name: str
@@ -89,16 +92,17 @@ class StepSize(ABC):
     hyperparameters: ClassVar[tuple[Hyperparameter, ...]] = ()
 
     def init(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        """State of a parameter before its first step, kept in ``optimizer.state`` beside that of
-        the base, under names of its own; nothing unless overridden. Tensors, or plain numbers:
-        torch casts the tensors that it loads to the parameter's dtype, and leaves numbers alone."""
+        """Return the state of a parameter before its first step; empty unless overridden. It is
+        kept in ``optimizer.state`` beside the state of the base, so its names must differ from
+        those. Tensors or plain numbers: on loading, torch casts tensors to the parameter's dtype,
+        and leaves numbers as they are."""
         return {}
 
     @abstractmethod
     def __call__(
         self, layers: Sequence[Layer], group: dict[str, Any], evidence: Evidence
     ) -> Sequence[Tensor]:
-        """The values of today, one per layer, in order; called once per step and group.
+        """Return the values for this step, one per layer, in order. Called once per step and group.
 
         With scope "layer" it may be called with a part of the group's layers at a time. Nothing
         may wait for the device: no ``.item()``, no ``if`` on a tensor's value.
@@ -106,12 +110,12 @@ class StepSize(ABC):
         Args:
             layers: the parameters of the group that have a gradient.
             group: the param group; hyperparameters as numbers or 0-d tensors.
-            evidence: what `needs` has asked for.
+            evidence: the inputs that `needs` asks for.
         """
 
     @property
     def title(self) -> str:
-        """What a message calls it."""
+        """Its name in error messages."""
         return f"step size '{self.name}'"
 
     @property
@@ -121,18 +125,18 @@ class StepSize(ABC):
 
     @property
     def is_attachable(self) -> bool:
-        """Whether θ, d and g of a step are all that it needs."""
+        """Whether it needs nothing but θ, d and g of a step."""
         return type(self).init is StepSize.init and not self.needs
 
     @property
     def is_local(self) -> bool:
-        """Whether θ, d and g of one tensor are all that its value needs."""
+        """Whether its value for a tensor needs nothing but θ, d and g of that tensor."""
         return self.is_attachable and self.scope != "group"
 
     def values(
         self, layers: Sequence[Layer], group: dict[str, Any], evidence: Evidence
     ) -> Sequence[Tensor]:
-        """What the step size says, checked.
+        """Call the step size and check what it returns.
 
         Raises:
             ValueError: not one value per layer, or of a shape that its scope rules out.
@@ -155,7 +159,7 @@ class StepSize(ABC):
 
 
 def fits_into(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether a tensor of one shape broadcasts to another without widening that.
+    """Whether a tensor of ``shape`` broadcasts to ``other`` without making that larger.
 
     >>> fits_into((3, 1), (3, 4)), fits_into((4,), (3, 4)), fits_into((3, 4), (4,))
     (True, True, False)
@@ -171,11 +175,11 @@ S = TypeVar("S", bound=StepSize)
 
 
 def register_stepsize(name: str) -> Callable[[type[S]], type[S]]:
-    """Decorator: make a `StepSize` known as ``stepsize=name`` to every optimizer.
+    """Decorator that registers a `StepSize` as ``stepsize=name`` for every optimizer.
 
     Raises:
-        ValueError: the name is taken by another class, a hyperparameter's by a base's or a rule's;
-            or it would be an η per element, which no rule can take.
+        ValueError: the name is taken by another class; a hyperparameter has the name of one of a
+            base or a rule; or the step size would give an η per element, which no rule accepts.
     """
 
     def register(cls: type[S]) -> type[S]:
@@ -196,12 +200,12 @@ def register_stepsize(name: str) -> Callable[[type[S]], type[S]]:
 
 
 def get_stepsize(name: str) -> StepSize:
-    """The step size of that name; a ValueError with the nearest match where there is none."""
+    """Return the step size with that name; ValueError with the nearest match if there is none."""
     return STEPSIZES[one_of("stepsize", name, STEPSIZES)]
 
 
 def _is_again(new: type, old: type) -> bool:
-    """Whether a class is one that is there already, defined again: as when a notebook's cell is."""
+    """Whether ``new`` is ``old`` defined again, as when a notebook cell is run twice."""
     same = (new.__module__, new.__qualname__) == (old.__module__, old.__qualname__)
     return new is old or (same and "<locals>" not in new.__qualname__)
 

@@ -1,4 +1,4 @@
-"""One step of one tensor: where a direction, a step size and an update rule meet."""
+"""One step of one tensor: a direction, a step size and an update rule combined."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,15 +11,16 @@ from gofau.optim.rules import RULES, Rule, Scalar, get_rule
 from gofau.optim.stepsize import BASE, Evidence, Layer, StepSize
 
 PLAIN = (Tensor, torch.nn.Parameter)
-"""What the fast paths take: to subclasses (DTensor, FakeTensor) an operation may mean more."""
+"""Tensor types that the fast paths accept. Subclasses (DTensor, FakeTensor) may redefine what an
+operation does."""
 
 SHORT = (torch.bfloat16, torch.float16)
-"""Floats that a step is computed in float32 for, and rounded to once, at its end: on every path,
-so that the result does not depend on which of them is taken."""
+"""Dtypes whose steps are computed in float32 and rounded once, at the end. All paths do so: the
+result must not depend on the path."""
 
 
 class Item(NamedTuple):
-    """A parameter that is about to be stepped: what every path is given a list of."""
+    """A parameter to be stepped. Every path is given a list of items."""
 
     p: Tensor
     g: Tensor
@@ -38,16 +39,17 @@ def update(
 ) -> Tensor:
     """θ_t = θ_{t−1} − ξ(θ_{t−1}, s·m_t·l_t; η); advances the state's buffers in place.
 
-    The one statement of the step. The plain loop calls it. With the base's own step size the other
-    paths trace it; with another one they trace its two halves, `propose` and `move`, for between
-    them whole tensors are looked at (`gofau.optim.execution.sizing`).
+    This is the only definition of a step. The plain loop calls it. With the base's own step size
+    the other paths trace it. With another step size they trace its two halves, `propose` and
+    `move`, because the step size reads whole tensors between them
+    (`gofau.optim.execution.sizing`).
 
     Args:
-        stepsize: one whose value for a tensor depends on that tensor alone (`is_local`).
-        p: θ_{t−1}, left as it is.
+        stepsize: a step size whose value for a tensor depends only on that tensor (`is_local`).
+        p: θ_{t−1}, not modified.
         g: the gradient as autograd left it.
         state: the buffers of ``direction``.
-        h: the param group with the direction's `coefficients`; numbers or 0-d tensors.
+        h: the param group, with the direction's `coefficients`; numbers or 0-d tensors.
     """
     if stepsize is BASE:
         theta = decayed(p, h)
@@ -60,17 +62,17 @@ def update(
 
 
 Statement = Callable[[Direction, StepSize, Rule, Tensor, Tensor, State, Group], Tensor]
-"""What a step does, in the form of `update`: returns the new weights."""
+"""A function with the signature of `update` that defines a step: it returns the new weights."""
 
 
 def move(rule: Rule, p: Tensor, d: Tensor, h: Group) -> Tensor:
-    """θ_t of θ_{t−1} and what the rule is given: the second half of a step."""
+    """θ_t from θ_{t−1} and the d that the rule is given: the second half of a step."""
     theta = decayed(p, h)
     return theta - rule(theta, d, h)
 
 
 def decayed(p: Tensor, h: Group) -> Tensor:
-    """θ after decoupled weight decay, θ·(1 − η·λ), which is outside the rule; else θ."""
+    """θ·(1 − η·λ) with decoupled weight decay, which is applied outside the rule; else θ."""
     if h.get("decoupled_weight_decay") and active(h["weight_decay"]):
         return p * (1 - h["lr"] * h["weight_decay"])
     return p
@@ -87,8 +89,8 @@ def propose(direction: Direction, p: Tensor, g: Tensor, state: State, h: Group) 
 
 
 def begin(direction: Direction, p: Tensor, state: State, group: Group) -> None:
-    """Make what is missing of a parameter's state: all of it before the first step, nothing later.
-    A state loaded from torch.optim keeps what it has."""
+    """Create the missing entries of a parameter's state: all of them before the first step, none
+    later. Entries loaded from a torch.optim state_dict are kept."""
     wanted = (*(("step",) if direction.counts else ()), *direction.buffers(group))
     if all(name in state for name in wanted):
         return
@@ -97,8 +99,8 @@ def begin(direction: Direction, p: Tensor, state: State, group: Group) -> None:
 
 
 def all_zero(p: Tensor) -> bool:
-    """Whether a tensor is one that the multiplicative rules could never move. Of a tensor without
-    values (on the meta device, or fake) nobody can tell: then it is not."""
+    """Whether all elements are zero, so that the multiplicative rules could never move the tensor.
+    False for an empty tensor and for one without values (on the meta device, or fake)."""
     if p.numel() == 0 or p.device.type == "meta":
         return False
     try:
@@ -110,14 +112,14 @@ def all_zero(p: Tensor) -> bool:
 
 
 def spares_zeros(group: Group) -> bool:
-    """Whether tensors that are all zero at the start get the additive rule: ``zero_init`` says so,
-    and the group's rule could not move them."""
+    """Whether tensors that are all zero at the start get the additive rule: ``zero_init`` is
+    "additive", and the group's rule could not move them."""
     return group["zero_init"] == "additive" and not get_rule(group["rule"]).moves_zeros(group)
 
 
 def rule_of(p: Tensor, state: State, group: Group) -> Rule:
-    """The rule of a parameter: its group's, or the additive one where `spares_zeros` says so. What
-    it was at the start is kept in the state as ``zero_start``, where that matters."""
+    """The rule of a parameter: its group's rule, or the additive one for a tensor that was all zero
+    at the start if `spares_zeros`. Then the state's ``zero_start`` says whether it was."""
     if not spares_zeros(group):
         return get_rule(group["rule"])
     if "zero_start" not in state:
@@ -126,8 +128,8 @@ def rule_of(p: Tensor, state: State, group: Group) -> Rule:
 
 
 def step_number(state: State, group: Group) -> Scalar:
-    """Count one step; the new t as a tensor where reading it would wait for the device or end the
-    capture of a graph, else as a number. 0 where the direction does not count."""
+    """Count one step and return the new t; 0 if the direction does not count steps. t is a tensor
+    where reading it would wait for the device or break a graph capture, else a number."""
     count: Any = state.get("step")
     if count is None:
         return 0
@@ -139,5 +141,5 @@ def step_number(state: State, group: Group) -> Scalar:
 
 
 def exact(t: Tensor) -> Tensor:
-    """Step numbers in double precision, in which 1 − β^t is to be had; Apple's GPUs know none."""
+    """Step numbers in double precision, which 1 − β^t needs. Apple's GPUs have no float64."""
     return t if t.device.type == "mps" else t.double()

@@ -1,4 +1,4 @@
-"""Images with labels."""
+"""Classification of images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from gofau.problems.problem import Batch, Loading, Metric, Problem, Task
 @final
 @dataclass(frozen=True)
 class ImageClassification(Problem):
-    """Which class an image belongs to. A batch is (x, y): normalised images, float32 of shape
-    (B, C, H, W), and labels, int64 of shape (B,); a model gives logits of shape (B, classes).
+    """Predict the class of an image. A batch is (x, y): normalised images, float32 of shape
+    (B, C, H, W), and labels, int64 of shape (B,); a model returns logits of shape (B, classes).
 
     Loss: cross-entropy in nats. Metric: ``acc``, the share of images whose largest logit is that of
-    their class; by chance 1/classes.
+    their class; guessing gives 1/classes.
 
     Args:
-        label_smoothing: ε in [0, 1), as in torch's cross_entropy, of the training loss; evaluation
-            never smooths.
+        label_smoothing: ε in [0, 1), as in torch's cross_entropy; only of the training loss, not in
+            evaluation.
 
     >>> import torch
     >>> logits, labels = torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])

@@ -1,4 +1,4 @@
-"""What problems on images share: parts of a data set, and their batches."""
+"""What problems on images share: the splits of a data set, and their batches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from gofau.errors import UserError
 from gofau.problems.problem import Loading
 
 KEYS = ("val_fraction", "split_seed", "train_size", "augment")
-"""Of a dataset's config: how its images are used, not how they are read."""
+"""Keys of a dataset's config that say how its images are used, not how they are read."""
 Stats = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of each channel, in units of 0..1."""
 
@@ -38,10 +38,10 @@ def split(problem: str, data: Any, keys: Mapping[str, Any]) -> Splits:
     Args:
         problem: its name, for the message.
         data: an `ImageData`.
-        keys: those of the config.
+        keys: the values of `KEYS` in the config.
 
     Raises:
-        UserError: it is no data set of images, or a part would be empty.
+        UserError: it is not a data set of images, or a part would be empty.
     """
     if not isinstance(data, ImageData):
         kind = type(data).__name__
@@ -49,7 +49,7 @@ def split(problem: str, data: Any, keys: Mapping[str, Any]) -> Splits:
     return _split(data, keys["val_fraction"], keys["split_seed"], keys["train_size"])
 
 
-# Runs of a sweep share their data, and these two take a second on 50,000 images.
+# Cached: runs of a sweep share their data, and these two take a second on 50,000 images.
 @lru_cache(maxsize=2)
 def _split(data: ImageData, val_fraction: float, split_seed: int, train_size: int | None) -> Splits:
     train, validation = hold_out(data.train, val_fraction, split_seed)
@@ -58,12 +58,12 @@ def _split(data: ImageData, val_fraction: float, split_seed: int, train_size: in
 
 @lru_cache(maxsize=2)
 def standard(images: Images) -> Stats:
-    """What normalises these images to mean 0 and standard deviation 1."""
+    """The statistics that normalise these images to mean 0 and standard deviation 1."""
     return channel_stats(images)
 
 
 def unit_range(images: Images) -> Stats:
-    """What leaves pixels in [0, 1]."""
+    """The statistics that leave pixels in [0, 1]."""
     channels = images.stored.shape[-1]
     return (0.0,) * channels, (1.0,) * channels
 
@@ -75,7 +75,7 @@ def batches(
     size = max(part.stored.nbytes for part in (splits.train, splits.test))
     limit = loading.resident_limit
     common = {"mean": stats[0], "std": stats[1], "device": loading.device, "share": loading.share}
-    # On the CPU the host's memory is the device's: there is nothing to move.
+    # On the CPU, host and device memory are the same: there is nothing to move.
     common["resident"] = loading.device.type == "cpu" or limit is None or size <= limit
     train = Batches(
         splits.train,
@@ -93,5 +93,5 @@ def batches(
 
 
 def example(data: ImageData) -> tuple[torch.Tensor]:
-    """One image, shape (1, C, H, W)."""
+    """One image of zeros, shape (1, C, H, W)."""
     return (torch.zeros(1, *data.shape),)

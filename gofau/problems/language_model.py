@@ -1,4 +1,4 @@
-"""Text, of which the next character is predicted."""
+"""Prediction of the next character of a text."""
 
 import math
 from collections.abc import Mapping
@@ -17,19 +17,20 @@ from gofau.problems.problem import Batch, Loading, Metric, Problem, Task
 @final
 @dataclass(frozen=True)
 class LanguageModel(Problem):
-    """Which character comes next, at every place of a block of text. A batch is (x, y): blocks and
-    the same one character further on, int64 of shape (B, T); a model gives logits (B, T, symbols).
+    """Predict the next character at every place of a block of text. A batch is (x, y): blocks, and
+    the same shifted by one character, int64 of shape (B, T); a model returns logits of shape
+    (B, T, symbols).
 
     An example is a block: ``trainer.batch_size`` counts blocks. An epoch is not the whole text but
-    ``blocks`` of it from random places, so that schedules and curves advance within minutes; the
-    other parts are read whole, block by block. A character is predicted from those before it in its
-    block: the first ones of a block from few or none.
+    ``blocks`` blocks from random places, so that schedules and curves advance within minutes; the
+    other parts are read completely, block by block. A character is predicted only from the
+    characters before it in its block, so the first ones of a block from few or none.
 
     Loss: cross-entropy in nats per character. Metric: ``bpc``, the same in bits per character, loss
     / ln 2; lower is better, and guessing gives log₂(symbols).
 
     Args:
-        context: characters in a block, T.
+        context: characters per block, T.
         blocks: blocks per epoch of training.
 
     >>> y = torch.tensor([[0, 1]])
@@ -84,4 +85,5 @@ class LanguageModel(Problem):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         y = batch[1]
         loss = cross_entropy(output.flatten(0, 1), y.flatten())
+        # From nats to bits; times the number of blocks, since metrics are sums over examples.
         return loss, (loss * (len(y) / math.log(2)),)

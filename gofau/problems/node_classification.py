@@ -1,4 +1,4 @@
-"""Nodes of one graph, some with labels."""
+"""Classification of the nodes of a graph, of which some have labels."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from gofau.problems.problem import Batch, Loading, Metric, Problem, Task
 @final
 @dataclass(frozen=True)
 class NodeClassification(Problem):
-    """Which class a node of a graph belongs to. The whole graph is one batch, (features, adjacency,
+    """Predict the class of a node of a graph. The whole graph is one batch, (features, adjacency,
     labels, nodes): features, sparse (N, F), and normalised adjacency, sparse (N, N), of all nodes;
-    the numbers of the K nodes that are asked for and their labels, int64 (K,). A model is called
-    with features and adjacency and gives logits of shape (N, classes).
+    the numbers of the K nodes of the part (such as the training part) and their labels, int64 (K,).
+    A model is called with features and adjacency and returns logits of shape (N, classes).
 
-    An epoch is one step, and ``trainer.batch_size`` is without effect.
+    An epoch is one step, and ``trainer.batch_size`` has no effect.
 
-    Loss: cross-entropy in nats over the nodes asked for. Metric: ``acc``, the share of them whose
-    largest logit is that of their class; by chance 1/classes.
+    Loss: cross-entropy in nats over these K nodes. Metric: ``acc``, the share of them whose largest
+    logit is that of their class; guessing gives 1/classes.
 
     >>> import torch
     >>> logits = torch.tensor([[2.0, 0.0], [0.0, 0.0], [2.0, 0.0]])
@@ -69,8 +69,8 @@ class NodeClassification(Problem):
 
 
 class _Whole:
-    """The graph as the one batch of an epoch. Of several processes each computes the whole graph,
-    and the loss of its share of the nodes."""
+    """The whole graph as the only batch of an epoch. With several processes, each computes the
+    whole graph, and the loss of its share of the nodes."""
 
     def __init__(self, data: GraphData, nodes: Tensor, loading: Loading) -> None:
         rank, processes = loading.share
@@ -88,5 +88,5 @@ class _Whole:
         return self._count
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
-        if start == 0:
+        if start == 0:  # a run resumed after the only batch has nothing left in this epoch
             yield self._batch

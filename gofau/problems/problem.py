@@ -9,20 +9,20 @@ import torch
 from torch import Tensor
 
 Batch = tuple[Tensor, ...]
-"""One batch, on the device where the model is. What its tensors are, the problem alone knows."""
+"""One batch, on the model's device. Only the problem knows what its tensors are."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """The figure by which a run is judged.
+    """The metric by which a run is judged.
 
     Args:
         name: its column is ``val/<name>`` and ``test/<name>``; "loss" for the loss itself.
-        title: in words, for people.
+        title: its name in words, for display.
         higher_is_better: whether it is to be maximised.
-        chance: what guessing gives, which is what a diverged run counts as; None where there is no
-            such value.
-        format: how Python is to print a value.
+        chance: the value of guessing, which is also the value of a diverged run; None if there is
+            no such value.
+        format: Python's format specification for a value.
 
     >>> Metric("acc", "accuracy", higher_is_better=True, chance=0.1, format=".2%").name
     'acc'
@@ -36,31 +36,31 @@ class Metric:
 
 
 class Loader(Protocol):
-    """Batches of one part of the data; where several processes train together, each process's
-    share of every batch."""
+    """Batches of one part of the data; if several processes train together, each process's share of
+    every batch."""
 
     def __len__(self) -> int:
-        """Batches per epoch; 1 where all data is one batch, 0 for a part that is empty."""
+        """Batches per epoch; 1 if all data is one batch, 0 if the part is empty."""
         ...
 
     def count(self, batch: int) -> int:
-        """Examples in the batch of that number, over all processes (see `Problem.count`)."""
+        """Examples in batch number ``batch``, over all processes (see `Problem.count`)."""
         ...
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
-        """The batches of that epoch from number ``start`` on: the same whenever they are asked for
-        again, since a run that is resumed in the middle of an epoch asks for its rest."""
+        """The batches of an epoch from batch ``start`` on. They must be the same at every call,
+        since a run that is resumed in the middle of an epoch asks for the rest of it."""
         ...
 
 
 @dataclass(frozen=True)
 class Loading:
-    """How batches are to be made.
+    """How to make batches.
 
     Args:
         batch_size, eval_batch_size: examples per batch in training, and in evaluation.
-        seed: with the epoch's number it decides order and augmentation.
-        device: where batches are to be.
+        seed: with the epoch's number it determines order and augmentation.
+        device: the device of the batches.
         share: (rank, processes): which share of every batch this process gets.
         resident_limit: bytes of data that may be kept on the device; None for no limit.
     """
@@ -75,14 +75,15 @@ class Loading:
 
 @dataclass(frozen=True)
 class Task:
-    """A problem with its data: all that depends on which data it is.
+    """A problem with its data: everything that depends on the data.
 
     Args:
         train, validation, test: the parts; the test part is read once, at the end of a run.
-        metric: the headline.
-        model: what a model for this data is built with, besides the keys of its own config.
-        example: the model's inputs for one example, on the CPU, for counting operations; zeros do.
-        facts: what the record should say of the data, as JSON has it.
+        metric: the one by which a run is judged.
+        model: the arguments of a model for this data, besides the keys of the model's config.
+        example: the model's inputs for one example, on the CPU, for counting operations; may be
+            zeros.
+        facts: what the record should say about the data, as JSON values.
     """
 
     train: Loader
@@ -97,19 +98,19 @@ class Task:
 class Problem(ABC):
     """Data, model, loss and metrics, and what one batch is.
 
-    The training loop asks for batches, hands ``inputs(batch)`` to the model and the model's output
-    back to `loss`; it averages losses and metrics over examples. It never looks into a batch. A
+    The training loop asks for batches, passes ``inputs(batch)`` to the model and the model's output
+    to `loss`, and averages losses and metrics over examples. It never looks into a batch. A
     problem's own settings (such as label smoothing) are its constructor's arguments; it is a frozen
     dataclass, so that a compiled loss is shared by all runs with the same settings.
 
-    Two that are unlike images fit as well. A graph is one batch of features, edges, labels and
+    Problems without images fit as well. A graph is one batch of features, edges, labels and
     node numbers: `inputs` are features and edges, an example is a node, and ``train`` has length 1.
     A text is batches of blocks of characters: an example is a block, so `count` is B.
 
     Attributes:
-        unit: what an example is, plural, for people: "images".
+        unit: plural noun for the examples, for display: "images".
         metrics: names of the metrics besides the loss, in the order in which `loss` sums them.
-        dataset_keys: keys of the dataset's config that are for `task`, not for reading the data.
+        dataset_keys: keys of the dataset's config that `task` gets, not the function that reads it.
     """
 
     unit: ClassVar[str]
@@ -122,8 +123,8 @@ class Problem(ABC):
 
         Args:
             data: what the dataset's function returned; the same object for all runs that share it.
-            keys: those of the dataset's config that `dataset_keys` names.
-            loading: how batches are to be made.
+            keys: the values of `dataset_keys` in the dataset's config.
+            loading: how to make batches.
 
         Raises:
             UserError: the data is not of the kind that this problem needs, or a key is wrong.
@@ -131,7 +132,7 @@ class Problem(ABC):
 
     @abstractmethod
     def inputs(self, batch: Batch) -> tuple[Tensor, ...]:
-        """What of a batch the model is called with."""
+        """The part of a batch that the model is called with."""
 
     @abstractmethod
     def count(self, batch: Batch) -> int:
@@ -147,8 +148,8 @@ class Problem(ABC):
         """The loss and the metrics of a batch, without waiting for the device.
 
         Args:
-            output: the model's, float32 whatever the precision.
-            batch: whose output it is.
+            output: the model's output, float32 for every precision.
+            batch: the batch it was computed from.
             training: whether it is a training step; evaluation uses no regularisation.
 
         Returns:

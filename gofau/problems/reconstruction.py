@@ -1,4 +1,4 @@
-"""Images alone: an autoencoder gives back what it is given."""
+"""Reconstruction of images by an autoencoder, without labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from gofau.problems.problem import Batch, Loading, Metric, Problem, Task
 @final
 @dataclass(frozen=True)
 class Reconstruction(Problem):
-    """An image through a code of a few numbers and back. A batch is (x, y): images, float32 of
-    shape (B, C, H, W) with pixels in [0, 1], and labels, which are not used; a model gives images
-    of the same shape. What is to be given back is the image as it was augmented.
+    """Reconstruct an image from a short code. A batch is (x, y): images, float32 of shape
+    (B, C, H, W) with pixels in [0, 1], and labels, which are not used; a model returns images of
+    the same shape. The target is the image as it was augmented.
 
     Loss and metric: the squared error per pixel, averaged over pixels and images; lower is better,
-    and there is no level of chance. Papers on such autoencoders (Hinton and Salakhutdinov, Science
+    and there is no chance level. Papers on such autoencoders (Hinton and Salakhutdinov, Science
     313, 2006; Martens, ICML 2010) report the squared error, and many train on binary cross-entropy.
     We train on what we report: the cross-entropy of gray pixels has a floor that is far from zero,
     beside which differences between optimizers would look small.

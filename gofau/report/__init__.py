@@ -1,1 +1,1 @@
-"""From run records to frames, tables and figures. Reads records; never runs anything."""
+"""Makes frames, tables and figures from run records. It only reads records and never trains."""

@@ -1,5 +1,5 @@
-"""``python -m gofau.report collect NAME [override …]``, and ``tables``, ``figures``, ``report``,
-each of all results or of those that are named."""
+"""Commands of the report: ``python -m gofau.report collect NAME [override …]``; ``tables`` and
+``figures``, for all results or for those named; ``report``, for everything."""
 
 import sys
 from pathlib import Path
@@ -15,8 +15,8 @@ USAGE = (
 
 
 def collect(name: str, words: list[str]) -> None:
-    """Gather the records of an experiment's runs into ``results/<name>/``, where no finished run is
-    lost; with ``--drop`` among the words, rows that are not in its grid are."""
+    """Merge the records of an experiment's runs into ``results/<name>/``. No finished run is lost,
+    except that ``--drop`` removes rows that are not in the experiment's grid."""
     from gofau.config.grid import grid
     from gofau.report.collecting import lines, update
     from gofau.report.frames import gather
@@ -29,6 +29,7 @@ def collect(name: str, words: list[str]) -> None:
 
 
 def main(words: list[str]) -> None:
+    """Carry out one command."""
     from gofau.report import make
 
     match words:

@@ -1,10 +1,10 @@
-"""How much sooner a rule gets to the accuracy that the additive rule has: from separate trainings
-of different length, each with its whole schedule.
+"""Speed-up: how many times fewer epochs a rule needs to reach the additive rule's accuracy.
 
-The first epoch at which a curve touches a target is a lottery: with a cosine schedule the accuracy
-in the middle of a run says little of what a run of that length would end at. So each arm is trained
-for several horizons (2 to 32 epochs), and an arm's curve is the accuracy at the end against the
-horizon.
+It is measured from separate trainings of different length, each with its complete schedule. The
+first epoch at which one training curve touches a target is largely chance: with a cosine schedule
+the accuracy in the middle of a run says little about the final accuracy of a run of that length. So
+each arm is trained for several horizons (2 to 32 epochs), and the curve of an arm is its final
+accuracy against the horizon.
 """
 
 import math
@@ -24,7 +24,7 @@ from gofau.report.types import Frame
 from gofau.report.verdict import Question, decide
 
 MARGIN = math.log(1.05)
-"""±5 % is no difference, in the logarithm of the speed-up."""
+"""The margin of no difference, ±5 %, in the logarithm of the speed-up."""
 OTHERS = [axis for axis in CONTEXT if axis != "horizon"]
 
 
@@ -37,11 +37,12 @@ class Rise:
     fitted: tuple[float, ...]
 
     def at(self, horizon: float) -> float:
+        """The fitted result at a horizon."""
         return float(np.interp(math.log(horizon), np.log(self.horizons), self.fitted))
 
     def epochs_to(self, target: float) -> tuple[float, str]:
         """The shortest horizon that reaches the target, and its mark: ``≤`` where the shortest
-        training reaches it already, ``≥`` where the longest does not.
+        training already reaches it, ``≥`` where even the longest does not.
 
         >>> Rise((2.0, 8.0), (0.5, 0.7)).epochs_to(0.6), Rise((2.0, 8.0), (0.5, 0.7)).epochs_to(0.8)
         ((4.0, ''), (8.0, '≥'))
@@ -57,8 +58,8 @@ class Rise:
 
 
 def rise(horizons: ArrayLike, results: ArrayLike) -> Rise | None:
-    """The curve of results that are better when higher; None where one is missing, or there are not
-    two horizons."""
+    """Fit a curve to results where higher is better; None if a result is missing, or there are
+    fewer than two horizons."""
     x, y = np.asarray(horizons, dtype=float), np.asarray(results, dtype=float)
     if len(x) < 2 or not np.isfinite(y).all():
         return None
@@ -66,15 +67,15 @@ def rise(horizons: ArrayLike, results: ArrayLike) -> Rise | None:
 
 
 def speedups(runs: Frame) -> Frame:
-    """One row per cell, rule and seed: how many times sooner the rule is where the additive rule is
-    after a middling training.
+    """The speed-up of each rule over the additive rule: one row per cell, rule and seed.
 
     The target of a cell and seed is the additive rule's fitted result at the geometric mean of the
-    shortest and the longest horizon, so that as large a speed-up as slow-down can be seen.
+    shortest and the longest horizon, so that an equally large speed-up and slow-down can be
+    measured.
 
     Returns:
         the cell's axes, ``rule``, ``seed``, ``target``, ``epochs`` (to the target), ``log/epochs``
-        and ``log/seconds`` (logarithms of the speed-ups; NaN where nothing is known) and ``bound``:
+        and ``log/seconds`` (logarithms of the speed-ups; NaN where unknown) and ``bound``:
         ``≤`` or ``≥`` where the true speed-up may be lower or higher.
     """
     if runs["horizon"].nunique() < 2:
@@ -109,17 +110,18 @@ def _speedup(base: Rise | None, pace: float, ours: Rise | None, our_pace: float)
         return nothing
     target = base.at(math.sqrt(base.horizons[0] * base.horizons[-1]))
     (theirs, early), (epochs, mark) = base.epochs_to(target), ours.epochs_to(target)
-    if early and mark == "≤":  # both there from the start: which is faster cannot be seen
+    if early and mark == "≤":  # both reach it in the shortest training: unknown which is faster
         return nothing | {"target": target, "epochs": epochs}
     log = math.log(theirs / epochs)
     seconds = log + math.log(pace / our_pace) if pace > 0 and our_pace > 0 else math.nan
-    # A time that is really shorter makes the speed-up larger, and the baseline's makes it smaller.
+    # The bound turns around: if the rule's true time is shorter (≤), its speed-up is larger (≥). If
+    # the baseline's is shorter, the speed-up is smaller.
     bound = {"≥": "≤", "≤": "≥"}.get(mark, "≤" if early else "")
     return {"target": target, "epochs": epochs, "bound": bound, LOGS[0]: log, LOGS[1]: seconds}
 
 
 def compared(speeds: Frame, rule: str, unit: str = LOGS[0]) -> Comparison:
-    """The logarithm of a rule's speed-up over all cells of some `speedups`."""
+    """The log speed-up of one rule over all cells of a frame made by `speedups`."""
     mine = speeds[speeds["rule"] == rule]
     if mine.empty:
         return compare([math.nan])
@@ -128,13 +130,14 @@ def compared(speeds: Frame, rule: str, unit: str = LOGS[0]) -> Comparison:
 
 
 def speedup_of(runs: Frame, rule: str) -> Comparison:
-    """The same of runs, with the pairs that were left out as unlike."""
+    """The log speed-up of one rule, from runs. It also counts the pairs that were left out because
+    their two runs were made under different conditions."""
     lost = len(unlike_cells(runs, differences(runs, rule), "horizon"))
-    return replace(compared(speedups(runs), rule), unlike={"pairs": lost} if lost else {})
+    return replace(compared(speedups(runs), rule), unlike={"conditions": lost} if lost else {})
 
 
 def summaries(runs: Frame) -> Frame:
-    """One row per cell and rule: what the table and the figure show."""
+    """The values that the table and the figure show: one row per cell and rule."""
     speeds = speedups(runs)
     axes = [a for a in dict.fromkeys(["optimizer", *varying(runs)]) if a != "horizon"]
     rows, asked = [], []

@@ -1,4 +1,4 @@
-"""How the acceleration is shown: a table, and bars."""
+"""The table and the bar chart of the speed-ups."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,8 @@ from gofau.report.types import Frame
 
 
 def acceleration(runs: Frame) -> Table:
-    """How many epochs each rule takes to the additive rule's result, and the speed-up."""
+    """The table of the epochs each rule needs to reach the additive rule's result, and of the
+    speed-up."""
     data = summaries(runs)
     axes = list(data.columns[: data.columns.get_loc("rule")])
     rows = []
@@ -32,18 +33,19 @@ def acceleration(runs: Frame) -> Table:
     return Table(
         "acceleration",
         "Epochs to equal accuracy",
-        "Each arm is trained for several horizons, each with its whole schedule. Target: what the"
-        " additive rule ends at after the geometric mean of the shortest and the longest horizon,"
-        " read from a monotone curve (isotonic regression, linear in the logarithm of the"
-        " horizon), for each seed; shown is the mean. Epochs: median over seeds of the shortest"
-        " horizon at which the rule's own curve reaches it. Speed-up: the additive rule's epochs"
-        " to the target over the rule's, by seed; geometric mean and 95 % interval, above 1 where"
-        " the rule is faster; in seconds: times the ratio of the seconds per epoch. ≤: in some"
-        " pairs the rule's longest training does not reach the target, and counts with its epochs,"
-        " so that the true value may be lower; ≥: in some its shortest one reaches it already; ≈:"
-        " both. Pairs: shown, of those there should be; dropped are those of which a training is"
-        f" missing, or in which both rules are there from the shortest training on. {RANDOM}"
-        f" {JUDGED} Within ±5 % is no difference. {told(lost)}".rstrip(),
+        "Each arm is trained for several horizons (numbers of epochs), each with its complete"
+        " schedule. Target: the additive rule's result at the geometric mean of the shortest and"
+        " the longest horizon, read per seed from a monotone curve (isotonic regression, linear in"
+        " the logarithm of the horizon); the table shows the mean. Epochs: median over the seeds of"
+        " the shortest horizon at which the rule's own curve reaches the target. Speed-up: the"
+        " additive rule's epochs to the target divided by the rule's, per seed; geometric mean and"
+        " 95 % interval, above 1 where the rule is faster. Speed-up in seconds: multiplied by the"
+        " ratio of the seconds per epoch. ≤: in some pairs even the rule's longest training does"
+        " not reach the target; its length is counted, so the true value may be lower. ≥: in some"
+        " pairs its shortest training already reaches it. ≈: both. Pairs: shown, of expected; a"
+        " pair is dropped if one of its trainings is missing, or if both rules reach the target in"
+        f" the shortest training. {RANDOM}"
+        f" {JUDGED} A speed-up within ±5 % is no difference. {told(lost)}".rstrip(),
         (
             *(*axes, "rule", "target", "epochs", "speed-up", "95 % interval"),
             *("speed-up in seconds", "its 95 % interval", "verdict", "its interval", "pairs"),
@@ -94,8 +96,8 @@ TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 
 
 def speedup(runs: Frame, folder: Path) -> Figure | None:
-    """How many times sooner each rule reaches the target, with its 95 % interval, on a log axis
-    from 1; hatched where runs were censored and the bar is a bound."""
+    """Bars of each rule's speed-up with its 95 % interval, on a log axis from 1; hatched where runs
+    were censored, so that the bar is a bound."""
     data = summaries(runs)
     data = data[(data["rule"] != BASELINE) & data["speedup/epochs"].notna()]
     if data.empty:

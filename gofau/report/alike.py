@@ -1,5 +1,4 @@
-"""Whether runs were made alike: on one kind of machine, with the same threads, precision and
-code."""
+"""Whether runs were made under the same conditions: kind of machine, threads, precision, code."""
 
 import pandas as pd
 
@@ -11,27 +10,28 @@ MADE_WITH = {
     "compute.threads": "threads",
     "compute.precision": "precision",
 }
-"""What a run's result depends on besides what it measures, by its column in runs.csv."""
+"""The conditions that a result depends on besides its configuration: column in runs.csv → word."""
 FINGERPRINT = "fingerprint."
 OF = {"data": "dataset", "direction": "optimizer"}
-"""The section of the configuration that a fingerprint is of, where it has another name."""
+"""Fingerprint → section of the configuration that it belongs to, where the names differ."""
 
 
 def unlike(runs: Frame) -> str:
-    """A sentence where these runs were not all made on one kind of machine, with one number of
-    threads and in one precision, such as ``Not all runs were made alike (threads: 1, 2).``; else
-    nothing. A run whose record does not say it is left out of this."""
+    """A sentence if the runs differ in machine, number of threads or precision, such as ``Not all
+    runs were made under the same conditions (threads: 1, 2).``; else an empty string. Runs whose
+    record does not hold a value are not considered for it."""
     found = []
     for column, word in MADE_WITH.items():
         values = _different(runs[column]) if column in runs else []
         if len(values) > 1:
             found.append(f"{word}: {', '.join(values)}")
-    return f"Not all runs were made alike ({'; '.join(found)})." if found else ""
+    differences = "; ".join(found)
+    return f"Not all runs were made under the same conditions ({differences})." if found else ""
 
 
 def mixed(runs: Frame) -> str:
-    """A sentence where runs of one name were made by different code or on different data, such as
-    ``Mixed fingerprints (rule hybrid: 2).``; else nothing."""
+    """A sentence if runs with the same configuration names were made by different code or on
+    different data, such as ``Mixed fingerprints (rule hybrid: 2) …``; else an empty string."""
     found = []
     for column in (c for c in runs if str(c).startswith(FINGERPRINT)):
         word = str(column).removeprefix(FINGERPRINT)
@@ -42,15 +42,15 @@ def mixed(runs: Frame) -> str:
             if count > 1:
                 found.append(f"{word} {name}".strip() + f": {count}")
     return (
-        f"Mixed fingerprints ({'; '.join(found)}): not all runs are of one code and data."
+        f"Mixed fingerprints ({'; '.join(found)}): not all runs used the same code and data."
         if found
         else ""
     )
 
 
 def differing(ours: Frame, theirs: Frame) -> Frame:
-    """For each pair of runs (rows of two frames of one index) and each of `MADE_WITH`'s words,
-    whether both say it and differ in it."""
+    """For each pair of runs (rows of two frames with the same index) and each word of `MADE_WITH`:
+    whether both records hold a value and the values differ."""
     return pd.DataFrame(
         {
             word: (ours[column] != theirs[column]) & ours[column].notna() & theirs[column].notna()

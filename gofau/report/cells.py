@@ -1,4 +1,5 @@
-"""Runs → cells: what was varied, what a run's outcome is, and which runs belong together."""
+"""Reads runs and sorts them into cells: what was varied, each run's outcome, which runs belong
+together."""
 
 from pathlib import Path
 
@@ -11,11 +12,11 @@ from gofau.report.types import Column, Frame
 from gofau.runs import SECTIONS
 
 AXES = (*SECTIONS, "lr", "horizon")
-"""A run's labels. With the seed they say what it is."""
+"""A run's labels. Together with the seed they identify it."""
 CONTEXT = tuple(axis for axis in AXES if axis != "rule")
-"""Rules are compared where these agree."""
+"""Rules are compared between runs that agree in all of these."""
 DEFAULT = "default"
-"""The learning rate, and the horizon, of runs that do not vary it."""
+"""The label for the learning rate or the horizon where it does not vary."""
 FINISHED = ("done", "diverged")
 BASELINE = "additive"
 
@@ -24,44 +25,45 @@ UNUSED = (
     *("provenance.versions.", "provenance.python", "provenance.platform", "provenance.command"),
     *("divergence/", "train/", "started", "updated", "seconds_total", "steps", "science"),
 )
-"""Beginnings of the names of columns that the report does not need."""
+"""Prefixes of columns that the report does not need."""
 PROBLEM = ["problem", "dataset", "model"]
-"""Runs with these in common are judged alike."""
+"""Diverged runs are ranked among the runs that have these in common."""
 
 
 def read(folder: Path) -> Frame:
-    """The runs of a results folder, one row each, with what the report asks of them added.
+    """Read the runs of a results folder, one row per run, and add the columns of the report.
 
     Returns:
         the columns of runs.csv, and
 
-        - one label for each of `AXES`: a section's name, followed by those of its numbers that vary
-          here where its name does not, such as ``kaiming_normal ×5`` or ``hybrid gamma=0.2`` (a
-          rule's: where the optimizer does not either, as each has defaults of its own); ``lr``, the
-          learning rate, and ``horizon``, the number of epochs of the schedule, have axes of their
-          own, or `DEFAULT` where they do not vary;
-        - ``metric``, ``higher``, ``title``: the metric's name, whether higher is better, and the
-          name for people; a record that does not say it is one of accuracy;
+        - one label for each of `AXES`: the section's name, followed by its hyperparameters that
+          vary among runs of that name, such as ``kaiming_normal ×5`` or ``hybrid gamma=0.2`` (for
+          a rule: among runs of that name and optimizer, since each optimizer has its own defaults).
+          ``lr``, the learning rate, and ``horizon``, the number of epochs of the schedule, are
+          separate axes, or `DEFAULT` where they do not vary;
+        - ``metric``, ``higher``, ``title``: the metric's name, whether higher is better, and its
+          display name; a record without them is one of accuracy;
         - ``outcome``: the metric on the test set at the last epoch; NaN where there is no result. A
-          run that diverged counts at chance level, and where a metric has no such level as the
-          worst finished run of its problem: it was no better, and ranks last;
-        - ``choice``: the same on the validation part, for choosing, never for reporting;
-        - ``capped``: it diverged, and its outcome flatters it, as there is no chance level;
-        - ``images``: how many test images an accuracy is a share of, NaN where that is not known;
+          run that diverged counts at chance level; if the metric has no chance level, as the worst
+          finished run of its problem, so that it ranks last;
+        - ``choice``: the same on the validation split; for choosing only, never reported;
+        - ``capped``: the run diverged and its metric has no chance level, so that its outcome may
+          be better than it deserves;
+        - ``images``: the number of test images behind an accuracy, NaN where unknown;
         - ``cell``: a number for each combination of the labels of `CONTEXT`;
-        - ``dead``: finished, and no better than a guess at the end: within two standard errors of
+        - ``dead``: finished, but at the end no better than guessing: within two standard errors of
           chance level on that many images.
     """
     return prepare(pd.read_csv(folder / "runs.csv", low_memory=False, usecols=_is_used))
 
 
 def _is_used(column: str) -> bool:
-    """Columns that no table shows are left out: every selection of rows copies what is there."""
+    """Whether to read a column. Unused ones cost time: each selection of rows copies them."""
     return not column.startswith(UNUSED)
 
 
 def prepare(runs: Frame) -> Frame:
-    """What `read` adds, for a frame of runs."""
+    """Add the columns that `read` describes to a frame of runs."""
     added: Frame = {section: _label(runs, section) for section in SECTIONS}
     added["lr"] = _varied(runs, "optimizer.lr", ["optimizer.name", "rule.name"])
     added["horizon"] = _varied(runs, "trainer.epochs", ["dataset.name", "model.name"])
@@ -74,27 +76,29 @@ def prepare(runs: Frame) -> Frame:
     chance = _chance(runs)
     runs = runs.assign(outcome=_result(runs, "test", chance), choice=_result(runs, "val", chance))
     runs = runs.assign(images=_images(runs))
+    # Where the number of images is unknown, the standard error counts as 0.
     guess = chance + 2 * (chance * (1 - chance) / runs["images"].fillna(np.inf)) ** 0.5
     dead = (runs["state"] == "done") & runs["higher"] & (runs["outcome"] <= guess)
     capped = (runs["state"] == "diverged") & chance.isna()
     cell = runs.groupby(list(CONTEXT), sort=False, dropna=False).ngroup()
     return runs.assign(
         dead=dead, capped=capped, cell=cell
-    ).copy()  # in one piece: much faster to select from
+    ).copy()  # defragmented: selecting rows is then much faster
 
 
 def _chance(runs: Frame) -> Column:
-    """The metric of a guess; NaN where there is no such thing."""
+    """The chance level: the metric's value for guessing; NaN where it has none."""
     told = _numbers(runs, "metric.chance")
     guess = 1 / _numbers(runs, "classes")
     return told.fillna(guess.where(_text(runs, "metric.name").isin(["", "acc"])))
 
 
 def _result(runs: Frame, part: str, chance: Column) -> Column:
-    """The metric on one part of the data, with what a diverged run counts for."""
+    """The metric on one split, with the value that a diverged run counts as."""
     found = pd.Series(np.nan, runs.index)
     for name in runs["metric"].unique():
         found = found.where(runs["metric"] != name, _numbers(runs, f"{part}/{name}"))
+    # What a diverged run measured before it ended is not its result.
     found = found.where(runs["state"] == "done")
     groups = found.groupby([runs[key] for key in [*PROBLEM, "metric"]], dropna=False)
     worst = groups.transform("min").where(runs["higher"], groups.transform("max"))
@@ -112,7 +116,7 @@ def _numbers(runs: Frame, column: str) -> Column:
 
 
 def _varied(runs: Frame, column: str, within: list[str]) -> Column:
-    """The numbers of a column as an axis, if they vary where those others do not."""
+    """The numbers of a column as an axis, if they vary while the columns ``within`` are fixed."""
     values = _numbers(runs, column)
     varied = values.groupby([_text(runs, name) for name in within]).nunique().max() > 1
     return values if varied else pd.Series(DEFAULT, runs.index)
@@ -129,7 +133,7 @@ def _label(runs: Frame, section: str) -> Column:
     label = start = _text(runs, name)
     whose = [start, _text(runs, "optimizer.name")] if section == "rule" else [start]
     for column in (c for c in runs if c.startswith(f"{section}.")):
-        # A missing value is a value too: init.scale is one for some schemes only.
+        # As text, so that a missing value counts as a value: only some schemes have init.scale.
         varies = runs[column].astype(str).groupby(whose).transform("nunique") > 1
         if column in (name, "optimizer.lr", "trainer.epochs") or not varies.any():
             continue
@@ -141,18 +145,18 @@ def _label(runs: Frame, section: str) -> Column:
 
 
 def varying(runs: Frame) -> list[str]:
-    """The axes of `CONTEXT` that these runs vary, in the order of a table's first columns."""
+    """The axes of `CONTEXT` that vary in these runs, in the order of a table's first columns."""
     return [axis for axis in CONTEXT if runs[axis].nunique() > 1]
 
 
 def in_order(values: Column) -> list:
-    """Distinct values as they first appear, which is the sweep's order; numbers by size."""
+    """The distinct values: numbers sorted, others in order of appearance (the sweep's order)."""
     found = list(dict.fromkeys(values.dropna()))
     return sorted(found) if pd.api.types.is_numeric_dtype(values) else found
 
 
 def describe_place(value: object) -> str:
-    """A value of an axis as text."""
+    """Format a value of an axis."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -163,8 +167,7 @@ def rules(runs: Frame) -> list[str]:
 
 
 def counts(runs: Frame) -> Counts:
-    """How many runs finished (diverged and dead ones among them), diverged, were dead, are
-    missing."""
+    """Count the runs: finished (including diverged and dead ones), diverged, dead, missing."""
     state = runs["state"]
     finished = int(state.isin(FINISHED).sum())
     lost, dead = int((state == "diverged").sum()), int(runs["dead"].sum())
@@ -172,11 +175,11 @@ def counts(runs: Frame) -> Counts:
 
 
 LOSSY = {"cifar10_jpeg": "lossy JPEG, not comparable with published CIFAR-10"}
-"""What has to be said wherever an accuracy on such data is shown."""
+"""Data set → the warning that is shown with every accuracy on it."""
 
 
 def describe(runs: Frame) -> str:
-    """On which data these runs were trained: ``cifar10_jpeg (lossy JPEG, not comparable with
+    """The data these runs were trained on, such as ``cifar10_jpeg (lossy JPEG, not comparable with
     published CIFAR-10; 5,000 training images; 3 epochs)``."""
     found = []
     for name, part in runs.groupby("dataset", sort=False):

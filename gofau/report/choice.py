@@ -1,8 +1,8 @@
-"""Which point of a search becomes the default: the best of those that were tried twice.
+"""Chooses the default hyperparameters from a search: the best of the finalists.
 
-The records of a search hold two stages. First every arm (optimizer × rule) has the same number of
-points on each task, with one seed; its best ones are then run again with fresh seeds, and only
-those runs count. Both are judged by the loss on the validation part, never by the test set.
+A search has two stages. In the first, every arm (optimizer × rule) gets the same number of points
+on each task, with one seed. Its best points, the finalists, are then run again with fresh seeds,
+and only those runs decide. Both stages use the loss on the validation split, never the test set.
 """
 
 import math
@@ -21,24 +21,24 @@ from gofau.report.types import Frame
 HYPERPARAMETERS = ("optimizer.lr", "rule.eta_in", "rule.gamma")
 SYMBOLS = ("learning rate", "η_in", "γ")
 SEARCH_SEED = 0
-"""The seed of the first stage; all others are fresh."""
+"""The seed of the first stage; all other seeds are fresh."""
 EDGE = 0.05
-"""A value within this share of an end of what was tried is marked."""
+"""A value this close to an end of its range, as a share of the range, is marked."""
 
 Point = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search says of one arm.
+    """The result of a search for one arm.
 
     Attributes:
         optimizer, rule: the arm.
-        points: how many were tried.
-        finalists: numbers (``trial``) of those that were run again, the best first.
-        values: the chosen one's, by column of `HYPERPARAMETERS`; empty without fresh runs.
-        edges: those of its values that are at an end of what was tried.
-        runs: the chosen one's fresh runs.
+        points: how many points were tried.
+        finalists: the numbers (``trial``) of the points that were run again, the best first.
+        values: column of `HYPERPARAMETERS` → value of the chosen point; empty without fresh runs.
+        edges: the columns whose chosen value is at an end of the range that was tried.
+        runs: the fresh runs of the chosen point.
     """
 
     optimizer: str
@@ -51,14 +51,14 @@ class Found:
 
 
 def loss(runs: Frame) -> pd.Series:
-    """Validation loss at the end, infinite for a run that diverged; NaN where there is none."""
+    """The final validation loss; infinite for a run that diverged, NaN where there is none."""
     values = pd.to_numeric(runs["val/loss"]) if "val/loss" in runs else np.nan
     found = pd.Series(values, runs.index).where(runs["state"] == "done")
     return found.mask(runs["state"] == "diverged", math.inf)
 
 
 def arms(runs: Frame) -> Iterator[tuple[str, str, Frame]]:
-    """Optimizer, rule and runs of every arm."""
+    """Yield the optimizer, the rule and the runs of every arm."""
     for optimizer in in_order(runs["optimizer.name"]):
         for rule in rules(runs.assign(rule=runs["rule.name"])):
             part = runs[(runs["optimizer.name"] == optimizer) & (runs["rule.name"] == rule)]
@@ -67,8 +67,8 @@ def arms(runs: Frame) -> Iterator[tuple[str, str, Frame]]:
 
 
 def finalists(part: Frame, count: int = 5) -> list[int]:
-    """The trials of one arm with the lowest mean rank over the tasks, in the first stage; those
-    that diverged on any task come last, and one without a result on every task is none.
+    """The trials of one arm with the lowest mean rank over the tasks, in the first stage. Trials
+    that diverged on any task come last; trials without a result on every task are excluded.
 
     >>> part = pd.DataFrame({"trial": [0, 1, 2], "seed": 0, "state": "done",
     ...                      "dataset.name": "digits", "val/loss": [0.3, 0.1, 0.2]})
@@ -85,9 +85,9 @@ def finalists(part: Frame, count: int = 5) -> list[int]:
 
 
 def best(part: Frame, among: list[int]) -> int | None:
-    """The one of these trials with the lowest validation loss in its fresh runs: the mean over
-    their seeds, relative to the lowest of the task, geometrically over the tasks. None where
-    a seed is missing everywhere."""
+    """The trial with the lowest validation loss in its fresh runs: the mean over the seeds, divided
+    by the lowest such mean of the task, then the geometric mean over the tasks. None if every
+    trial lacks a seed."""
     fresh = part[(part["seed"] != SEARCH_SEED) & part["trial"].isin(among)]
     if fresh.empty:
         return None
@@ -96,12 +96,13 @@ def best(part: Frame, among: list[int]) -> int | None:
     means = fresh[whole].pivot_table(index="trial", columns="dataset.name", values="loss")
     if means.empty:
         return None
+    # Divided by the task's lowest loss, so that no task dominates by the scale of its loss.
     ratios = np.log(means / means.min())
     return int(ratios.mean(axis=1).sort_values(kind="stable").index[0])
 
 
 def choices(runs: Frame) -> Iterator[Found]:
-    """What the search says of every arm."""
+    """The result of the search for every arm."""
     for optimizer, rule, part in arms(runs):
         last = finalists(part)
         chosen = best(part, last)
@@ -114,8 +115,8 @@ def choices(runs: Frame) -> Iterator[Found]:
 
 
 def unit(values: pd.Series, column: str) -> np.ndarray:
-    """The values of a hyperparameter from 0 to 1 between the ends of what was tried: γ as it is,
-    the others by their logarithm."""
+    """Scale the values of a hyperparameter to [0, 1] over the range that was tried: γ linearly, the
+    others in their logarithm."""
     x = np.asarray(values, dtype=float)
     x = x if column == "rule.gamma" else np.log(x)
     return (x - x.min()) / (x.max() - x.min())
@@ -127,7 +128,7 @@ def _at_an_end(tried: pd.Series, value: float, column: str) -> bool:
 
 
 def choice(runs: Frame) -> Table:
-    """One row per arm."""
+    """The table of the chosen hyperparameters: one row per arm."""
     tasks = in_order(runs["dataset.name"])
     rows, data = [], []
     for found in choices(runs):
@@ -153,13 +154,14 @@ def choice(runs: Frame) -> Table:
     return Table(
         "choice",
         "The default hyperparameters, and how they were chosen",
-        "Points: tried per task with one seed, of one low-discrepancy sequence over the ranges in"
-        " configs/search/wide.yaml. The five with the best mean rank of the validation loss over"
-        " the tasks were run again with five fresh seeds, on each task; chosen is the one whose"
-        " mean loss there, relative to the lowest of the task, has the lowest geometric mean."
-        " Shown are the fresh runs' validation losses (mean ± half of the 95 % Student-t interval;"
-        " n; ✕: diverged). They were chosen for being low, so they flatter: they are no comparison"
-        " of rules. *: within a twentieth of an end of what was tried, so a better value may lie"
+        "Points: how many were tried per task, with one seed, from one low-discrepancy sequence"
+        " over the ranges in configs/search/wide.yaml. The five points with the best mean rank of"
+        " the validation loss over the tasks were run again with five fresh seeds on each task."
+        " Chosen: the point with the lowest geometric mean over the tasks of its mean loss there,"
+        " divided by the lowest of the task. Loss: validation loss of the fresh runs (mean ± half"
+        " of the 95 % Student-t interval; n; ✕: diverged). These points were chosen for a low"
+        " loss, so their losses are too optimistic, and the table is no comparison of rules. *:"
+        " within a twentieth of an end of the range that was tried, so that a better value may lie"
         " outside.",
         ("optimizer", "rule", "points", *SYMBOLS, *(f"loss on {task}" for task in tasks)),
         tuple(rows),

@@ -1,4 +1,4 @@
-"""Putting records into a results folder, and saying what that did."""
+"""Merges records into a results folder, and reports what changed."""
 
 from collections import Counter
 from contextlib import suppress
@@ -10,48 +10,49 @@ from gofau.runs import FINISHED
 from gofau.runs.lock import Taken, lock
 
 SHOWN = 3
-"""How many runs a line names; it counts the others."""
+"""How many runs a line names; the others are only counted."""
 
 
 def update(folder: Path, new: Records, *, key: Key = ("identity",), drop: bool = False) -> Merged:
     """Merge the records of a grid's runs into those of a results folder, and write them.
 
-    An experiment of which nothing is finished and nothing was written leaves no files: empty
-    records would stand in the report in place of those of its twin.
+    An experiment without any finished run, and without earlier records, gets no files: empty
+    records would hide those of its twin in the report.
 
     Args:
         folder: ``results/<name>``.
         new, key, drop: see `gofau.report.records.merge`.
 
     Raises:
-        UserError: the old records are torn, or another process is collecting into this folder.
+        UserError: the old records are damaged, or another process is collecting into this folder.
     """
     try:
+        # Reading, merging and writing must not be interleaved with another collector's.
         with lock(folder / ".collecting"):
             merged = merge(read(folder, key), new, key=key, drop=drop)
             if (folder / RUNS).exists() or _finished(merged.records.runs):
                 write(merged.records, folder)
     except Taken as e:
-        raise UserError(f"{e} is collecting into {folder}: wait for it, and try again") from e
-    with suppress(OSError):  # nothing but the lock was in it
+        raise UserError(f"{e} is collecting into {folder}: wait for it, then try again") from e
+    with suppress(OSError):  # removes a folder that only ever held the lock
         folder.rmdir()
     return merged
 
 
 def lines(folder: Path, merged: Merged, *, drop: bool = False) -> list[str]:
-    """What to tell about `update`, one line for each thing that somebody may not expect."""
+    """The lines that report an `update`: a summary, and one line per thing that may surprise."""
     runs = merged.records.runs
     if not (folder / RUNS).exists():
         return [f"{folder}: none of {len(runs)} runs is finished: nothing was written"]
     told = [f"{folder}: {len(runs)} runs ({_states(runs)})"]
     if merged.kept:
         which = _which([row["identity"] for row in merged.kept])
-        told.append(f"  {len(merged.kept)} finished before, not in this runs folder, kept: {which}")
+        told.append(f"  {len(merged.kept)} finished before, not in this runs folder: kept: {which}")
     if merged.differing:
         which = _which(merged.differing)
         told.append(
-            f"  {len(merged.differing)} finished twice with other results, the later one is"
-            f" taken: {which}"
+            f"  {len(merged.differing)} finished twice with different results, the later one is"
+            f" used: {which}"
         )
     if merged.outside:
         which = _which([row["identity"] for row in merged.outside])

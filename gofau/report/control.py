@@ -1,5 +1,5 @@
-"""Is it just the learning rate? Each rule against the additive one, both tuned at the same
-budget."""
+"""Is it just the learning rate? Compares each rule with the additive rule, both tuned with the
+same budget."""
 
 import math
 from dataclasses import dataclass
@@ -33,7 +33,8 @@ KINDS = ("tuned", "same", "matched")
 
 @dataclass(frozen=True)
 class Tuned:
-    """The learning rate that is best on the validation part, out of ``tried``."""
+    """The best learning rate on the validation split, its runs, and whether it is at an end of the
+    list that was tried."""
 
     lr: float
     runs: Frame
@@ -41,15 +42,15 @@ class Tuned:
 
 
 def tune(runs: Frame, tried: list[float]) -> Tuned:
-    """The rate of the best mean on the validation part; of equals, the smallest. What a diverged
-    run counts for, `cells.read` says."""
+    """The rate with the best mean on the validation split; the smallest of equals. `cells.read`
+    says what a diverged run counts as."""
     means = runs[runs["lr"].isin(tried)].groupby("lr")["choice"].mean()
     lr = float((metric_of(runs).sign * means).idxmax())  # type: ignore[arg-type]
     return Tuned(lr, runs[runs["lr"] == lr], lr in (min(tried), max(tried)))
 
 
 def budget(runs: Frame, names: list[str]) -> list[float]:
-    """The rates that were tried, with every seed, for all of these rules: the same for each."""
+    """The rates that were tried with every seed for all of these rules: an equal budget."""
     seeds = runs["seed"].nunique()
     done = runs.dropna(subset=["outcome"]).groupby(["rule", "lr"])["seed"].nunique()
     full = set(done[done == seeds].index)
@@ -57,13 +58,13 @@ def budget(runs: Frame, names: list[str]) -> list[float]:
 
 
 def retuned(part: Frame, rule: str) -> dict[str, Any]:
-    """One optimizer: ``rule`` and the additive rule at their own best rates, compared over seeds.
+    """Compare ``rule`` with the additive rule over the seeds, for one optimizer.
 
     Returns:
-        ``tried`` rates, the two `Tuned` (None without any), ``pairs`` of their runs, ``tuned``,
-        ``same`` and ``matched``: comparisons of the outcomes at each one's best rate, at equal
-        rates, and at equal mean size of the steps (see `_matched`), for which so many were
-        ``asked``.
+        ``tried``: the number of rates; ``ours`` and ``theirs``: the two `Tuned`, None if no rate
+        was tried; ``pairs``: the pairs of their runs; and three comparisons of the outcomes:
+        ``tuned`` (each rule at its own best rate), ``same`` (both at the same rate) and ``matched``
+        (at equal mean step size, see `_matched`; ``asked`` is the number of pairs expected there).
     """
     tried = budget(part, [BASELINE, rule])
     found: dict[str, Any] = {"tried": len(tried), "ours": None, "theirs": None}
@@ -78,13 +79,13 @@ def retuned(part: Frame, rule: str) -> dict[str, Any]:
 
 
 def _matched(part: Frame, rule: str) -> Any:
-    """Outcomes minus those of an additive rule whose steps are of the same measured mean size
-    (``update_rms`` of `frames.collect`): read, for each seed, between the two additive runs whose
-    steps are the next smaller and the next larger, linearly in the logarithm of the size.
+    """Outcomes minus those of the additive rule at the same measured mean step size (``update_rms``
+    of `frames.gather`). The additive outcome is interpolated per seed between the additive runs
+    with the next smaller and the next larger steps, linearly in the logarithm of the size.
 
     Returns:
-        one row a learning rate, one column a seed; NaN where a size is not known, or beyond those
-        of the additive runs.
+        one row per learning rate, one column per seed; NaN where a size is unknown or outside the
+        range of the additive runs.
     """
     if "update_rms" not in part:
         return [math.nan]
@@ -96,17 +97,19 @@ def _matched(part: Frame, rule: str) -> Any:
         if base.empty:
             continue
         for run in runs[runs["rule"] == rule].to_dict("records"):
+            # NaN outside the range: np.interp would repeat the outcome of the last rate.
             theirs = np.interp(
                 run["size"], base["size"], base["outcome"], left=math.nan, right=math.nan
             )
             rows.loc[run["lr"], seed] = metric_of(part).sign * (run["outcome"] - theirs)
-    # A rate with steps beyond the additive ones' in some seed has no say: each seed is asked the
-    # same.
+    # A rate outside the additive range in any seed is dropped for all seeds, so that every seed's
+    # mean is over the same rates.
     return rows.dropna() if rows.notna().all(axis=1).any() else rows
 
 
 def control(runs: Frame) -> Table:
-    """One row per optimizer and rule, and the finding in words in the note."""
+    """The table of the control: one row per optimizer and rule; the note says the result in
+    words."""
     arms = [
         (key, part, r) for key, part in groups(runs, TASK) for r in rules(part) if r != BASELINE
     ]
@@ -124,15 +127,15 @@ def control(runs: Frame) -> Table:
         "control",
         "Is it just the learning rate?",
         " ".join(words)
-        + "\n\nEach rule's rate is the best on the validation part of the same list;"
-        f" {heading(runs)}{metric_of(runs).unit}: mean ± half of the 95 % interval (standard"
-        " deviation; n, of which ✕ diverged and ⊘ dead). *: the best rate is the list's first or"
-        " last, so a longer list might change it. Better by, paired by seed, above 0 where the"
-        " rule is better, with its 95 % interval: tuned, each at its own best rate; same rate,"
-        " over the whole list; same mean step, over the rates whose steps were, in their measured"
-        " mean size (root mean square of the change of all weights), within the range of"
-        " additive's in every seed, against additive read at that size between the two nearest of"
-        f" its rates. {RANDOM} {JUDGED}"
+        + "\n\nEach rule's rate is the best on the validation split, out of the same list."
+        f" {heading(runs).capitalize()}{metric_of(runs).unit}: mean ± half of the 95 % interval"
+        " (standard deviation; n, of which ✕ diverged and ⊘ dead). *: the best rate is the first"
+        " or last of the list, so a longer list might change it. Better by: difference paired by"
+        " seed, above 0 where the rule is better, with its 95 % interval. Tuned: each rule at its"
+        " own best rate. Same rate: over the whole list. Same mean step: compared with additive"
+        " at the same measured mean step size (root mean square of the change of all weights),"
+        " interpolated between the two nearest additive rates; only over rates whose step size"
+        f" lies within the additive range in every seed. {RANDOM} {JUDGED}"
         f" {told([f['tuned'] for f in found])}".rstrip(),
         (
             *(*TASK, "rule", "rates", "its rate", "its result", "additive rate", "additive result"),
@@ -180,8 +183,8 @@ def _numbers(found: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
 
 
 WORDS = {
-    "supported": "so it is not just the learning rate: a gain is left",
-    "not supported": "so tuning the additive rule does better",
+    "supported": "so it is not just the learning rate: a gain remains",
+    "not supported": "so the tuned additive rule is better",
     "no difference": "so there is no difference once both are tuned",
 }
 

@@ -1,4 +1,4 @@
-"""Learning curves: one column an optimizer, one line a rule, a band of 95 % over the seeds."""
+"""Learning curves: one column per optimizer, one line per rule, a 95 % band over the seeds."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from gofau.report.types import Frame
 
 
 def curves(runs: Frame, folder: Path) -> Figure | None:
-    """Training loss and validation result against epochs; two rows for each dataset and model.
+    """Draw training loss and validation result against epochs; two rows per data set and model.
 
-    A line is the mean over the seeds that got that far, the band its 95 % Student-t interval. None
-    where there are no curves.
+    A line is the mean over the seeds that reached the epoch, the band its 95 % Student-t interval.
+    None where there are no curves.
     """
     epochs = _epochs(runs, folder)
     if epochs.empty:
@@ -66,12 +66,13 @@ def _line(ax: Axes, part: Frame, column: str, rule: str) -> None:
     half = np.nan_to_num([s.half for _, s in points])
     colour = rule_colour(rule)
     ax.plot(x, mean, RULE_DASHES.get(rule, "-"), color=colour, lw=1.5, label=rule)
-    low = np.maximum(mean - half, 0.2 * mean)  # the loss is on a log axis
+    low = np.maximum(mean - half, 0.2 * mean)  # a log axis cannot show a band that reaches 0
     ax.fill_between(x, low, mean + half, color=colour, alpha=0.15, lw=0)
 
 
 def _scale(loss: Axes, result: Axes, block: Frame, metric: Metric) -> None:
-    """The axis of results ends a little beyond the worst that is reached after the first epochs."""
+    """Set the axes: the loss is logarithmic; the results leave out the poor first fifth of the
+    epochs, which would flatten the rest."""
     loss.set_yscale("log")
     late = block.loc[block["epoch"] > block["epoch"].max() / 5, f"val/{metric.name}"].dropna()
     ends = (0.01, 1.0) if metric.higher else (0.0, 0.99)

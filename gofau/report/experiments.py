@@ -1,5 +1,5 @@
-"""What is reported of which experiment. A new one needs one line here; without it, it gets
-`DEFAULT`."""
+"""The tables and figures of each experiment. A new experiment gets one line here; without it, it
+gets `DEFAULT`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,16 @@ from pathlib import Path
 from gofau.errors import UserError, nearest
 
 SMOKE, REDUCED = "smoke_", "reduced_"
-"""Before the name of an experiment: its twin on the digits, and its twin on a small budget."""
+"""Name prefixes of an experiment's twins: on the digits, and on a small budget."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """``what`` in a few words; kinds of `tables` and `figures`, as `make` names them.
+    """``what`` the experiment is, in a few words, and the kinds of its ``tables`` and ``figures``,
+    by their names in `make`.
 
     Rows, columns and panels follow from what the runs vary, so a rule, an optimizer or a model that
-    a sweep adds is there without a word here.
+    a sweep adds appears without a change here.
     """
 
     what: str
@@ -24,14 +25,14 @@ class Report:
     figures: tuple[str, ...] = ("curves",)
 
 
-DEFAULT = Report("An experiment of one's own")
+DEFAULT = Report("Your own experiment")
 REPORTS: Mapping[str, Report] = {
     "defaults": Report(
         "How the default hyperparameters were chosen",
         ("choice", "tuning", "importance"),
         ("tuning", "importance"),
     ),
-    "first_run": Report("What a first run ends at, 40 seeds", ("first_run",), ()),
+    "first_run": Report("Final accuracy of the default run, 40 seeds", ("first_run",), ()),
     "fig3_cifar100_curves": Report("Learning curves at the default settings, CIFAR-100"),
     "fig4_tiny_imagenet_curves": Report("Learning curves at the default settings, Tiny ImageNet"),
     "tab2_cifar10_init": Report(
@@ -61,12 +62,12 @@ REPORTS: Mapping[str, Report] = {
 
 
 def report_of(name: str) -> Report:
-    """The declaration of an experiment; a twin's is its experiment's."""
+    """The declaration of an experiment; a twin has that of its experiment."""
     return REPORTS.get(name.removeprefix(SMOKE).removeprefix(REDUCED), DEFAULT)
 
 
 def about(name: str) -> str:
-    """An experiment in a few words.
+    """Describe an experiment in a few words.
 
     >>> about("smoke_tab2_cifar10_init")
     'Initialisations, CIFAR-10: the twin on the digits'
@@ -76,7 +77,7 @@ def about(name: str) -> str:
 
 
 def folders(results: Path, names: list[str] | None = None) -> list[Path]:
-    """The folders below ``results`` that hold records of runs, or those of them that are named.
+    """The folders below ``results`` that hold records of runs: all, or those named.
 
     Raises:
         UserError: a name has no records.

@@ -1,4 +1,4 @@
-"""What the default run ends at, over many seeds: mean, worst, and how many end low."""
+"""The final accuracy of the default run over many seeds: mean, worst, and how many are low."""
 
 import pandas as pd
 
@@ -12,7 +12,8 @@ LOW = 0.95
 
 
 def first_run(runs: Frame) -> Table:
-    """One row per optimizer and rule, three columns per number of threads."""
+    """The table of the default run: one row per optimizer and rule, three columns per number of
+    threads."""
     threads = [int(n) for n in in_order(runs["compute.threads"])]
     rows, data = [], []
     for optimizer in in_order(runs["optimizer.name"]):
@@ -32,11 +33,11 @@ def first_run(runs: Frame) -> Table:
     ]
     return Table(
         "first_run",
-        "What the default run ends at",
+        "Final accuracy of the default run",
         "Accuracy on the test set at the last epoch, in per cent: mean over the seeds ± half of the"
-        " 95 % Student-t interval (n, of which ✕ diverged, at chance level, and ⊘ dead: no better"
-        " than a guess); the worst of them; and"
-        f" how many ended below {LOW:.0%}, diverged ones included.",
+        " 95 % Student-t interval (n, of which ✕ diverged, counted at chance level, and ⊘ dead: no"
+        " better than guessing); the worst seed; and"
+        f" how many seeds ended below {LOW:.0%}, diverged ones included.",
         ("optimizer", "rule", *columns),
         tuple(rows),
         pd.DataFrame(data),

@@ -1,4 +1,4 @@
-"""Run records → tidy pandas frames: one row per run, one row per epoch."""
+"""Turns run records into tidy pandas frames: one row per run, one row per epoch."""
 
 import csv
 import io
@@ -16,19 +16,19 @@ Grid = Iterable[tuple[dict[str, str], dict[str, Any]]]
 
 
 def gather(grid: Grid) -> Records:
-    """The records of the runs of a grid, from their folders.
+    """Read the records of a grid's runs from their folders.
 
     Args:
-        grid: what varies and the configuration, for each run (see `gofau.config.grid.grid`).
+        grid: for each run, what varies and its configuration (see `gofau.config.grid.grid`).
 
     Returns:
         runs: one row per run: identity, state (``pending`` where there is no record: missing runs
             are shown, not dropped), the scientific configuration flattened to dotted columns, the
-            result, ``metric.*`` (what it is measured by), ``update_rms`` (the mean over the steps
-            that diagnostics.csv has of the root mean square of Δθ over all weights; only where one
-            has them), how it was computed (``compute.threads``, ``compute.precision`` …), the
-            fingerprints of the code and the data, the provenance.
-        curves: of each finished run the rows of its metrics.csv.
+            result, ``metric.*`` (the metric's name and properties), ``update_rms`` (root mean
+            square of Δθ over all weights, averaged over the steps in diagnostics.csv; only if some
+            run has that file), how it was computed (``compute.threads``, ``compute.precision`` …),
+            the fingerprints of code and data, the provenance.
+        curves: the rows of metrics.csv, for each finished run.
     """
     rows, curves = {}, {}
     for _, config in grid:
@@ -44,7 +44,7 @@ def gather(grid: Grid) -> Records:
 
 
 def frames(records: Records) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Records as frames: the runs, and the epochs with the identity of their run on each."""
+    """Convert records to two frames: the runs, and the epochs, each with its run's identity."""
     runs, curves = (pd.read_csv(io.BytesIO(text)) for text in texts(records))
     return runs, curves
 
@@ -61,7 +61,7 @@ def _row(run: Run) -> dict[str, Any]:
     row |= {"diagnostics_every": status["diagnostics_every"]} if _measures(status) else {}
     for part in ("metric", "compute", "fingerprint", "provenance"):
         row |= _flat(status.get(part, {}), f"{part}.")
-    # Where the files of whoever ran it lie is nobody's business, and changes no number.
+    # Paths on the user's machine are private, and do not change a result.
     words = str(row.get("provenance.command", "")).split()
     row["provenance.command"] = " ".join(w for w in words if not w.startswith("paths."))
     return row
@@ -87,14 +87,14 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    """As in a csv file; what is missing, or no number, is empty."""
+    """A value as written in a csv file; None and NaN are empty."""
     missing = value is None or (isinstance(value, float) and math.isnan(value))
     return "" if missing else str(value)
 
 
 def save(runs: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> None:
-    """Write frames as ``runs.csv`` and ``curves.csv.gz``, in place of what is there: for records
-    that were made up. Those of real runs go through `gofau.report.collecting`."""
+    """Write frames as ``runs.csv`` and ``curves.csv.gz``, replacing existing files: for made-up
+    records. Those of real runs go through `gofau.report.collecting`."""
     by_run: dict[str, list[dict[str, str]]] = {}
     for row in _rows(curves):
         by_run.setdefault(row.pop("identity"), []).append(row)
@@ -107,7 +107,7 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def load(folder: Path) -> pd.DataFrame:
-    """The epochs of the runs in a results folder, with what each run was on every row."""
+    """Read the epochs of the runs in a results folder; each row also describes its run."""
     runs = pd.read_csv(folder / "runs.csv")
     curves = pd.read_csv(folder / "curves.csv.gz")
     what = ["identity", "state", "seed", *(c for c in runs if c.endswith(".name"))]

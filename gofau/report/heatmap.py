@@ -15,12 +15,12 @@ from gofau.report.types import Frame
 
 
 def heatmap(runs: Frame, folder: Path) -> Figure | None:
-    """Mean test result in each cell, accuracies in per cent, and in brackets how many seeds
-    diverged or were dead.
+    """Draw the mean test result in each cell (accuracies in per cent), and in brackets how many
+    seeds diverged or were dead.
 
-    Columns of panels are the rules. Where both initialisation and learning rate vary, a panel shows
-    one against the other, and there is a row of panels an optimizer; where one does, a panel shows
-    it against the optimizers.
+    There is one column of panels per rule. Where both initialisation and learning rate vary, a
+    panel shows one against the other, with one row of panels per optimizer. Where only one of them
+    varies, a panel shows it against the optimizers.
     """
     both = {"init", "lr"} <= set(varying(runs))
     across = "lr" if both else "optimizer"
@@ -54,7 +54,8 @@ def heatmap(runs: Frame, folder: Path) -> Figure | None:
 
 
 def _ends(runs: Frame, down: str, across: str) -> tuple[float, float]:
-    """Of the colour scale of a metric that has no ends of its own: those of the cells' means."""
+    """The ends of the colour scale for a metric without fixed bounds, from the cells' means. The
+    upper end is a quantile, since a few very bad cells would make all others look the same."""
     means = runs.groupby(["rule", *{down, across, "optimizer"}])["outcome"].mean()
     return float(means.min()), float(means.quantile(0.9))
 
@@ -71,7 +72,7 @@ def _panel(
     lost = ((part["state"] == "diverged") | part["dead"]).groupby([part[k] for k in keys]).sum()
     metric = metric_of(part)
     values = metric.scale * means.to_numpy(dtype=float)
-    # Bright is good, whichever way the metric goes.
+    # Bright is good for either direction of the metric.
     colours = "cividis" if metric.higher else "cividis_r"
     image = ax.imshow(values, cmap=colours, vmin=ends[0], vmax=ends[1], aspect="auto")
     ax.grid(False)

@@ -1,4 +1,4 @@
-"""How much of what a search found each hyperparameter explains."""
+"""Hyperparameter importance: how much of the variation in a search each one explains."""
 
 from pathlib import Path
 
@@ -18,29 +18,28 @@ from gofau.report.types import Frame
 
 TREES, PER_AXIS = 30, 12
 FEWEST = 10
-"""Trials that a forest is fitted to, at least."""
+"""The smallest number of trials that a forest is fitted to."""
 NAMES: dict[str, str] = dict(zip(HYPERPARAMETERS, SYMBOLS, strict=True))
 
 
 def main_effects(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
-    """The share of the variance that each hyperparameter alone explains, as functional ANOVA has
-    it.
+    """The share of the variance that each hyperparameter alone explains, by functional ANOVA.
 
-    A random forest is fitted to the trials, and its prediction is taken over a full grid of the
-    ranges. The mean prediction at each value of one hyperparameter, over all values of the others,
-    is its main effect; its variance, over that of all predictions, is its share. What is left to 1
-    is interaction. Sources: Hutter, Hoos, Leyton-Brown, An efficient approach for assessing
-    hyperparameter importance, 2014; the forest is scikit-learn's.
+    A random forest is fitted to the trials and evaluated on a full grid over the ranges. The main
+    effect of a hyperparameter is the mean prediction at each of its values, over all values of the
+    others. Its share is the variance of the main effect divided by the variance of all predictions.
+    1 minus the sum of the shares is interaction. Sources: Hutter, Hoos, Leyton-Brown, An efficient
+    approach for assessing hyperparameter importance, 2014; the forest is scikit-learn's.
 
     Args:
-        x: (trials, hyperparameters), each scaled to 0 … 1.
-        y: what they came to.
+        x: (trials, hyperparameters), each scaled to [0, 1].
+        y: the results of the trials.
 
     Returns:
-        the shares, and the forest's R² on the trials that each tree has not seen: near 0 or below,
-        the forest knows nothing, and the shares mean nothing.
+        the shares, and the forest's out-of-bag R² (on the trials that a tree was not fitted to). If
+        it is near 0 or negative, the forest learned nothing, and the shares mean nothing.
     """
-    from sklearn.ensemble import RandomForestRegressor  # a second to import: only where it is used
+    from sklearn.ensemble import RandomForestRegressor  # here, as the import takes a second
 
     forest = RandomForestRegressor(
         TREES, min_samples_leaf=2, max_features=1.0, oob_score=True, random_state=0
@@ -55,8 +54,8 @@ def main_effects(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def importance_data(runs: Frame) -> Frame:
-    """One row per task and arm that has several hyperparameters: the share of each, and of what
-    they do together."""
+    """The share of each hyperparameter and of their interaction: one row per task and arm with
+    several hyperparameters."""
     rows = []
     for key, part in searches(runs):
         has = [c for c in HYPERPARAMETERS if c in part and part[c].nunique() > 1]
@@ -71,7 +70,7 @@ def importance_data(runs: Frame) -> Frame:
 
 
 def importance(runs: Frame) -> Table:
-    """One row per task and arm, one column per hyperparameter."""
+    """The table of importance: one row per task and arm, one column per hyperparameter."""
     data = importance_data(runs)
     names = [name for name in SYMBOLS if name in data]
     rows = []
@@ -84,12 +83,12 @@ def importance(runs: Frame) -> Table:
     return Table(
         "importance",
         "The importance of each hyperparameter",
-        "Per cent of the variance of the rank of the validation result over the arm's ranges that"
-        " each hyperparameter explains by itself (main effect of a functional ANOVA of a random"
-        " forest, Hutter et al. 2014, scikit-learn's forest), and what is left to them together."
-        " R²: of the forest on the trials that a tree has not seen; where it is near 0 or below,"
-        " the forest has learned nothing, and the shares mean nothing. Arms with one"
-        " hyperparameter are not shown. The trials are few, so these are orders of magnitude.",
+        "How much of the variance of the validation result's rank, over the arm's ranges, each"
+        " hyperparameter explains by itself, in per cent (main effects of a functional ANOVA of a"
+        " random forest, Hutter et al. 2014, scikit-learn's forest); interaction is the rest. R²:"
+        " of the forest, on the trials that a tree was not fitted to; if it is near 0 or negative,"
+        " the forest learned nothing, and the shares mean nothing. Arms with one hyperparameter"
+        " are not shown. There are few trials, so the shares are rough.",
         ("dataset", "optimizer", "rule", *names, "interaction", "R²"),
         tuple(rows),
         data,
@@ -97,7 +96,8 @@ def importance(runs: Frame) -> Table:
 
 
 def importance_figure(runs: Frame, folder: Path) -> Figure | None:
-    """Stacked bars of the shares, one panel per task; pale where the forest's R² is below 0.2."""
+    """Draw stacked bars of the shares, one panel per task; pale where the forest's R² is below
+    0.2."""
     data = importance_data(runs)
     if data.empty:
         return None

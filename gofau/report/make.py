@@ -1,4 +1,4 @@
-"""From a results folder to the tables, figures and pages in it."""
+"""Makes the tables, figures and pages of a results folder."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -42,12 +42,12 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
     f.__name__: f for f in (curves, over_lr, over_init, over_horizon, heatmap, profile, speedup)
 } | {"tuning": tuning_figure, "importance": importance_figure}
-"""A figure is None where the records do not hold what it shows."""
+"""A figure is None if the records do not hold what it shows."""
 
 
 def tables_of(folder: Path) -> list[Table]:
-    """The tables of one experiment, as its declaration names them. The note of each names the
-    data, and says so where the runs were not all made alike."""
+    """The tables of one experiment, as its declaration names them. Each note names the data, and
+    says so if not all runs were made under the same conditions."""
     runs = read(folder)
     made = [TABLES[kind](runs, folder) for kind in report_of(folder.name).tables]
     data = " ".join(filter(None, [f"Trained: {what(runs)}.", unlike(runs), mixed(runs)]))
@@ -55,7 +55,8 @@ def tables_of(folder: Path) -> list[Table]:
 
 
 def tables(results: Path, names: list[str]) -> list[Path]:
-    """Write the tables of the experiments named, or of all, and the claims; returns the files."""
+    """Write the claims and the tables of the named experiments (default: all); returns the
+    files."""
     found = {folder: tables_of(folder) for folder in folders(results, names)}
     return _write(found, results)
 
@@ -70,13 +71,13 @@ def _write(
 
 
 def figures(results: Path, names: list[str]) -> list[Path]:
-    """Draw the figures of the experiments named, or of all; returns the files."""
+    """Draw the figures of the named experiments (default: all); returns the files."""
     return [path for folder in folders(results, names) for path in draw(folder)]
 
 
 @styled()
 def draw(folder: Path) -> list[Path]:
-    """Draw the figures of one experiment from what is committed in its folder."""
+    """Draw the figures of one experiment from the records in its results folder."""
     runs, paths = read(folder), []
     for kind in report_of(folder.name).figures:
         figure = FIGURES[kind](runs, folder)
@@ -86,7 +87,8 @@ def draw(folder: Path) -> list[Path]:
 
 
 def report(results: Path) -> list[Path]:
-    """Everything: tables, figures, claims, and the page ``report.html``; returns the files."""
+    """Write everything: tables, figures, claims, and the page ``report.html``; returns the
+    files."""
     found = {folder: tables_of(folder) for folder in folders(results)}
     judged = [claims(results, smoke) for smoke in (False, True)]
     written = _write(found, results, judged)

@@ -1,4 +1,4 @@
-"""What a run is judged by: its unit, which way is better, and what counts as no difference."""
+"""The metric of a run: its unit, its direction, and its margin of no difference."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,8 +9,7 @@ from gofau.report.types import Frame
 
 
 class Counts(NamedTuple):
-    """How many of some runs finished, how many of those diverged or were dead, and how many of the
-    runs are missing."""
+    """Numbers of runs: finished, of these diverged and dead ones, and missing."""
 
     finished: int
     diverged: int
@@ -29,10 +28,10 @@ class Metric:
     """A metric of a run on held-out data.
 
     Attributes:
-        name: as in the columns ``val/<name>`` and ``test/<name>``; ``acc`` is a fraction, shown in
-            per cent, and its differences in points; any other is shown as it is.
-        higher: higher is better.
-        title: in words, for people.
+        name: as in the columns ``val/<name>`` and ``test/<name>``. ``acc`` is a fraction: values
+            are shown in per cent, differences in points. Any other metric is shown unchanged.
+        higher: whether higher is better.
+        title: the display name.
     """
 
     name: str = "acc"
@@ -45,21 +44,21 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """Of a value: `` (%)`` or nothing."""
+        """The unit of a value: `` (%)`` or nothing."""
         return " (%)" if self.fraction else ""
 
     @property
     def scale(self) -> float:
-        """What a value is multiplied by to be shown."""
+        """The factor from a value to the number that is shown."""
         return 100.0 if self.fraction else 1.0
 
     @property
     def sign(self) -> int:
-        """+1 where higher is better, else −1: times this, a difference is above 0 where better."""
+        """+1 if higher is better, else −1; a difference times this is above 0 where better."""
         return 1 if self.higher else -1
 
     def text(self, value: float, sign: bool = False) -> str:
-        """A value or a difference as it is shown.
+        """Format a value or a difference.
 
         >>> Metric().text(0.9725), Metric("loss", False, "loss").text(-0.0123, sign=True)
         ('97.25', '−0.0123')
@@ -83,8 +82,8 @@ class Metric:
         return f"{self.text(s.mean)}{half} ({sd}{counted.marks})"
 
     def margin(self, typical: float) -> float:
-        """How large a difference may be and still be none: 0.5 points of a fraction; 1 % of a
-        ``typical`` value (the baseline's mean) of any other metric.
+        """The margin of no difference: 0.5 points of a fraction; for any other metric 1 % of a
+        ``typical`` value (the baseline's mean).
 
         >>> Metric().margin(0.9), Metric("loss", False).margin(2.0)
         (0.005, 0.02)
@@ -92,7 +91,8 @@ class Metric:
         return 0.005 if self.fraction else 0.01 * abs(typical)
 
     def near(self, typical: float) -> float:
-        """How far from the best is still near it: four margins, so 2 points of a fraction."""
+        """The largest distance that counts as near the best: four margins (2 points of a
+        fraction)."""
         return 4 * self.margin(typical)
 
     def best(self, values: Frame) -> float:
@@ -103,8 +103,7 @@ class Metric:
 
 
 def metric_of(runs: Frame) -> Metric:
-    """The metric of runs that have one in common, as `cells.prepare` found it; the first one of
-    runs that have several."""
+    """The metric of these runs, as `cells.prepare` found it; the first run's if they differ."""
     return metrics(runs[:1])[0] if len(runs) else Metric()
 
 
@@ -115,7 +114,7 @@ def metrics(runs: Frame) -> list[Metric]:
 
 
 def heading(runs: Frame, what: str = "test") -> str:
-    """What a table or an axis of these runs shows: ``test accuracy``, ``test loss``; ``test
-    result`` where they have several metrics."""
+    """The heading of a table or an axis of these runs: ``test accuracy``, ``test loss``; ``test
+    result`` if they have several metrics."""
     found = metrics(runs)
     return f"{what} {found[0].title}" if len(found) == 1 else f"{what} result"

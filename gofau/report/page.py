@@ -1,4 +1,4 @@
-"""One self-contained page of all results: no network, no other file."""
+"""Writes one self-contained page of all results, which needs no network and no other file."""
 
 import base64
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ def write_page(results: Path, tables: Mapping[Path, list[Table]], judged: list[T
     """Write ``report.html``; returns its path.
 
     Args:
-        results: the folder of results; the figures are those that lie in its experiments' folders.
-        tables: those of each experiment's folder.
+        results: the folder of results; the figures are read from its experiments' folders.
+        tables: the tables of each experiment's folder.
         judged: the tables of claims.
     """
     frames = {folder: read(folder) for folder in tables}
@@ -64,15 +64,15 @@ def _experiment(folder: Path, tables: list[Table]) -> dict[str, Any]:
 
 
 def _inline(path: Path) -> str | None:
-    """An image as a data URL: as an image, and not as a part of the page, a figure's ids and styles
-    cannot meet another's. None where it is missing."""
+    """An image as a data URL; None where it is missing. SVG text in the page itself would not do:
+    the ids and styles of two figures could conflict."""
     if not path.exists():
         return None
     return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _overview(frames: dict[Path, Frame]) -> Table:
-    """Every experiment there is, or should be: the ones without records are missing."""
+    """The table of all experiments; those without records are shown as missing."""
     rows = []
     found = {folder.name: runs for folder, runs in frames.items()}
     for name in [*found, *(n for n in REPORTS if n not in found)]:
@@ -87,7 +87,7 @@ def _overview(frames: dict[Path, Frame]) -> Table:
 
 
 def _cells(frames: dict[Path, Frame]) -> Table:
-    """Every cell of every experiment: what to sort and filter."""
+    """The table of all cells of all experiments, to sort and filter."""
     axes = [a for a in AXES if any(runs[a].nunique() > 1 for runs in frames.values())]
     axes = [a for a in AXES if a in {*axes, *FILTERS, "model"}]
     rows = []
@@ -109,7 +109,7 @@ def _cells(frames: dict[Path, Frame]) -> Table:
     columns = ("experiment", *axes, "result", "±", "sd", "metric")
     columns = (*columns, "n", "diverged", "dead", "missing")
     note = (
-        "Test result, accuracies in per cent: mean, half of the 95 % interval over the seeds (none"
-        " of fewer than 5), standard deviation."
+        "Test result (accuracies in per cent): mean, half of the 95 % interval over the seeds (none"
+        " for fewer than 5 seeds), standard deviation."
     )
     return Table("cells", "All cells", note, columns, tuple(rows), pd.DataFrame())

@@ -1,10 +1,10 @@
-"""Two rules compared over the same cells and seeds.
+"""Compares two rules in pairs, over the same cells and seeds.
 
-In every comparison the seeds are what is drawn at random, and the grid of cells (optimizers,
-models, initialisations, rates) is fixed: it was chosen, and another one is another question. So a
-seed's value is its mean over the whole grid, and the interval is Student's over the seeds' values.
-Runs of one seed share initial weights and the order of the data in every cell; the mean over the
-grid takes that in, whatever it is.
+In every comparison only the seeds are random. The grid of cells (optimizers, models,
+initialisations, rates) is fixed: it was chosen, and another grid is another question. So a seed's
+value is its mean over the whole grid, and the interval is Student's over the seeds' values. Runs of
+one seed share initial weights and the order of the data in every cell, so they are correlated; the
+mean over the grid accounts for any such correlation.
 """
 
 import math
@@ -30,14 +30,14 @@ class Comparison:
 
     Attributes:
         mean, sd, low, high: of the seeds' values, with the 95 % Student-t interval over ``seeds``.
-        seeds: how many have a pair in every cell; the others have no say, as the mean over a part
-            of the grid is another question.
+        seeds: the number of seeds with a pair in every cell. Other seeds are not used, since a mean
+            over a part of the grid answers another question.
         pairs, expected: how many pairs were measured, and how many there should be.
-        cells: of the grid.
-        unlike: pairs that were left out because their two runs were not made alike, by what
-            differs.
-        image_error: the standard error that the choice of test images makes; NaN where not known.
-        why: why pairs are missing, where that is known.
+        cells: the number of cells of the grid.
+        unlike: what differs → the number of pairs that were left out because their two runs were
+            made under different conditions.
+        image_error: the standard error from the choice of test images; NaN if unknown.
+        why: why pairs are missing, if known.
         bound: ``≤`` where the true value may be lower, ``≥`` where it may be higher, ``≈`` where
             both.
     """
@@ -65,7 +65,7 @@ class Comparison:
 
     @property
     def beyond(self) -> tuple[float, float]:
-        """The 95 % interval for other test images as well as other seeds; NaN where not known."""
+        """The 95 % interval for other test images as well as other seeds; NaN if unknown."""
         half = widened(self.summary.half, self.image_error)
         return self.mean - half, self.mean + half
 
@@ -75,7 +75,7 @@ def compare(differences: ArrayLike) -> Comparison:
 
     Args:
         differences: (cells, seeds), in any unit, above 0 where the rule is better; NaN where a pair
-            is missing. Where no seed has all cells, the mean is that of all pairs, and there is no
+            is missing. If no seed has all cells, the mean is over all pairs, and there is no
             interval.
 
     Example:
@@ -93,13 +93,13 @@ def compare(differences: ArrayLike) -> Comparison:
 
 
 def paired(ours: Frame, theirs: Frame, keys: list[str], value: str = "outcome") -> Frame:
-    """The runs of two arms, side by side, where their keys agree.
+    """Match the runs of two arms by their keys.
 
     Returns:
-        one row per pair that was asked for of one of them: ``difference`` (above 0 where ours is
-        better; NaN where one is missing or the two were not made alike), ``ours`` and ``theirs``,
-        ``images``, ``≤`` and ``≥`` (ours, or theirs, is a diverged run whose outcome flatters it),
-        and a flag for each thing in which the two were made unlike.
+        one row per key that occurs in either arm: ``difference`` (above 0 where ours is better; NaN
+        if one is missing or their conditions differ), ``ours`` and ``theirs``, ``images``, ``≤``
+        and ``≥`` (ours, or theirs, is a diverged run that counts as better than it deserves, see
+        ``capped`` in `cells.read`), and one flag per condition that may differ.
     """
     needed = [*keys, value, "images", "capped", *(column for column in MADE_WITH if column in ours)]
     a, b = (runs[needed].set_index(keys) for runs in (ours, theirs))
@@ -108,14 +108,15 @@ def paired(ours: Frame, theirs: Frame, keys: list[str], value: str = "outcome") 
     flags = differing(a, b)
     found = pd.DataFrame({"ours": a[value], "theirs": b[value], "images": a["images"]})
     found["≤"], found["≥"] = (runs["capped"].fillna(False).astype(bool) for runs in (a, b))
+    # Either arm may be empty, but both have the same metric.
     sign = metric_of(ours if len(ours) else theirs).sign
     found["difference"] = (sign * (found["ours"] - found["theirs"])).mask(flags.any(axis=1))
     return found.join(flags)
 
 
 def over_seeds(pairs: Frame) -> Comparison:
-    """The comparison of the pairs of `paired`, whose last key is the seed."""
-    kept = pairs.where(pairs["difference"].notna())
+    """Compare the pairs of `paired` over the seeds; their last key must be the seed."""
+    kept = pairs.where(pairs["difference"].notna())  # the pairs that the mean is over
     lost = {word: int(count) for word, count in _flags(pairs).sum().items() if count}
     bound = bound_of([mark for mark in "≤≥" if pairs[mark].any()])
     error = error_of_images(kept["ours"], kept["theirs"], kept["images"])
@@ -124,7 +125,7 @@ def over_seeds(pairs: Frame) -> Comparison:
 
 
 def bound_of(marks: Iterable[str]) -> str:
-    """The mark of a mean of values of which some are bounds.
+    """The mark of a mean over values some of which are bounds.
 
     >>> bound_of(["≤", "", "≤"]), bound_of(["≤", "≥"]), bound_of(["", ""])
     ('≤', '≈', '')
@@ -138,24 +139,28 @@ def _flags(pairs: Frame) -> Frame:
 
 
 def differences(runs: Frame, rule: str, value: str = "outcome") -> Frame:
-    """The pairs of a rule and the additive one over the same cells and seeds: see `paired`."""
+    """Pair a rule with the additive rule over the same cells and seeds: see `paired`."""
     ours, theirs = (runs[runs["rule"] == name] for name in (rule, BASELINE))
     return paired(ours, theirs, ["cell", "seed"], value)
 
 
 def told(comparisons: list[Comparison]) -> str:
-    """A sentence that names the pairs that were left out as unlike, if there are any."""
+    """A sentence on the pairs that were left out, if there are any; else an empty string."""
     total: dict[Any, int] = {}
     for c in comparisons:
         for word, count in c.unlike.items():
+            # The largest, not the sum: the same pair can occur in several comparisons.
             total[word] = max(total.get(word, 0), count)
     words = ", ".join(f"{word}: {count}" for word, count in total.items())
-    return f"Pairs left out because their two runs were not made alike: {words}." if words else ""
+    if not words:
+        return ""
+    return f"Pairs left out because their two runs were made under different conditions: {words}."
 
 
 def unlike_cells(runs: Frame, pairs: Frame, axis: str) -> set[tuple[Any, Any]]:
-    """Cells (the labels of `CONTEXT` without the axis, as a tuple) and seeds for which some pair of
-    the `differences` of these runs, anywhere along the axis, was not made alike."""
+    """The (cell, seed) combinations for which some pair of the `differences`, anywhere along the
+    axis, was made under different conditions. A cell is the tuple of the labels of `CONTEXT`
+    without the axis."""
     marked = pairs.index[_flags(pairs).any(axis=1)]
     if marked.empty:
         return set()

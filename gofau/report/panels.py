@@ -1,4 +1,4 @@
-"""What the figures share: a grid of panels, one legend above, one caption."""
+"""Helpers for the figures: a grid of panels with one legend and one caption above."""
 
 import textwrap
 from typing import Any
@@ -12,23 +12,23 @@ from gofau.report.cells import counts, describe, in_order, varying
 from gofau.report.types import Frame
 
 INCH = 0.19
-"""Height of a line of small text."""
+"""The height of a line of small text, in inches."""
 
 
 def grid(
     rows: int, columns: int, width: float = 2.2, height: float = 2.0, **shared: Any
 ) -> tuple[Figure, Any]:
-    """A figure of panels of that size in inches, with room above for `finish`; axes (rows,
-    columns)."""
+    """Make a figure with a grid of panels (their size in inches) and room above for `finish`;
+    returns the figure and its axes, shape (rows, columns)."""
     size = (max(width * columns + 0.9, 5.2), height * rows + 1.1)
     layout = ConstrainedLayoutEngine(w_pad=0.07, h_pad=0.06)
-    # Not by pyplot: that keeps every figure, and asks for a screen.
+    # Not pyplot: it keeps every figure in memory, and may need a display.
     figure = Figure(figsize=size, layout=layout)
     return figure, figure.subplots(rows, columns, squeeze=False, **shared)
 
 
 def finish(figure: Figure, axes: np.ndarray, caption: str) -> Figure:
-    """One legend for all panels, below the caption and above the panels: it covers no data."""
+    """Add the caption and one legend for all panels, above the panels, where it covers no data."""
     caption = textwrap.fill(caption, int(13 * figure.get_figwidth()))
     entries: dict[str, Any] = {}
     for ax in axes.ravel():
@@ -50,12 +50,13 @@ def finish(figure: Figure, axes: np.ndarray, caption: str) -> Figure:
 
 
 def what(runs: Frame) -> str:
-    """``small_cnn, mlp on digits``."""
+    """The models and the data of these runs, such as ``small_cnn, mlp on digits``."""
     return f"{', '.join(in_order(runs['model']))} on {describe(runs)}"
 
 
 def tally(runs: Frame) -> str:
-    """``3 seeds; 2 of 60 runs diverged``, and how many are missing, if any are."""
+    """Seeds and counts, such as ``3 seeds; 2 of 60 runs diverged``; dead and missing ones only if
+    there are any."""
     done, lost, dead, missing = counts(runs)
     text = f"{runs['seed'].nunique()} seeds; {lost} of {done} runs diverged"
     text += f", {dead} dead" if dead else ""
@@ -63,19 +64,19 @@ def tally(runs: Frame) -> str:
 
 
 def rest(runs: Frame, *used: str) -> list[str]:
-    """What varies besides the axes that a figure shows already, dataset and model first."""
+    """The varying axes that a figure does not show yet, data set and model first."""
     return [axis for axis in varying(runs) if axis not in used]
 
 
 def name_of(values: object) -> str:
-    """The title of a panel."""
+    """The title of a panel, from the values of its axes."""
     parts = values if isinstance(values, tuple) else (values,)
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in parts)
 
 
 def panels(runs: Frame, axes: list[str]) -> list[tuple[str, Frame]]:
-    """The runs by the values of some axes, each with its title; all of them if there are no
-    axes."""
+    """Group the runs by the values of some axes, each group with its title; one group of all runs
+    if there are no axes."""
     if not axes:
         return [("", runs)]
     found = runs.groupby(axes, sort=False, dropna=False)
@@ -83,5 +84,5 @@ def panels(runs: Frame, axes: list[str]) -> list[tuple[str, Frame]]:
 
 
 def per_cent(ax: Axes) -> None:
-    """Accuracies are fractions; the axis shows them in per cent."""
+    """Show the fractions of the vertical axis in per cent."""
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")

@@ -1,8 +1,7 @@
-"""What the size of the test set adds to the uncertainty.
+"""The uncertainty that comes from the size of the test set.
 
-Intervals over seeds hold for the images of this test set. Where it is small, another one of the
-same
-size would move every accuracy: on 359 images one image is 0.28 points.
+Intervals over seeds hold for the images of this test set. If it is small, another test set of the
+same size would change every accuracy: on 359 images one image is 0.28 points.
 """
 
 import math
@@ -15,13 +14,13 @@ from scipy import stats
 from gofau.report.statistics import LEVEL
 
 MOST = 1_000_000
-"""No test set is larger: a larger common denominator is rounding, and says nothing."""
+"""No test set is larger: a larger common denominator comes from rounding."""
 
 
 def images(accuracies: ArrayLike) -> int | None:
-    """How many images these accuracies are shares of: their smallest common denominator, so that
-    of all the images, or a divisor of it, from few accuracies. None of none, or where rounding
-    hides it.
+    """The number of test images, estimated as the smallest common denominator of the accuracies.
+    With few accuracies it may be only a divisor of the true number. None if there are no
+    accuracies, or if rounding hides the number.
 
     >>> images([0.25, 1 / 3, 1.0])
     12
@@ -36,12 +35,13 @@ def images(accuracies: ArrayLike) -> int | None:
 
 
 def error_of_images(ours: ArrayLike, theirs: ArrayLike, count: ArrayLike) -> float:
-    """The standard error of a mean difference of accuracies that the choice of test images makes.
+    """The standard error of a mean difference of accuracies that comes from the choice of test
+    images.
 
-    For two accuracies p and q on the same N images: √((p(1 − p) + q(1 − q)) / N), the binomial
-    variances added. The images are the same for all runs, so that more seeds or cells do not shrink
-    it, and the mean over the runs is taken. An upper bound: two rules fail on the same hard images,
-    which makes the difference less uncertain, by how much the records do not tell.
+    For two accuracies p and q on the same N images it is √((p(1 − p) + q(1 − q)) / N), the sum of
+    the binomial variances. The images are the same for all runs, so more seeds or cells do not
+    shrink it, and the mean over the pairs is taken. It is an upper bound: both rules fail on the
+    same hard images, which makes the difference less uncertain; the records do not say by how much.
 
     Args:
         ours, theirs, count: accuracies and numbers of images of the pairs; NaN are left out.
@@ -56,7 +56,8 @@ def error_of_images(ours: ArrayLike, theirs: ArrayLike, count: ArrayLike) -> flo
 
 
 def widened(half: float, error: float, level: float = LEVEL) -> float:
-    """Half the width of the interval for other test images: both parts, independent, in quadrature.
+    """Half the width of the interval for other test images: √(half² + (z·error)²), since the two
+    parts are independent.
 
     >>> round(widened(0.01, 0.01), 4)
     0.022

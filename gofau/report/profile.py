@@ -13,14 +13,14 @@ from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
 FLOOR = 0.001
-"""A tenth of a point: the smallest error that is told from none, so that no ratio is over zero; of
-other metrics, this share of the median."""
+"""The smallest cost, so that no ratio divides by zero: a tenth of a point of an accuracy; for other
+metrics this share of the median."""
 
 
 def costs(runs: Frame) -> Frame:
-    """What is to be low, of each cell and rule, (cells, rules), mean over the seeds: the test
-    error, 1 − accuracy, or the metric itself where lower is better; at least `FLOOR`; infinity
-    where all of the seeds diverged, NaN where there is no result."""
+    """The cost of each cell and rule, shape (cells, rules), as a mean over the seeds: the test
+    error, 1 − accuracy, or the metric itself if lower is better. It is at least `FLOOR`, infinite
+    if all seeds diverged, and NaN where there is no result."""
     metric = metric_of(runs)
     error = runs.groupby([*CONTEXT, "rule"], dropna=False)["outcome"].mean()
     error = 1 - error if metric.higher else error
@@ -33,9 +33,9 @@ def costs(runs: Frame) -> Frame:
 
 
 def profile(runs: Frame, folder: Path) -> Figure | None:
-    """For each rule, the share of cells in which its test error (or loss) is at most τ times that
-    of the best rule there. Further up and left is better; at τ = 1 it is the share of cells that it
-    wins."""
+    """Draw for each rule the share of cells in which its test error (or loss) is at most τ times
+    that of the cell's best rule. Further up and left is better; at τ = 1 it is the share of cells
+    in which the rule is best."""
     table = costs(runs).dropna()
     if table.empty:
         return None

@@ -1,8 +1,8 @@
-"""The committed records of an experiment, ``runs.csv`` and ``curves.csv.gz``, and what may change
-them: `merge` never loses a finished run.
+"""Reads, merges and writes the committed records of an experiment, ``runs.csv`` and
+``curves.csv.gz``. `merge` never loses a finished run.
 
-Everything is text here. A number that went through a float and back would be written in another
-way, and a merged file would differ from one that was collected at once.
+All values stay text. A number that is converted to a float and back may be written differently;
+then a file merged in steps would differ from one that was collected at once.
 """
 
 import csv
@@ -24,12 +24,12 @@ FIRST = ("identity", "state", "trial")
 GROUPS = (*SECTIONS, "seed", "science", "metric", "train", "val", "test", "divergence")
 LAST = ("compute", "fingerprint", "provenance")
 MEASURED = ("train/", "val/", "test/", "divergence/")
-"""Columns that say what a run came to; the rest is what it was, and where and when it was made."""
+"""Prefixes of the columns with results; the others hold configuration and provenance."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """The runs of an experiment, one row each, and their epochs, by the run's identity."""
+    """The runs of an experiment, one row per run, and identity → the rows of its epochs."""
 
     runs: list[Row]
     curves: Mapping[str, list[Row]] = field(default_factory=dict)
@@ -37,13 +37,13 @@ class Records:
 
 @dataclass(frozen=True)
 class Merged:
-    """What `merge` made of two sets of records, and what there is to say about it.
+    """The result of `merge`, with what a user should be told about it.
 
     Attributes:
-        records: all of it.
-        outside: rows of the old file that today's grid does not have.
-        kept: finished rows of the old file that today's runs folder has nothing finished for.
-        differing: identities that have two finished records with different results.
+        records: the merged records.
+        outside: rows of the old file that are not in today's grid.
+        kept: finished rows of the old file whose run is not finished in today's runs folder.
+        differing: identities with two finished records whose results differ.
     """
 
     records: Records
@@ -53,15 +53,15 @@ class Merged:
 
 
 def merge(old: Records, new: Records, *, key: Key = ("identity",), drop: bool = False) -> Merged:
-    """The old records with the new ones: a finished run is replaced by a finished record of the
-    same run and by nothing else, and of two finished records the one made last is kept, whole, with
-    its provenance, so that it does not matter in which order they are collected.
+    """Merge new records into old ones. A finished record is only ever replaced by a finished record
+    of the same run. Of two finished records the later one is kept, as a whole and with its
+    provenance, so the order of collecting does not matter.
 
     Args:
-        old: what is committed.
-        new: a row for each run of today's grid.
-        key: the columns that say which run a row is of.
-        drop: leave out the old rows that today's grid does not have.
+        old: the committed records.
+        new: one row per run of today's grid.
+        key: the columns that identify a run.
+        drop: leave out the old rows that are not in today's grid.
 
     >>> done = {"identity": "a", "state": "done", "test/acc": "0.9"}
     >>> lost = {"identity": "a", "state": "pending"}
@@ -81,10 +81,11 @@ def merge(old: Records, new: Records, *, key: Key = ("identity",), drop: bool = 
             elif _measured(other) != _measured(row):
                 differing.append(row["identity"])
     rest = {} if drop else {_key(row, key): row for row in outside}
-    # A narrower grid leaves the order alone, a wider one brings its own.
+    # A subset of the old grid keeps the order of the old file; new runs bring the new order.
     order = before if today.keys() <= before.keys() else today | rest
     both = chosen | rest
     runs = [both[name] for name in order if name in both]
+    # A run and its epochs come from the same side, or a row would stand beside another run's curve.
     fresh = {row["identity"] for name, row in today.items() if chosen[name] is row}
     sources = {r["identity"]: new.curves if r["identity"] in fresh else old.curves for r in runs}
     curves = {name: source[name] for name, source in sources.items() if name in source}
@@ -92,7 +93,7 @@ def merge(old: Records, new: Records, *, key: Key = ("identity",), drop: bool = 
 
 
 def _stays(old: Row, new: Row) -> bool:
-    """Whether the old row is kept: it is finished, and the new one is not, or was made before."""
+    """Whether to keep the old row: it is finished, and the new one is not finished or is older."""
     if not _finished(old):
         return False
     return not _finished(new) or old.get("updated", "") > new.get("updated", "")
@@ -112,15 +113,15 @@ def _measured(row: Row) -> Row:
 
 
 def read(folder: Path, key: Key = ("identity",)) -> Records:
-    """What is committed in a results folder; nothing where there is no ``runs.csv``.
+    """Read the records of a results folder; empty where there is no ``runs.csv``.
 
     Raises:
-        UserError: a file is torn, or holds what no collecting wrote: it is left as it is.
+        UserError: a file is damaged, or was not written by `write`. It is not changed.
     """
     runs = _read(folder / RUNS, lambda path: path.read_bytes())
     twice = [name for name, n in Counter(_key(row, key) for row in runs).items() if n > 1]
     if twice:
-        raise _torn(folder / RUNS, f"the run {' '.join(twice[0])} stands in it twice")
+        raise _torn(folder / RUNS, f"the run {' '.join(twice[0])} occurs twice")
     if any(not row.get("identity") or not row.get("state") for row in runs):
         raise _torn(folder / RUNS, "a row has no identity or no state")
     curves: dict[str, list[Row]] = {}
@@ -136,7 +137,7 @@ def _read(path: Path, load: Callable[[Path], bytes]) -> list[Row]:
     try:
         text = load(path).decode("utf-8")
         if not text.endswith("\n"):
-            raise ValueError("its last line has no end")
+            raise ValueError("its last line is incomplete")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         header = next(reader)
         if "identity" not in header or len(set(header)) < len(header):
@@ -148,14 +149,14 @@ def _read(path: Path, load: Callable[[Path], bytes]) -> list[Row]:
 
 def _torn(path: Path, why: str) -> UserError:
     return UserError(
-        f"{path} is not whole ({why}): nothing was written; take it back from git"
-        f" (git checkout -- {path}), or move it away to begin anew"
+        f"{path} is damaged ({why}): nothing was written; restore it from git"
+        f" (git checkout -- {path}), or move it away to start anew"
     )
 
 
 def write(records: Records, folder: Path) -> None:
-    """Write both files: the same bytes for the same records. The epochs come first, so that a crash
-    between the two leaves every run of ``runs.csv`` with its epochs."""
+    """Write both files; the same records always give the same bytes. The epochs are written first,
+    so that after a crash between the two every run in ``runs.csv`` has its epochs."""
     folder.mkdir(parents=True, exist_ok=True)
     runs, curves = texts(records)
     write_whole(folder / CURVES, gzip.compress(curves, mtime=0))
@@ -163,7 +164,7 @@ def write(records: Records, folder: Path) -> None:
 
 
 def texts(records: Records) -> tuple[bytes, bytes]:
-    """The two files as csv: the runs, and the epochs with the identity of their run on each."""
+    """The two files as csv: the runs, and the epochs, each with its run's identity."""
     epochs = [{"identity": name, **row} for name, rows in records.curves.items() for row in rows]
     columns = sorted(_seen(records.runs), key=_place)
     return _csv(records.runs, columns), _csv(epochs, _seen(epochs) or ["identity", "epoch"])
@@ -182,8 +183,8 @@ def _seen(rows: Iterable[Row]) -> list[str]:
 
 
 def _place(column: str) -> tuple[int, bool, str]:
-    """Where a column stands. Not where it was first seen: that would depend on which runs were
-    collected first."""
+    """The sort key of a column. Order of appearance would depend on which runs were collected
+    first."""
     if column in FIRST:
         return FIRST.index(column), False, column
     group = column.replace("/", ".").partition(".")[0]

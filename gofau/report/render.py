@@ -1,4 +1,4 @@
-"""What a table is, and how it is written: Markdown, LaTeX (booktabs), csv."""
+"""A table, and its forms: Markdown, LaTeX (booktabs) and csv."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from gofau.report.types import Frame
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry. ``number`` is what a column is sorted by; the text's own if it is None."""
+    """One entry. A column is sorted by ``number``, or by the text where it is None."""
 
     text: str
     bold: bool = False
@@ -18,7 +18,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """``tags`` say what the row is about (dataset, model, optimizer, rule), for the page's
+    """One row. ``tags`` say what it is about (dataset, model, optimizer, rule), for the page's
     filters."""
 
     cells: tuple[Cell, ...]
@@ -27,9 +27,9 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A table for people (``columns``, ``rows``) and the same numbers for machines (``data``).
+    """A table to read (``columns``, ``rows``) and the same numbers for programs (``data``).
 
-    ``name`` is its files' stem. A column about one rule is in ``column_rules``.
+    ``name`` is the stem of its files. ``column_rules`` maps each column about one rule to the rule.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Table:
 
 
 def markdown(table: Table) -> str:
-    """The table as a Markdown page of its own: title, table, note."""
+    """The table as a Markdown page: title, table, note."""
     lines = [
         "| " + " | ".join(table.columns) + " |",
         "|" + "---|" * len(table.columns),
@@ -81,7 +81,7 @@ LATEX = {
 
 
 def escape(text: str) -> str:
-    r"""Text for LaTeX, symbols in math mode.
+    r"""Escape a text for LaTeX, with symbols in math mode.
 
     >>> escape("a_b: 1 ± 2 %")
     'a\\_b: 1 $\\pm$ 2 \\%'
@@ -90,7 +90,8 @@ def escape(text: str) -> str:
 
 
 def latex(table: Table) -> str:
-    r"""A ``tabular`` for ``\input``; it needs the package booktabs. Title and note are comments."""
+    r"""The table as a ``tabular`` for ``\input``; it needs the package booktabs. Title and note are
+    comments."""
     rows = [
         " & ".join(rf"\textbf{{{escape(c.text)}}}" if c.bold else escape(c.text) for c in row.cells)
         for row in table.rows
@@ -109,7 +110,7 @@ def latex(table: Table) -> str:
 
 
 def save_table(table: Table, folder: Path) -> list[Path]:
-    """Write ``<name>.md``, ``.tex`` and ``.csv``: the same bytes for the same table."""
+    """Write ``<name>.md``, ``.tex`` and ``.csv``; the same table always gives the same bytes."""
     texts = {
         ".md": markdown(table),
         ".tex": latex(table),
@@ -121,7 +122,7 @@ def save_table(table: Table, folder: Path) -> list[Path]:
 
 
 def number(value: float, digits: int = 2, sign: bool = False) -> str:
-    """A number as text; ``–`` for one that there is not. The minus is a real one.
+    """Format a number, with a true minus sign (−); NaN is ``–``.
 
     >>> number(-0.5), number(1.0, sign=True), number(float("nan"))
     ('−0.50', '+1.00', '–')

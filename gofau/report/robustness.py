@@ -1,8 +1,8 @@
-"""How sensitive an arm is to what a user has to choose: the learning rate, or the initialisation.
+"""Robustness: how sensitive an arm is to the learning rate or to the initialisation.
 
-Sensitivity is measured from an arm's own best place of the grid, not from another arm's, so that an
-arm that is better everywhere, or whose best rates lie elsewhere, is not more or less robust for
-that. The best place is the one with the best mean on the validation part; what is then lost is
+Sensitivity is measured from the arm's own best place of the grid. So an arm does not count as more
+or less robust because it is better everywhere, or because its best rates lie elsewhere. The best
+place is the one with the best mean on the validation split; the loss of accuracy away from it is
 measured on the test set.
 """
 
@@ -23,12 +23,12 @@ EDGE = "an arm's best is at an end of the grid"
 
 @dataclass(frozen=True)
 class Curve:
-    """One arm's results over the places of the axis, with all else fixed.
+    """The results of one arm over the places of the axis, with all else fixed.
 
     Attributes:
-        places: values of the axis, rates by size.
+        places: values of the axis; learning rates in increasing order.
         results: (places, seeds) on the test set.
-        best: the position of the best place on the validation part.
+        best: the index of the best place on the validation split.
         metric: of the results.
     """
 
@@ -39,14 +39,14 @@ class Curve:
 
     @property
     def steps(self) -> int:
-        """How many places there are on either side of the best, at least."""
+        """How many places lie on each side of the best one: the smaller of the two numbers."""
         return min(self.best, len(self.places) - 1 - self.best)
 
     def drop(self, reach: int | None = None) -> Frame:
-        """By seed: how much worse the mean over the places is than the best place.
+        """Per seed: by how much the mean over the places is worse than the best place.
 
         Args:
-            reach: only places that are no more steps than this from the best; None: all.
+            reach: the mean is over places at most this many steps from the best; None: over all.
         """
         first, last = 0, len(self.places)
         if reach is not None:
@@ -55,13 +55,14 @@ class Curve:
         return self.metric.sign * (self.results.iloc[self.best] - near.mean(skipna=False))
 
     def width(self) -> tuple[Frame, bool]:
-        """By seed: the decades of rates around the best place, without a gap, at which the result
-        is near that at the best; between two rates read linearly in the logarithm. And whether some
-        seed's range reaches an end of the grid, so that it may be wider."""
+        """Per seed: the width, in decades, of the unbroken range of rates around the best place
+        whose results are near the best one (interpolated linearly in the logarithm of the rate).
+        Also whether some seed's range reaches an end of the grid, so that it may be wider."""
         x = np.log10(np.asarray(self.places, dtype=float))
         found, is_open = {}, False
         for seed, y in (self.metric.sign * self.results).items():
             y = y.to_numpy(dtype=float)
+            # From here up is better (see `sign`), so near means above this level.
             level = y[self.best] - self.metric.near(y[self.best])
             if not np.isfinite(y).all():
                 found[seed] = np.nan
@@ -73,22 +74,23 @@ class Curve:
 
 
 def _end(x: np.ndarray, y: np.ndarray, level: float) -> tuple[float, bool]:
-    """Where y, going out from its first place, falls below the level; and whether it never does."""
+    """The x at which y first falls below the level, and whether it never does (then the last x)."""
     below = np.flatnonzero(y < level - 1e-12)
     if not len(below):
         return float(x[-1]), True
     i = below[0]
+    # np.interp needs increasing places: y falls from i − 1 to i.
     return float(np.interp(level, [y[i], y[i - 1]], [x[i], x[i - 1]])), False
 
 
 def axis_of(runs: Frame) -> str:
-    """What robustness is measured over: the learning rate where it varies, else the
+    """The axis that robustness is measured over: the learning rate if it varies, else the
     initialisation."""
     return "lr" if "lr" in varying(runs) else "init"
 
 
 def curve_of(part: Frame, axis: str) -> Curve:
-    """The curve of the runs of one arm in which nothing but the axis and the seed varies."""
+    """The curve of runs of one arm that differ only in the axis and the seed."""
     metric, places = metric_of(part), in_order(part[axis])
     table = part.pivot_table(index=axis, columns="seed", values="outcome", dropna=False)
     means = part.groupby(axis)["choice"].mean().reindex(places)
@@ -97,7 +99,7 @@ def curve_of(part: Frame, axis: str) -> Curve:
 
 
 def curves_of(runs: Frame) -> Iterator[tuple[dict[str, Any], Curve]]:
-    """The curves of some runs of one rule, by what else varies."""
+    """Yield the curves of the runs of one rule, each with the labels that it is for."""
     axis = axis_of(runs)
     others = [a for a in CONTEXT if a != axis]
     for key, part in runs.groupby(others, sort=False, dropna=False):
@@ -105,12 +107,12 @@ def curves_of(runs: Frame) -> Iterator[tuple[dict[str, Any], Curve]]:
 
 
 def less_drop(runs: Frame, rule: str) -> Comparison:
-    """By how much less a rule loses around its own best than the additive one around its own.
+    """By how much less a rule drops from its own best than the additive rule from its own best.
 
-    Over learning rates, both lose over as many steps on either side, the most that the grid has on
-    both sides of both; where that is none, the grid was too short, and the pairs are missing. Over
-    initialisations, which have no order, both lose over all of them. Seeds of which a pair of runs
-    was not made alike are left out.
+    Over learning rates, both drops are over the same number of steps on each side: the largest that
+    the grid has on both sides of both bests. If that is zero, the grid was too short, and the pairs
+    are missing. Over initialisations, which have no order, both drops are over all of them. Seeds
+    with a pair of runs made under different conditions are left out.
     """
     ours, theirs = (
         {tuple(key.values()): curve for key, curve in curves_of(runs[runs["rule"] == name])}
@@ -127,11 +129,12 @@ def less_drop(runs: Frame, rule: str) -> Comparison:
         row = pd.Series(np.nan, seeds)
         if key in ours and key in theirs:
             reach = _reach(ours[key], theirs[key]) if axis_of(runs) == "lr" else None
+            # A best at an end of the grid: the drop on its other side is unknown.
             edges |= reach == 0
             if reach != 0:
                 row = theirs[key].drop(reach).sub(ours[key].drop(reach)).reindex(seeds)
         rows.append(row.mask([(key, seed) in unlike for seed in seeds]))
-    count = {"pairs": len(unlike)} if unlike else {}
+    count = {"conditions": len(unlike)} if unlike else {}
     found = compare(pd.DataFrame(rows))
     return replace(found, unlike=count, why=EDGE if edges else "", bound=bound)
 
@@ -141,7 +144,7 @@ def _reach(ours: Curve, theirs: Curve) -> int:
 
 
 def arms(runs: Frame) -> Iterator[tuple[str, Frame]]:
-    """The rules of some runs, each with its runs."""
+    """Yield each rule and its runs."""
     for rule in rules(runs):
         part = runs[runs["rule"] == rule]
         if len(part):

@@ -1,4 +1,4 @@
-"""The table of robustness: what each arm loses around its own best."""
+"""The table of robustness: how much each arm drops from its own best."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ NAMES = {"lr": "learning rates", "init": "initialisations"}
 
 
 def robustness(runs: Frame) -> Table:
-    """One row per optimizer and rule: what is left of the result over the grid."""
+    """The table of robustness: one row per optimizer and rule."""
     axes = ["dataset", "model", "optimizer"]
     found = [
         (key, part, rule, arm, less_drop(part, rule))
@@ -69,15 +69,17 @@ def robustness(runs: Frame) -> Table:
 def _note(runs: Frame, comparisons: list[Any]) -> str:
     metric = metric_of(runs)
     return (
-        f"{heading(runs).capitalize()}{metric.unit}. Mean over the grid: all cells. Own best: the"
-        " place of the grid that is best on the validation part (* at an end of the grid, so that a"
-        " better one may lie outside). Drop: from there to the mean over the grid; nearby: to the"
-        " mean over the places within the given number of steps on either side of it, the most that"
-        " there are on both. Width: decades of learning rates around it, without a gap, within"
-        f" {metric.text(metric.near(runs['outcome'].mean()))} of it (≥: up to an end of the grid)."
-        " Near own best: the share of cells that are, in per cent. Worst: the lowest cell. ±: half"
-        f" of the 95 % interval. {RANDOM} Drops less by: the additive rule's drop minus this"
-        " rule's, each from its own best over equally many steps, paired by seed."
+        f"{heading(runs).capitalize()}{metric.unit}. Mean over the grid: over all cells. Own best:"
+        " at the place of the grid that is best on the validation split (*: at an end of the grid,"
+        " so that a better one may lie outside). Drop: own best minus the mean over the grid. Drop"
+        " nearby: own best minus the mean over the places at most the number of steps in brackets"
+        " away, which is the largest number that the grid has on both sides. Width: the unbroken"
+        " range of learning rates around the own best, in decades, within"
+        f" {metric.text(metric.near(runs['outcome'].mean()))} of it (≥: it reaches an end of the"
+        " grid). Near own best: the share of cells within that distance, in per cent. Worst: the"
+        f" worst cell. ±: half of the 95 % interval. {RANDOM} Drops less by: the additive rule's"
+        " drop minus this rule's, each from its own best over the same number of steps, paired by"
+        " seed."
         f" {JUDGED} {told(comparisons)}".rstrip()
     )
 

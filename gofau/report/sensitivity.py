@@ -1,5 +1,5 @@
-"""Test results against what a user has to choose: the learning rate, the initialisation, the number
-of epochs."""
+"""Figures of the test result against the learning rate, the initialisation or the number of
+epochs."""
 
 from pathlib import Path
 
@@ -18,19 +18,19 @@ NAMES = {"lr": "learning rate", "init": "initialisation", "horizon": "epochs of 
 
 
 def over_lr(runs: Frame, folder: Path) -> Figure | None:
-    """Test results against learning rate, one column per optimizer, one row per whatever else
-    varies."""
+    """Draw test results against the learning rate: one column per optimizer, one row per
+    combination of what else varies."""
     return _over(runs, "lr")
 
 
 def over_init(runs: Frame, folder: Path) -> Figure | None:
-    """Test results against initialisation, likewise."""
+    """Draw test results against the initialisation, with the same panels."""
     return _over(runs, "init")
 
 
 def over_horizon(runs: Frame, folder: Path) -> Figure | None:
-    """Test results against the number of epochs, each a training with its whole schedule. None
-    where there is one number of epochs only."""
+    """Draw test results against the number of epochs, each a training with its complete schedule.
+    None where there is only one number of epochs."""
     return _over(runs, "horizon") if runs["horizon"].nunique() > 1 else None
 
 
@@ -62,7 +62,7 @@ def _over(runs: Frame, axis: str) -> Figure | None:
 
 
 def _line(ax: Axes, part: Frame, axis: str, places: list, rule: str, shift: float) -> None:
-    """Intervals are drawn side by side, so that equal ones can be told apart."""
+    """Draw one rule's line. ``shift`` moves it sideways, so that equal intervals stay visible."""
     points = [(places.index(value), group) for value, group in part.groupby(axis, sort=False)]
     points = sorted(((x, g) for x, g in points if g["outcome"].notna().any()), key=lambda p: p[0])
     if not points:
@@ -71,7 +71,7 @@ def _line(ax: Axes, part: Frame, axis: str, places: list, rule: str, shift: floa
     x = np.array([x for x, _ in points]) + (0.13 if axis == "init" else 0.05) * shift
     mean = np.array([s.mean for s in found])
     low, high = (np.array([getattr(s, k) for s in found]) for k in ("low", "high"))
-    if metric_of(part).fraction:  # no less than 0 and no more than 1, whatever Student's t says
+    if metric_of(part).fraction:  # Student's t knows nothing of the bounds 0 and 1
         low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
     ends = np.nan_to_num(np.stack([mean - low, high - mean]))
     style = "" if axis == "init" else RULE_DASHES.get(rule, "-")

@@ -1,5 +1,4 @@
-"""The statistics of one group of numbers: means, intervals, robustness, profiles. Pure
-functions."""
+"""Statistics as pure functions: means, intervals, corrected p-values, performance profiles."""
 
 import math
 from collections.abc import Sequence
@@ -10,17 +9,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 LEVEL = 0.95
-"""Every interval's confidence, where no other is said."""
+"""The confidence level of every interval, unless another one is given."""
 MIN_SEEDS = 5
-"""The fewest numbers that get an interval: with fewer Student's t is so wide, and so much at the
-mercy of the numbers' distribution, that it misleads more than it tells."""
+"""The fewest numbers that get an interval. With fewer, Student's interval is so wide, and depends
+so much on the numbers' distribution, that it would mislead."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """n numbers: their mean, standard deviation (ddof 1) and the interval's two ends. What n does
-    not allow is NaN: the mean of none, the spread of one, the interval of fewer than
-        `MIN_SEEDS`."""
+    """The number of values, their mean, standard deviation (ddof 1) and interval. Undefined values
+    are NaN: the mean of no value, the standard deviation of one, the interval of fewer than
+    `MIN_SEEDS`."""
 
     n: int
     mean: float
@@ -38,7 +37,7 @@ def summary(values: ArrayLike) -> Summary:
     """Mean, standard deviation and 95 % Student-t interval: mean ± t(0.975, n − 1) · sd / √n.
 
     Args:
-        values: numbers of any unit; NaN are missing, and left out of n.
+        values: numbers in any unit; NaN count as missing and are left out of n.
 
     Example:
         >>> s = summary([1.0, 2.0, 3.0, 4.0, 5.0])
@@ -65,10 +64,11 @@ def half_width(sd: float, n: int, level: float = LEVEL) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's correction of a family of p-values; NaN (no test was possible) stays, and is no
-    member.
+    """Holm's correction of a family of p-values. NaN (no test was possible) stays NaN and does not
+    count as a member of the family.
 
-    Sorted, the i-th of m (from 0) is multiplied by m − i, and never falls below the one before it.
+    Of m sorted p-values, the i-th (from 0) is multiplied by m − i, and is at least as large as the
+    corrected one before it.
     Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
 
     Example:
@@ -85,24 +85,24 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def near_best(values: ArrayLike, best: float, margin: float = 0.02) -> float:
-    """The share of values that are no more than ``margin`` below ``best``; NaN of none.
+    """The share of values that are at most ``margin`` below ``best``; NaN if there are none.
 
     Example:
         >>> near_best([0.99, 0.98, 0.5, 0.2], best=0.99)
         0.5
     """
     x = _finite(values)
-    # Rounding must not decide whether exactly two points below is within two points.
+    # Rounding must not decide whether a value exactly at the margin is within it.
     return float(np.mean(x >= best - margin - 1e-12)) if len(x) else math.nan
 
 
 def profiles(costs: ArrayLike, ratios: ArrayLike) -> NDArray[np.float64]:
-    """Performance profiles: ρ_s(τ), the share of problems that solver s solves at no more than τ
-    times the cost of the best solver there.
+    """Performance profiles: ρ_s(τ), the share of problems that solver s solves at a cost of at most
+    τ times that of the problem's best solver.
 
     Args:
         costs: (problems, solvers), ≥ 0; infinity or NaN where a solver failed. A problem that no
-            solver solved counts against all.
+            solver solved counts as a failure of all.
         ratios: τ ≥ 1, increasing, (T,).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Results and comparisons: frames of runs → tables."""
+"""The tables of results and comparisons, from frames of runs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,25 +14,26 @@ from gofau.report.types import Frame
 from gofau.report.verdict import Question, Verdict, decide
 
 RANDOM = (
-    "The seeds are what is drawn at random; the grid of cells is fixed. Intervals are Student's"
-    f" over the seeds, and none is given for fewer than {MIN_SEEDS}."
+    "Only the seeds are random; the grid of cells is fixed. Intervals are Student's over the"
+    f" seeds; fewer than {MIN_SEEDS} seeds get none."
 )
-"""What every table of runs says of its intervals."""
+"""The note on intervals in every table of runs."""
 JUDGED = (
-    "Verdict: by the interval beside it, which is corrected for the number of rows by Holm's method"
-    " (docs/verdicts.md). Undecided (n seeds): so many would decide it, were mean and spread to"
-    " stay."
+    "Verdict: decided by the interval beside it, which is corrected for the number of rows by"
+    " Holm's method (docs/verdicts.md). Undecided (n seeds): n seeds would decide it if mean and"
+    " spread stayed the same."
 )
+"""The note on verdicts in every table that has them."""
 CELL_NOTE = (
     "mean ± half of the 95 % interval (standard deviation; n, of which ✕ diverged and ⊘ dead: no"
-    " better than a guess at the end; ? is missing). A diverged run counts at chance level, or as"
-    f" the worst finished run of its problem where the metric has none. {RANDOM}"
+    " better than guessing at the end; ?: missing). A diverged run counts at chance level; if the"
+    f" metric has none, as the worst finished run of its problem. {RANDOM}"
 )
 
 
 def accuracy(runs: Frame) -> Table:
-    """One row per cell, one column per rule; the best mean of a row in bold. The metric is that of
-    the runs, whatever it is."""
+    """The table of results: one row per cell, one column per rule, the best mean of a row in bold.
+    It shows the metric of the runs, which need not be accuracy."""
     axes = list(dict.fromkeys(["optimizer", *varying(runs)]))
     axes.sort(key=CONTEXT.index)
     names = rules(runs)
@@ -62,7 +63,7 @@ def accuracy(runs: Frame) -> Table:
 
 
 def _entry(mine: Frame, best: float) -> tuple[Cell, dict[str, Any]]:
-    """One cell of one rule; ``best`` is the best mean of its row."""
+    """One entry and its numbers; ``best`` is the best mean of the row."""
     s, counted, metric = summary(mine["outcome"]), counts(mine), metric_of(mine)
     bold = bool(s.n) and s.mean == best and counted.diverged < counted.finished
     text = metric.entry(s, counted) if len(mine) else "–"
@@ -73,8 +74,8 @@ def _entry(mine: Frame, best: float) -> tuple[Cell, dict[str, Any]]:
 
 
 def comparison(runs: Frame) -> Table:
-    """Every rule against the additive one over the same cells and seeds: all, and by optimizer and
-    model."""
+    """The table of comparisons: every rule against the additive rule over the same cells and seeds,
+    for all runs, per optimizer and per model."""
     found = list(_compared(runs))
     answers = decide([Question(c, margin) for *_, c, margin in found])
     rows, data = [], []
@@ -90,10 +91,10 @@ def comparison(runs: Frame) -> Table:
         "comparison",
         f"Each rule against {BASELINE}, paired",
         f"Better by: mean difference in {heading(runs)} over the same cells and seeds, above 0"
-        f" where the rule is better{_unit(runs)}. {RANDOM} Other test images: the interval with"
-        " what another test set of this size would add, at most; where it holds 0 and the first"
-        " does not, the difference is one on these test images."
-        f" {JUDGED} Pairs: measured, of those there should be. {left_out}".rstrip(),
+        f" where the rule is better{_unit(runs)}. {RANDOM} For other test images: the interval,"
+        " widened by the most that another test set of this size could add; if it includes 0 and"
+        " the first does not, the difference is shown for these test images only."
+        f" {JUDGED} Pairs: measured, of expected. {left_out}".rstrip(),
         (
             *("over", "rule", "better by", "95 % interval", "for other test images", "verdict"),
             *("its interval", "p (Holm)", "cells × seeds", "pairs"),
@@ -111,7 +112,8 @@ def _unit(runs: Frame) -> str:
 
 
 def _compared(runs: Frame) -> Iterator[tuple[str, str, Metric, Comparison, float]]:
-    """What is compared over what: the runs of each metric on their own."""
+    """Yield each comparison: what it is over, rule, metric, comparison, margin. Runs with different
+    metrics are never compared."""
     for metric in metrics(runs):
         mine = runs[runs["metric"] == metric.name]
         named = f"metric {metric.name}" if len(metrics(runs)) > 1 else "all"
@@ -134,7 +136,7 @@ def _compared(runs: Frame) -> Iterator[tuple[str, str, Metric, Comparison, float
 
 
 def difference_cells(c: Comparison, metric: Metric) -> list[Cell]:
-    """A mean difference and its interval, in points of an accuracy."""
+    """The cells of a mean difference and its interval (in points for an accuracy)."""
     if not c.pairs:
         return [Cell("missing"), Cell("–")]
     mean = Cell(c.bound + metric.text(c.mean, sign=True), number=c.mean)
@@ -142,12 +144,12 @@ def difference_cells(c: Comparison, metric: Metric) -> list[Cell]:
 
 
 def beyond_cells(c: Comparison, metric: Metric) -> list[Cell]:
-    """Its interval for other test images, where their number is known."""
+    """The cell of the interval for other test images, if their number is known."""
     return [_interval(*c.beyond, metric)]
 
 
 def verdict_cells(v: Verdict, metric: Metric) -> list[Cell]:
-    """The verdict of a comparison, the interval that it is given by, and its p."""
+    """The cells of a verdict, the interval that decided it, and its p."""
     return [Cell(v.plain), _interval(v.low, v.high, metric), Cell(number(v.p, 4), number=v.p)]
 
 
@@ -166,7 +168,7 @@ def numbers_of(c: Comparison, v: Verdict) -> dict[str, Any]:
 
 
 def groups(runs: Frame, axes: list[str]) -> Iterator[tuple[dict[str, Any], Frame]]:
-    """The runs by the values of ``axes``, in the order of the sweep, the learning rate by size."""
+    """Group the runs by the values of ``axes``, in the order of the sweep; numbers are sorted."""
     order = {axis: in_order(runs[axis]) for axis in axes}
     found = list(runs.groupby(axes, sort=False, dropna=False))
     found.sort(key=lambda f: [order[a].index(v) for a, v in zip(axes, f[0], strict=True)])
@@ -175,13 +177,13 @@ def groups(runs: Frame, axes: list[str]) -> Iterator[tuple[dict[str, Any], Frame
 
 
 def labels(key: dict[str, Any]) -> list[Cell]:
-    """The first columns of a row."""
+    """The first cells of a row: the values of its axes."""
     return [
         Cell(f"{v:g}", number=v) if isinstance(v, float) else Cell(str(v)) for v in key.values()
     ]
 
 
 def tags(part: Frame) -> dict[str, str]:
-    """What all these runs have in common, for the page's filters."""
+    """The data set, model and optimizer that all these runs share, for the page's filters."""
     common = {a: in_order(part[a]) for a in ("dataset", "model", "optimizer")}
     return {axis: values[0] for axis, values in common.items() if len(values) == 1}

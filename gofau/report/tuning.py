@@ -1,7 +1,8 @@
-"""How good the best of k tried configurations is: what "needs less tuning" means.
+"""Tuning curves: how good the best of k tried configurations is. A rule that needs less tuning is
+near its best after fewer trials.
 
-Each arm's trials of one task are taken for k independent draws from its ranges, judged on the
-validation part. A run that diverged counts as `cells.read` says.
+The trials of one arm on one task are treated as independent draws from its ranges, and are judged
+on the validation split. `cells.read` says what a diverged run counts as.
 """
 
 import math
@@ -26,16 +27,16 @@ from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
 LOOKS = (1, 2, 5, 10, 25)
-"""Numbers of trials that the table shows."""
+"""The numbers of trials k that the table shows."""
 
 
 def expected_best(values: ArrayLike) -> np.ndarray:
-    """The expected highest of k draws without replacement from these n values, for k = 1 … n: of
-    all subsets of k, the mean of their highest.
+    """The expected maximum of k draws without replacement from these n values, for k = 1 … n: the
+    mean, over all subsets of size k, of their maximum.
 
         Σ_i C(i − 1, k − 1) / C(n, k) · v_(i),  v_(1) ≤ … ≤ v_(n)
 
-    It is the unbiased estimate for k new trials. Sources: Tang et al., Showing your work doesn't
+    It is an unbiased estimate for k new trials. Sources: Tang et al., Showing your work doesn't
     always work, 2020 (arXiv 2004.13705); Dodge et al., Show your work, 2019.
 
     >>> expected_best([1.0, 2.0, 6.0])
@@ -43,7 +44,7 @@ def expected_best(values: ArrayLike) -> np.ndarray:
     """
     v = np.sort(np.asarray(values, dtype=float))
     i, k = np.arange(1, len(v) + 1), np.arange(1, len(v) + 1)[:, None]
-    # C(i − 1, k − 1) / C(n, k), by logarithms: the binomials themselves overflow.
+    # C(i − 1, k − 1) / C(n, k), from logarithms: the binomial coefficients themselves overflow.
     logs = _log_choose(i - 1, k - 1) - _log_choose(np.full_like(i, len(v)), k)
     weights = np.where(i >= k, np.exp(np.where(i >= k, logs, 0.0)), 0.0)
     return weights @ v
@@ -55,12 +56,12 @@ def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 
 def median_interval(values: ArrayLike, k: int) -> tuple[float, float]:
-    """An exact interval for the median of the highest of k new trials, whatever their distribution.
+    """An exact interval for the median of the maximum of k new trials, for any distribution.
 
-    That median is the 0.5^(1/k) quantile of one trial, and the binomial distribution says between
-    which of the sorted values a quantile lies. An end that the values cannot give is infinite: of
-    25 trials, the upper one from k = 5 on. Source: Lourie, Cho, He, Show your work with confidence,
-    2023 (arXiv 2311.09480), whose bands are built on the same.
+    This median is the 0.5^(1/k) quantile of one trial, and the binomial distribution says between
+    which of the sorted values a quantile lies. An end that the values do not determine is infinite:
+    with 25 trials, the upper end for k ≥ 5. Source: Lourie, Cho, He, Show your work with
+    confidence, 2023 (arXiv 2311.09480), whose bands use the same idea.
 
     >>> median_interval(range(25), 1)
     (7.0, 17.0)
@@ -74,8 +75,8 @@ def median_interval(values: ArrayLike, k: int) -> tuple[float, float]:
 
 
 def searches(runs: Frame) -> Iterator[tuple[dict[str, str], Frame]]:
-    """The trials of every task and arm, without those that were run again because they were
-    good."""
+    """Yield the trials of every task and arm. The finalists' second runs are left out: they were
+    selected for being good."""
     first = runs.loc[(runs["seed"] == SEARCH_SEED) & runs["choice"].notna(), _needed(runs)]
     for task in in_order(first["dataset"]):
         for optimizer, rule, part in arms(first[first["dataset"] == task]):
@@ -88,8 +89,8 @@ def _needed(runs: Frame) -> list[str]:
 
 
 def tuning_data(runs: Frame) -> Frame:
-    """One row per task, arm and k: ``expected``, and ``low`` and ``high`` of the median's interval
-    (infinite where open)."""
+    """The tuning curves: one row per task, arm and k, with ``expected`` and the ends ``low`` and
+    ``high`` of the median's interval (infinite where open)."""
     rows = []
     for key, part in searches(runs):
         metric = metric_of(part)
@@ -102,7 +103,7 @@ def tuning_data(runs: Frame) -> Frame:
 
 
 def tuning(runs: Frame) -> Table:
-    """One row per task and arm, one column per number of trials."""
+    """The table of tuning: one row per task and arm, one column per number of trials."""
     data = tuning_data(runs)
     looks = [k for k in LOOKS if k in set(data["k"])]
     best = {
@@ -126,13 +127,13 @@ def tuning(runs: Frame) -> Table:
         "tuning",
         "The best of k tried configurations",
         f"Expected best {heading(runs, 'validation')}{metric.unit} of k of the arm's trials: the"
-        " mean over all choices of k of them (the unbiased estimate of Tang et al. 2020). In"
-        " brackets an exact 95 % interval, without any assumption on the distribution, for the"
-        " median best of k new trials; an end that so few trials cannot tell is left open. Random"
-        " are the trials, drawn from the ranges of the search, one seed each; they stand on one"
-        " low-discrepancy sequence, which makes the intervals wider than need be. Every arm has"
-        " the same number of trials, whatever the number of its hyperparameters. Bold: the best of"
-        " the task.",
+        " mean over all subsets of k trials (the unbiased estimate of Tang et al. 2020). In"
+        " brackets: an exact 95 % interval, without assumptions on the distribution, for the"
+        " median best of k new trials; an end that the trials do not determine is left open. The"
+        " trials are the random part: draws from the ranges of the search, with one seed each."
+        " They come from one low-discrepancy sequence, which makes the intervals wider than"
+        " necessary. Every arm has the same number of trials, regardless of the number of its"
+        " hyperparameters. Bold: the best of the task.",
         ("dataset", "optimizer", "rule", *(f"k = {k}" for k in looks)),
         tuple(rows),
         data,
@@ -146,8 +147,8 @@ def _look(row: Any, metric: Metric, best: float) -> Cell:
 
 
 def tuning_figure(runs: Frame, folder: Path) -> Figure | None:
-    """The expected best against k, one row per task, one column per optimizer, one line per rule;
-    the band is the interval of the median best, its open end at the best trial."""
+    """Draw the expected best against k: one row per task, one column per optimizer, one line per
+    rule. The band is the interval of the median best; an open end is drawn at the best trial."""
     data = tuning_data(runs)
     if data.empty:
         return None
@@ -180,7 +181,7 @@ def _line(ax: Axes, part: Frame, rule: str) -> None:
 
 
 def _zoom(row: Any, here: Frame, metric: Metric) -> None:
-    """The axis shows what is reached from two trials on: one alone is often at chance."""
+    """Fit the vertical axis to the results from two trials on: one trial is often at chance."""
     late = here.loc[here["k"] >= 2, "expected"]
     margin = 0.05 * (late.max() - late.min()) + 1e-6
     for ax in row:

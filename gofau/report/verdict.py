@@ -1,20 +1,20 @@
-"""The one rule by which every sentence is judged: docs/verdicts.md.
+"""The rule that turns comparisons into verdicts: docs/verdicts.md.
 
-A question asks whether a rule is better than the additive one, in some unit, above 0 where it is.
-It is answered by Student's interval over the seeds (see `pairs`), the same way in both directions:
+A question asks whether a rule is better than the additive rule; its effect is above 0 if it is. It
+is answered by Student's interval over the seeds (see `pairs`), in the same way for both directions:
 
-- *no difference*: the whole interval lies within ± a margin that was fixed beforehand; this goes
-  first, and where the interval excludes 0 the side is named, and called small;
+- *no difference*: the whole interval lies within ± a margin that was fixed in advance. This is
+  checked first; if the interval excludes 0, the verdict also names the side and calls it small;
 - *supported*: the whole interval is above 0;
-- *not supported*: the whole interval is below 0, so the other way round;
+- *not supported*: the whole interval is below 0;
 - *undecided*: none of these.
 
-Many questions on one page would bring wrong answers by chance alone. So the p-values of all the
-page's questions are corrected by Holm's method, those of being different from 0 and those of lying
-within the margin, each as a family of its own: the probability of one or more wrong sides on the
-page is at most 5 %, and so is that of one or more wrong *no difference*. The interval that is shown
-is that of the level at which Holm's method judged the question, so that it and the verdict always
-say the same.
+With many questions on one page some answers would be wrong by chance alone. So the p-values of all
+questions of the page are corrected by Holm's method, in two separate families: those for being
+different from 0, and those for lying within the margin. The probability of one or more wrong sides
+on the page is then at most 5 %, and so is that of one or more wrong *no difference*. The interval
+shown has the level at which Holm's method judged the question, so it always agrees with the
+verdict.
 """
 
 import math
@@ -29,13 +29,13 @@ from gofau.report.statistics import LEVEL, MIN_SEEDS, half_width, holm
 
 ALPHA = 1 - LEVEL
 MOST_SEEDS = 1000
-"""More are not counted."""
+"""The largest number of seeds that is computed; beyond it the text says "more than"."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """A comparison, and what counts as no difference. Where its value is a bound, no verdict is
-    given that it might flatter."""
+    """A comparison, and its margin of no difference. If the comparison is a bound, it gets no
+    verdict that the true value might not deserve."""
 
     comparison: Comparison
     margin: float
@@ -43,16 +43,16 @@ class Question:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the records say to a question.
+    """The answer that the records give to a question.
 
     Attributes:
         word: ``supported``, ``not supported``, ``no difference``, ``undecided`` or ``missing``.
         low, high: the interval, corrected for the number of questions; NaN where there is none.
         p, p_same: corrected p-values, of being different from 0 and of lying within the margin.
         side: +1 or −1 where the interval excludes 0, else 0.
-        seeds: how many would decide an undecided question if mean and spread stay as they are; 0
-            where that is not known.
-        reason: why it is undecided, if not for its interval.
+        seeds: how many would decide an undecided question if mean and spread stayed the same; 0 if
+            unknown.
+        reason: why it is undecided, if not because of its interval.
     """
 
     word: str
@@ -81,7 +81,7 @@ class Verdict:
 
     @property
     def plain(self) -> str:
-        """The same in short, of a comparison that no claim is made of.
+        """A short verdict, for a comparison that tests no claim.
 
         >>> Verdict("supported").plain, Verdict("undecided", seeds=23).plain
         ('better', 'undecided (23 seeds)')
@@ -97,7 +97,7 @@ def _capped(seeds: int) -> str:
 
 
 def decide(questions: Sequence[Question]) -> list[Verdict]:
-    """The verdicts of a page's questions, corrected for there being so many.
+    """The verdicts on the questions of a page, corrected for their number.
 
     Example:
         >>> from gofau.report.pairs import compare
@@ -106,6 +106,7 @@ def decide(questions: Sequence[Question]) -> list[Verdict]:
         >>> v.word, round(v.low, 4), round(v.high, 4)
         ('supported', 0.0212, 0.0388)
     """
+    # Only questions that can be judged are members of the families that Holm's method corrects.
     asked = [q for q in questions if _why_not(q.comparison) is None]
     differ = [_p_differs(q.comparison) for q in asked]
     same = [_p_within(q.comparison, q.margin) for q in asked]
@@ -138,15 +139,14 @@ def _not_asked(q: Question, reason: str) -> Verdict:
 
 def _p_differs(c: Comparison) -> float:
     """The smallest α at which the 1 − α interval excludes 0: two-sided, of the paired t-test."""
-    if c.sd == 0:
+    if c.sd == 0:  # all seeds agree: the interval is a point
         return float(c.mean == 0)
     t = abs(c.mean) / (c.sd / math.sqrt(c.seeds))
     return float(2 * stats.t.sf(t, c.seeds - 1))
 
 
 def _p_within(c: Comparison, margin: float) -> float:
-    """The smallest α at which the 1 − α interval lies within ± margin; 1 where the mean does
-    not."""
+    """The smallest α at which the 1 − α interval lies within ± margin; 1 if the mean does not."""
     room = margin - abs(c.mean)
     if room < 0 or c.sd == 0:
         return float(room < 0)
@@ -154,8 +154,8 @@ def _p_within(c: Comparison, margin: float) -> float:
 
 
 def _levels(p: Sequence[float], members: int) -> list[float]:
-    """For each question the α at which Holm's method judged it: ALPHA / (m − i) for the i-th
-    smallest p while it rejects, and for all others that of the first that it did not reject."""
+    """The α at which Holm's method judged each question: ALPHA / (m − i) for the i-th smallest p
+    while it rejects; for all others the level of the first that it did not reject."""
     order = sorted(range(len(p)), key=lambda i: p[i])
     first = next((k for k, i in enumerate(order) if p[i] > ALPHA / (members - k)), len(p))
     rank = {i: min(k, first) for k, i in enumerate(order)}
@@ -167,11 +167,13 @@ def _answer(q: Question, p: float, p_same: float, level: float, level_same: floa
     differs, same = p <= ALPHA, p_same <= ALPHA and not c.bound
     at = level_same if same else level
     if not same and (not differs or abs(c.mean) + half_width(c.sd, c.seeds, 1 - at) <= q.margin):
-        # At the looser of the two levels the interval might say what was not tested at that level.
+        # The interval of the looser level could suggest a conclusion that was tested only at the
+        # stricter level.
         at = min(level, level_same)
     half = half_width(c.sd, c.seeds, 1 - at)
     low, high = c.mean - half, c.mean + half
     side = (low > 0) - (high < 0) if differs else 0
+    # A small difference is "no difference" even if it differs from 0 significantly.
     word = "no difference" if same else {1: "supported", -1: "not supported"}.get(side, "undecided")
     reason = ""
     if word in _UNSURE.get(c.bound, ()):
@@ -185,11 +187,11 @@ _UNSURE = {
     "≥": ("not supported",),
     "≈": ("supported", "not supported"),
 }
-"""The verdicts that values which are such bounds cannot give."""
+"""Mark of a bound → the verdicts that it cannot support."""
 
 
 def _seeds(q: Question, level: float) -> int:
-    """The fewest seeds whose interval would decide the question, were mean and spread the same."""
+    """The fewest seeds that would decide the question if mean and spread stayed the same."""
     c = q.comparison
     room = max(abs(c.mean), 0.0 if c.bound else q.margin - abs(c.mean))
     n = np.arange(MIN_SEEDS, MOST_SEEDS + 1)

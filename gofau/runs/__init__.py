@@ -1,4 +1,4 @@
-"""What a run is: its identity, its folder, its record, its lock. Nothing here needs torch."""
+"""Runs on disk: identity, folder, record and lock of a run. Nothing here needs torch."""
 
 from gofau.runs.files import write_whole
 from gofau.runs.identity import SECTIONS, folder_name, identity, science

@@ -1,4 +1,4 @@
-"""``python -m gofau.runs``: what became of the runs, and moving them about."""
+"""``python -m gofau.runs``: show the state of runs, and export, import or remove them."""
 
 import argparse
 from pathlib import Path
@@ -24,7 +24,7 @@ def main(words: list[str] | None = None) -> None:
             print(f"{options.archive}: {count} finished runs")
         case "import":
             taken, left = merge(options.archive, runs_dir)
-            print(f"{runs_dir}: {taken} runs taken, {left} were here already")
+            print(f"{runs_dir}: {taken} runs added, {left} were already here")
         case "prune":
             gone = prune(_existing(runs_dir), tuple(options.states))
             print("\n".join([*map(str, gone), f"{len(gone)} runs removed"]))
@@ -35,11 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     status = commands.add_parser("status", help="how many runs are in which state")
     status.add_argument("--all", action="store_true", help="list every run")
-    commands.add_parser("show", help="all about one run").add_argument(
-        "run", help="its folder's name, or a part of it that no other has, such as its identity"
+    commands.add_parser("show", help="everything known about one run").add_argument(
+        "run", help="the name of its folder, or a unique part of it, such as its identity"
     )
     commands.add_parser("export", help="pack the finished runs").add_argument("archive", type=Path)
-    commands.add_parser("import", help="take runs of another machine").add_argument(
+    commands.add_parser("import", help="add runs of another machine").add_argument(
         "archive", type=Path
     )
     removed = commands.add_parser("prune", help="remove failed and interrupted runs")
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=[state for state in STATES if state not in (*FINISHED, "running")],
     )
     for command in commands.choices.values():
-        command.add_argument("--runs-dir", default="runs", help="where the runs are (runs)")
+        command.add_argument("--runs-dir", default="runs", help="the folder of the runs (runs)")
     return parser
 
 
@@ -64,7 +64,10 @@ def _one(runs_dir: Path, name: str) -> Path:
     found = [path.parent for path in runs_dir.glob("*/config.yaml") if name in path.parent.name]
     if len(found) != 1:
         which = ", ".join(sorted(path.name for path in found)[:5]) or "none"
-        raise UserError(f"{len(found)} runs in {runs_dir} have '{name}' in their name ({which})")
+        raise UserError(
+            f"'{name}' must be in the name of exactly one run: {len(found)} in {runs_dir} have it"
+            f" ({which})"
+        )
     return found[0]
 
 

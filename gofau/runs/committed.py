@@ -1,4 +1,5 @@
-"""Runs whose records are committed, so that a campaign goes on from them on any machine."""
+"""Looks up runs in committed records (``reuse=results``), so that a campaign can continue from them
+on any machine."""
 
 import csv
 import json
@@ -16,9 +17,9 @@ FLAGS = {"True": True, "False": False}
 
 
 def committed(run: Run, results: Path) -> tuple[str, Status]:
-    """Where the finished record of a run stands below ``results``, in the form of a status.json;
-    nothing where there is none. Of several the last that was made counts, and none that was made
-    with another number of threads than the configuration asks for.
+    """The file below ``results`` that holds the finished record of a run, and the record in the
+    form of a status.json; empty if there is none. Of several records the latest is used. Records
+    with a number of threads other than the configuration asks for are ignored.
 
     Raises:
         UserError: there are no records below ``results``.
@@ -38,8 +39,8 @@ def committed(run: Run, results: Path) -> tuple[str, Status]:
 
 @cache
 def _records(files: tuple[tuple[Path, int], ...]) -> dict[str, list[tuple[str, Status]]]:
-    """The finished runs of these files (each with its modification time), by identity: read once in
-    a process."""
+    """Identity → finished records in these files. The modification times are part of the cache key,
+    so a file is read once per process, and again if it changes."""
     found: dict[str, list[tuple[str, Status]]] = {}
     for path, _ in files:
         with open(path, newline="", encoding="utf-8") as f:
@@ -50,12 +51,13 @@ def _records(files: tuple[tuple[Path, int], ...]) -> dict[str, list[tuple[str, S
 
 
 def _status(row: dict[str, str]) -> Status:
-    """A row of runs.csv as the status.json that it was collected from."""
+    """Convert a row of runs.csv back to the status.json that it was collected from."""
     status: Status = {"state": row["state"], "updated": row.get("updated", ""), "result": {}}
     status |= {part: {} for part in PARTS}
     for column, text in row.items():
         part, _, key = column.replace("divergence/", "divergence.").partition(".")
         if part in PARTS and key and text:
+            # A fingerprint may look like a number, such as 1234567890 or 12e4567890.
             kept = text if part == "fingerprint" or key in TEXTS else _value(text)
             status[part][key] = kept
         elif "/" in column or column in ("seconds", "epochs", "steps"):
@@ -63,6 +65,7 @@ def _status(row: dict[str, str]) -> Status:
         elif column in ("classes", "diagnostics_every", "update_rms"):
             status[column] = _value(text)
     if status["metric"]:
+        # An empty entry of the csv: the metric has no chance level.
         status["metric"].setdefault("chance", None)
     return {key: value for key, value in status.items() if value != {} or key == "compute"}
 

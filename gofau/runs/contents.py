@@ -1,8 +1,8 @@
-"""What the data of a configuration is, by its content, without reading it.
+"""Hashes of the content of data sets, known without reading the data again.
 
-The hash of the arrays is taken once, when they are read, and kept in the cache folder beside the
-name, size and modification time of the file or folder they came from. While these are the same, so
-is the content.
+The arrays are hashed once, when they are read. The hash is kept in the cache folder, together with
+a stamp: names, sizes and modification times of the files that they came from. As long as the stamp
+is the same, so is the content.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from gofau.runs.files import write_whole
 
 FORMAT = 1
 NOT_CONTENT = ("name", "url", "download", "cache_dir")
-"""Keys of a dataset that do not change which images there are."""
+"""Keys of the dataset section that do not change its content."""
 
 
 def known(dataset: Mapping[str, Any]) -> str | None:
-    """The hash of the content of a dataset section's data; None where it is not known, or the data
-    is not what it was, or is not here."""
+    """The hash of the content of a dataset section's data; None if it is unknown, or if the files
+    have changed or are missing."""
     path = _path(dataset)
     if path is None:
         return None
@@ -34,8 +34,8 @@ def known(dataset: Mapping[str, Any]) -> str | None:
 
 
 def remember(dataset: Mapping[str, Any], sources: Sequence[Path], content: str) -> None:
-    """Keep the hash of data that was just read from ``sources``, files or folders; without a cache,
-    or where there is nothing to look at, it is taken again in every process."""
+    """Store the hash of data that was just read from ``sources``, files or folders. Without a cache
+    folder, or without sources, every process computes the hash again."""
     path = _path(dataset)
     if path is None or not sources:
         return
@@ -60,11 +60,12 @@ def _path(dataset: Mapping[str, Any]) -> Path | None:
 
 @cache
 def _stamp(sources: tuple[str, ...]) -> str:
-    """Once a process: a folder of 50,000 images takes a while to look through."""
+    """The stamp of these files; cached, since listing a folder of 50,000 images takes a while."""
     return _take(sources)
 
 
 def _take(sources: tuple[str, ...]) -> str:
+    """Hash the paths, sizes and modification times of all files in ``sources``."""
     found = hashlib.sha256()
     for path in (file for source in sources for file in _files(Path(source))):
         status = path.stat()

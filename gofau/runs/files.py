@@ -1,4 +1,4 @@
-"""Files that are never half-written, and csv files that only grow."""
+"""Writing files so that a crash never leaves them half-written, and appending to csv files."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def write_whole(path: Path, data: str | bytes) -> None:
-    """Write a file so that readers, and a crash, see the old one or the new one.
+    """Write a file atomically: readers see the old or the new content, even after a crash.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "x"
@@ -21,6 +21,7 @@ def write_whole(path: Path, data: str | bytes) -> None:
         with open(temporary, "wb") as f:
             f.write(data.encode() if isinstance(data, str) else data)
             f.flush()
+            # Before the rename: else a power failure could leave the new name with an empty file.
             os.fsync(f.fileno())
         os.replace(temporary, path)
     except BaseException:
@@ -30,7 +31,7 @@ def write_whole(path: Path, data: str | bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The new name, too, is to outlive a power cut; not every file system can be asked for that."""
+    """Make the rename itself survive a power failure. Some file systems do not support this."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -44,7 +45,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to a csv file; the first brings the header."""
+    """Append a row to a csv file; the first row also writes the header."""
     with open(path, "a", newline="", encoding="utf-8") as f:
         writer = csv.DictWriter(f, fieldnames=list(row))
         if f.tell() == 0:
@@ -53,12 +54,13 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def keep_rows(path: Path, column: str, last: int) -> None:
-    """Drop the rows of a csv file beyond ``column == last``, and one that a crash tore: what comes
-    after a checkpoint is done again when a run goes on from it."""
+    """Drop the rows of a csv file with ``column`` > ``last``, and a row that a crash left
+    incomplete: a run that resumes from a checkpoint repeats what came after it."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     except OSError:
         return
+    # A line without its end was being written when the process died.
     kept = lines[:1] if lines and lines[0].endswith("\n") else []
     for line in lines[1:]:
         row = dict(zip(next(csv.reader(lines[:1])), next(csv.reader([line])), strict=False))
@@ -71,7 +73,7 @@ def keep_rows(path: Path, column: str, last: int) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Strict JSON, which has no NaN: a number that is not finite is null."""
+    """Encode as strict JSON, which has no NaN: numbers that are not finite become null."""
     return json.dumps(_strict(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

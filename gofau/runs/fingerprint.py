@@ -1,7 +1,7 @@
-"""Fingerprints of what a configuration names: the code of its parts, and the content of its data.
+"""Fingerprints: hashes of the code of a configuration's parts, and of the content of its data.
 
-A run's identity says what was asked for; these say what that meant when the run was made. Where
-they differ, the run is another one under the same name.
+The identity of a run says what was asked for; its fingerprints say what that meant when the run was
+made. If they differ from today's, the same configuration would give another run.
 """
 
 import ast
@@ -17,22 +17,22 @@ from gofau.runs.sources import Missing, digest
 
 DATA = "data"
 CODE = ("problem", "model", "init", "optimizer", "rule", "stepsize", "scheduler")
-"""Sections that are known by their code; of the dataset it is the content that counts."""
+"""Sections that are fingerprinted by their code. For the dataset only the content counts."""
 STEP = "gofau.optim.update.update"
 """The statement that joins a direction, a step size and a rule."""
 INIT = "gofau.models.init.initialise"
 LIBRARY = "gofau.optim"
 NOTHING = {"init": "default", "stepsize": "base"}
-"""Names that leave everything as it is."""
+"""Section → the name that changes nothing, and so has no code."""
 
 
 def fingerprint(config: dict[str, Any], data: str | None = None) -> dict[str, str]:
-    """Part → hash of what it says today. A part without code of its own (``init=default``) has
-    none.
+    """Today's fingerprints: part of the configuration → hash. A part without its own code
+    (``init=default``) has none.
 
     Args:
         config: the resolved configuration.
-        data: the hash of the data's content, where that is known.
+        data: the hash of the data's content, if known.
 
     Raises:
         UserError: a ``_target_`` does not exist.
@@ -42,7 +42,7 @@ def fingerprint(config: dict[str, Any], data: str | None = None) -> dict[str, st
 
 
 def changed(record: dict[str, Any], today: dict[str, str]) -> list[str]:
-    """The parts that are not today what they were when the record was made.
+    """The parts that have changed since the record was made.
 
     >>> changed({"rule": "1", "model": "2"}, {"rule": "1", "model": "3", "data": "4"})
     ['model']
@@ -81,11 +81,11 @@ def _check(section: str, target: str) -> None:
 
 
 def _registered(section: str, name: str) -> str | None:
-    """Of what was registered under a name: in a file of the library, else by the user."""
+    """The hash of what is registered under a name: in the library's files, else by the user."""
     for module, words in _registrations().items():
         if (section, name) in words:
             return digest([f"{module}.{words[section, name]}"])
-    registry = sys.modules.get(f"{LIBRARY}.registry")  # whoever registered one has imported it
+    registry = sys.modules.get(f"{LIBRARY}.registry")  # registering a rule imports it
     rule = getattr(registry, "RULES", {}).get(name) if section == "rule" else None
     if rule is None:
         return None
@@ -96,7 +96,7 @@ def _registered(section: str, name: str) -> str | None:
 
 @cache
 def _registrations() -> dict[str, dict[tuple[str, str], str]]:
-    """Module of the library → what it registers: (section, name) → what it is called there, from
+    """Module of the library → (section, name) → the registered function or class, found by
     decorators such as ``@register_rule("hybrid")``."""
     library = find(LIBRARY)
     files = sorted(library.path.parent.glob("*.py")) if library is not None else []

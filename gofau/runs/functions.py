@@ -1,8 +1,8 @@
-"""What a function says that stands in no file of a configuration: a rule that somebody registered.
+"""Fingerprints of functions that no configuration names by file: rules that the user registered.
 
-Its source alone is not enough: a function that another one made, or that reads a constant which is
-set while the program runs, says what the values it holds say. (Which outer values a function reads
-is found as in `gofau.optim.execution.captured`.)
+The source alone is not enough. A function may be made by another function, or read a constant that
+is set at run time; then the values it reads count as well. (They are found in the same way as in
+`gofau.optim.execution.captured`.)
 """
 
 import inspect
@@ -19,7 +19,7 @@ PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 def digest_function(function: Any) -> str:
     """Ten hexadecimal digits of the hash of a function's source, of what it reads in its module,
-    and of the plain values that it finds outside itself.
+    and of the plain values that it reads from outside.
 
     >>> limit = 0.5
     >>> def rule(theta, d, eta):
@@ -47,7 +47,8 @@ def _texts(function: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _source(function: FunctionType) -> Iterator[str]:
-    """Of the definition at the top level that the function stands in, else of its byte code."""
+    """The source of the top-level definition that contains the function; without a source file, its
+    byte code."""
     path = Path(function.__code__.co_filename)
     if path.suffix == ".py" and path.is_file():
         module = Module(function.__module__ or "", path)
@@ -62,7 +63,7 @@ def _outer(function: FunctionType) -> Iterator[tuple[str, Any]]:
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             yield name, cell.cell_contents
-        except ValueError:  # it has no value yet
+        except ValueError:  # the variable is not set yet
             continue
     for code in _codes(function.__code__):
         for name in code.co_names:

@@ -1,6 +1,6 @@
-"""What a run is: a hash of its scientific configuration, after which its folder is named.
+"""The identity of a run: a hash of its scientific configuration, and part of its folder's name.
 
-The same command always means the same folder, so typing it again returns what is there, or goes on.
+The same command always means the same folder, so typing it again returns the result or resumes.
 """
 
 import hashlib
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 SCIENCE = 2
-"""Version of what a configuration means, and a part of every identity, so that a record of other
-formulas can never be taken for one of these. Raise it when a formula changes.
+"""Version of the formulas behind a configuration. It is part of every identity, so a record made
+with other formulas can never be taken for a new one. Raise it when a formula changes.
 
 1: η inside tanh, ξ = |θ|·tanh(η_in·η·d)·η_out.
-2: the authors' rules, in which η is an argument of its own.
+2: the authors' rules, in which η is a separate argument.
 """
 SECTIONS = (
     *("problem", "dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler"),
@@ -29,9 +29,9 @@ NOT_SCIENCE = {
 
 
 def science(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a configuration that says what is measured: no paths, no logger, no device. What
-    is built by import name (``_target_``) is known by that name. Numbers are floats, so that 1 and
-    1.0 are one run."""
+    """The part of a configuration that says what is measured: no paths, no logger, no device. Parts
+    that are built by import name (``_target_``) are identified by that name. Numbers become floats,
+    so that 1 and 1.0 are the same run."""
     kept = {
         section: {
             key: value
@@ -41,7 +41,7 @@ def science(config: dict[str, Any]) -> dict[str, Any]:
         for section in SECTIONS
     }
     for key in {"path", "archive"} & kept["dataset"].keys():
-        # The same archive is the same data wherever it lies, and unpacked as well.
+        # An archive is the same data in any folder, packed or unpacked.
         kept["dataset"][key] = Path(kept["dataset"][key]).name.removesuffix(".zip")
     return _plain(kept | {"seed": config["seed"], "science": SCIENCE})
 
@@ -60,6 +60,7 @@ def identity(config: dict[str, Any]) -> str:
     >>> len(identity({s: {"name": "x"} for s in SECTIONS} | {"seed": 0}))
     10
     """
+    # Sorted keys: the order of a configuration's keys must not change the identity.
     text = json.dumps(science(config), sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 

@@ -1,8 +1,8 @@
-"""One process a run: a lock file that works on network file systems, and outlives no process.
+"""A lock file that lets one process at a time work on a run, also on network file systems.
 
-The file is put in place with link(2), which is atomic on NFS too, and says who holds it. On the
-same machine a lock is stale when its process is gone; from elsewhere, when its holder has not
-touched it for `SILENCE`, by the clock of the file system that holds the file.
+The file is created with link(2), which is atomic on NFS too, and names its holder. A lock becomes
+stale when its holder is gone: on the same machine, when the process no longer exists; on another
+machine, when the holder has not touched the file for `SILENCE`, by the file system's clock.
 """
 
 import json
@@ -18,11 +18,11 @@ from pathlib import Path
 HEARTBEAT = 15.0
 """Seconds between touches by the holder."""
 SILENCE = 120.0
-"""Seconds after which a holder on another machine is taken for dead."""
+"""Seconds without a touch after which a holder on another machine counts as dead."""
 
 
 class Taken(Exception):
-    """Somebody else is at the run; the text says who."""
+    """Another process holds the lock; the text names it."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Holder:
     """Who holds a lock.
 
     Args:
-        host: name of the machine, for people.
-        machine: its boot and process namespace: within it process numbers mean something.
-        pid, born: the process, and its time of birth in clock ticks, since numbers come again.
-        token: of this one taking of the lock.
+        host: the name of the machine, for messages.
+        machine: its boot and process namespace, within which process numbers are comparable.
+        pid, born: the process number and its start time in clock ticks, as numbers are reused.
+        token: unique to this acquisition of the lock.
     """
 
     host: str
@@ -80,29 +80,32 @@ def lock(path: Path) -> Iterator[Holder]:
     finally:
         stop.set()
         beat.join()
+        # Another machine may have replaced our lock as stale; then it is not ours to remove.
         if _read(path) == holder:
             path.unlink(missing_ok=True)
 
 
 def holder_of(path: Path) -> Holder | None:
-    """The living holder of a lock; None where there is none."""
+    """The living holder of a lock; None if there is none."""
     holder = _read(path)
     return None if holder is None or _is_stale(path, holder) else holder
 
 
 def _place(path: Path, holder: Holder) -> bool:
-    """Put the lock there; False if there is one."""
-    # Not in the run's folder, which whoever finds it empty may remove.
+    """Create the lock file; returns False if there is one already."""
+    # The temporary file is not in the run's folder, which another process may remove while empty.
     mine = path.parent.with_name(f".{path.parent.name}.{holder.token}")
     mine.write_text(json.dumps(asdict(holder)), encoding="utf-8")
     try:
+        # A link appears with its whole content; a lock that is created and then written could be
+        # read half-written, without its holder.
         path.parent.mkdir(exist_ok=True)
         os.link(mine, path)
-    except FileNotFoundError:  # removed between these two lines
+    except FileNotFoundError:  # the folder was removed between these two lines
         return _place(path, holder)
     except FileExistsError:
         return False
-    except PermissionError:  # a file system without links: exclusive creation is the next best
+    except PermissionError:  # a file system without hard links: use exclusive creation
         return _create(path, holder)
     finally:
         mine.unlink(missing_ok=True)
@@ -119,8 +122,8 @@ def _create(path: Path, holder: Holder) -> bool:
 
 
 def _take_over(path: Path, holder: Holder) -> None:
-    """Replace a stale lock. Two who find it stale must not both do so: the one that holds a second
-    lock judges again, and removes it."""
+    """Replace a stale lock. Two processes may find it stale, but only one may replace it: the one
+    that holds a second lock, the guard, checks again and then replaces it."""
     guard = path.with_name(f"{path.name}.takeover")
     found = _read(path)
     if found is not None and not _is_stale(path, found):
@@ -129,9 +132,10 @@ def _take_over(path: Path, holder: Holder) -> None:
         other = _read(guard)
         if other is None or not _is_stale(guard, other):
             raise Taken(str(other or "another process"))
-        guard.unlink(missing_ok=True)  # its owner died within the few lines below
+        guard.unlink(missing_ok=True)  # its holder died in the few lines below
         raise Taken(f"{other}, which died while taking over: try again")
     try:
+        # Again, under the guard: another process may have replaced the lock since the first check.
         found = _read(path)
         if found is not None and not _is_stale(path, found):
             raise Taken(str(found))
@@ -143,7 +147,8 @@ def _take_over(path: Path, holder: Holder) -> None:
 
 
 def _read(path: Path) -> Holder | None:
-    """None where there is no lock; a lock that cannot be read is nobody's."""
+    """The holder that a lock file names; None without a file. An unreadable file has a holder that
+    does not exist, and becomes stale by time."""
     try:
         return Holder(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
@@ -160,7 +165,7 @@ def _is_stale(path: Path, holder: Holder) -> bool:
 
 
 def _age(path: Path) -> float:
-    """Seconds since the lock was touched, by the file system's own clock: machines disagree."""
+    """Seconds since the lock was touched, by the file system's clock: machines' clocks differ."""
     probe = path.with_name(f".{path.name}.now-{uuid.uuid4().hex}")
     try:
         probe.touch()
@@ -175,11 +180,12 @@ def _beat(path: Path, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT):
         try:
             os.utime(path)
-        except OSError:  # the file system is away, or the folder was removed: nothing to do
+        except OSError:  # file system unavailable, or folder removed: try again later
             continue
 
 
 def _machine() -> str:
+    # Process numbers repeat after a reboot and in each container, so both are part of the name.
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
@@ -188,19 +194,20 @@ def _machine() -> str:
 
 
 def _born(pid: int) -> str | None:
-    """When a process began; None when it is not there (a zombie is not)."""
+    """The start time of a process; None if it does not exist (a zombie counts as not existing)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None if Path("/proc/self/stat").exists() else _signalled(pid)
     except OSError:
         return None
+    # The name in brackets may hold spaces and brackets: what follows its last one is regular.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] == "Z" else fields[19]
 
 
 def _signalled(pid: int) -> str | None:
-    """Without /proc: only whether there is such a process."""
+    """Without /proc: an empty start time if the process exists, else None."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

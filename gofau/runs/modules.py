@@ -1,6 +1,6 @@
-"""Python modules as text: where a name is defined, and what it reads, without importing anything.
+"""Reads Python modules as text: where a name is defined, and what it reads, without importing.
 
-Importing would cost the seconds that an answer from a record is to save, and run code.
+Importing would run code, and take the seconds that a result from a record should save.
 """
 
 import ast
@@ -23,7 +23,7 @@ class Module:
     Attributes:
         bound: name → the statements that define or change it.
         imports: name → (module, name in it), or (module, "") for the module itself.
-        stars: modules that everything is imported from.
+        stars: modules imported from with ``*``.
     """
 
     def __init__(self, name: str, path: Path) -> None:
@@ -35,7 +35,7 @@ class Module:
                 self.bound.setdefault(word, []).append(statement)
         self.imports: dict[str, tuple[str, str]] = {}
         self.stars: list[str] = []
-        for node in ast.walk(tree):  # those inside functions as well
+        for node in ast.walk(tree):  # imports inside functions count too
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     whole = alias.name if alias.asname else alias.name.partition(".")[0]
@@ -47,6 +47,7 @@ class Module:
         source = node.module or ""
         if node.level:
             parts = self.name.split(".")
+            # One dot means the own package, which for __init__.py is the module itself.
             up = node.level - (self.path.name == "__init__.py")
             source = ".".join([*parts[: len(parts) - up], *filter(None, [source])])
         for alias in node.names:
@@ -56,12 +57,12 @@ class Module:
                 self.imports[alias.asname or alias.name] = (source, alias.name)
 
     def is_open(self) -> bool:
-        """Whether it may have names that its text does not show."""
+        """Whether the module may have names that its text does not show."""
         return bool(self.stars) or "__getattr__" in self.bound
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
-    """Names that a statement of the top level defines, or whose value it changes."""
+    """Yield the names that a top-level statement defines, or whose value it changes."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
         return
@@ -71,6 +72,7 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
         if isinstance(target, ast.Attribute):
             yield from _base(target)
         return
+    # Assignments, and what is under `if`, `try` or `with` at the top level.
     for node in ast.walk(statement):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
@@ -88,12 +90,12 @@ def _base(node: ast.expr) -> Iterator[str]:
 
 
 def text_of(path: Path) -> bytes:
-    """A source file."""
+    """The bytes of a source file."""
     return path.read_bytes()
 
 
 def find(name: str) -> Module | None:
-    """The module of that name; None where there is no such file, or it is not Python's text.
+    """Find a module by its import name; None if there is no such file, or it is not Python source.
 
     >>> find("json.decoder").path.name
     'decoder.py'
@@ -113,13 +115,13 @@ def _read(name: str, path: Path, modified: int) -> Module | None:
 
 
 def exists(name: str) -> bool:
-    """Whether there is a module of that name, of whatever kind: it need not be text."""
+    """Whether there is a module of that name of any kind; it need not be Python source."""
     return _spec(name) is not None
 
 
 @cache
 def is_installed(name: str) -> bool:
-    """Whether a module came with a package or with Python, and is not the user's own to edit."""
+    """Whether a module belongs to Python or an installed package, not to the user's own code."""
     top = name.partition(".")[0]
     path = None if top in sys.stdlib_module_names else _locate(top)
     return path is None or any(part in INSTALLED for part in path.parts)
@@ -135,6 +137,7 @@ def _spec(name: str) -> object | None:
     top, *rest = name.split(".")
     spec = getattr(sys.modules.get(top), "__spec__", None) or _first(top)
     whole = top
+    # Part by part: importlib's find_spec would import the parent packages.
     for part in rest:
         places = getattr(spec, "submodule_search_locations", None)
         if not places:
@@ -145,7 +148,7 @@ def _spec(name: str) -> object | None:
 
 
 def _first(top: str) -> object | None:
-    """Looking for a package at the top imports nothing."""
+    """The spec of a top-level package or module; looking for it imports nothing."""
     for finder in sys.meta_path:
         look = getattr(finder, "find_spec", None)
         spec = look(top, None) if look and top else None

@@ -1,4 +1,4 @@
-"""What a run came to: for a sweep's optimiser, and in one line for people."""
+"""The outcome of a run: a number for an optimizing sweeper, and one line for the user."""
 
 import csv
 import math
@@ -11,17 +11,17 @@ from gofau.runs.record import FINISHED, Run
 
 
 def finished(run: Run, today: dict[str, str], again: bool = True) -> float | None:
-    """The objective of a run that need not be done again; None for one that is to be carried out.
+    """The objective of a run that is already done; None for one that has to be carried out.
 
-    Done is what finished with the code and the data of today, and with the diagnostics that are
-    asked for now. A record from before there were fingerprints does not say what code it was made
-    with: it counts, and its line says so.
+    A run is done if it finished with today's code and data, and has the diagnostics that are asked
+    for now. Older records without fingerprints do not say which code made them: they count as done,
+    and the line that is printed says so.
 
     Args:
-        run: asked for by a configuration, whose ``rerun``, ``stale``, ``reuse`` and
-            ``retry_failed`` have a say.
+        run: the run. ``rerun``, ``stale``, ``reuse`` and ``retry_failed`` of its configuration
+            change the decision.
         today: the fingerprints of its code and data (`gofau.runs.fingerprint`).
-        again: whether to say why a run that finished is done again.
+        again: whether to print why a finished run is run again.
     """
     status, config = run.status(), run.config
     if config["rerun"]:
@@ -30,6 +30,7 @@ def finished(run: Run, today: dict[str, str], again: bool = True) -> float | Non
         found = _judge(run, status, today, str(run.folder), again)
         if found is not None:
             return found
+    # Committed records come second: the runs folder may hold a newer record.
     if config.get("reuse"):
         where, row = committed(run, Path(config["reuse"]))
         if row:
@@ -43,14 +44,14 @@ def finished(run: Run, today: dict[str, str], again: bool = True) -> float | Non
 def _judge(
     run: Run, status: dict[str, Any], today: dict[str, str], where: str, again: bool
 ) -> float | None:
-    """The objective of a finished record, if it stands for what would be done today."""
+    """The objective of a finished record; None if the run has to be repeated today."""
     other = changed(status.get("fingerprint", {}), today)
     lacking = _lacks_diagnostics(run, status)
     if lacking or (other and run.config.get("stale") != "keep"):
         if again:
-            why = lacking or f"of other code or data than today's ({', '.join(other)})"
-            kept = "" if lacking else "; stale=keep takes it as it is"
-            say(run, f"{status['state']} already, but {why}: done again{kept}", where)
+            why = lacking or f"with different code or data ({', '.join(other)})"
+            kept = "" if lacking else "; stale=keep accepts it"
+            say(run, f"{status['state']} already, but {why}: run again{kept}", where)
         return None
     notes = [summary(status), *_notes(run, status, other)]
     say(run, f"{status['state']} already ({', '.join(notes)}); rerun=true repeats it", where)
@@ -58,11 +59,11 @@ def _judge(
 
 
 def _notes(run: Run, status: dict[str, Any], other: list[str]) -> list[str]:
-    """What somebody may not expect of a record that is taken as it is."""
+    """Warnings about a record that is used as it is."""
     asked, had = run.config["trainer"].get("threads"), status.get("compute", {}).get("threads")
-    notes = [f"of other code or data than today's: {', '.join(other)}"] if other else []
+    notes = [f"with different code or data: {', '.join(other)}"] if other else []
     if "fingerprint" not in status:
-        notes.append("its code and data are not on record")
+        notes.append("the record does not say with which code and data")
     if asked and had and asked != had:
         notes.append(f"with {had} thread{'s' * (had > 1)}, not {asked}")
     return notes
@@ -73,14 +74,14 @@ def _lacks_diagnostics(run: Run, status: dict[str, Any]) -> str:
     had = status.get("diagnostics_every")
     if asked is None or had == asked:
         return ""
-    # Older records do not say how often; a committed one, only whether.
+    # Older records do not hold the interval; committed ones only whether there were diagnostics.
     if had is None and (status.get("update_rms") or _first_step(run.folder) == asked):
         return ""
     return f"{f'with diagnostics_every={had}' if had else 'without diagnostics'}, not {asked}"
 
 
 def _first_step(folder: Path) -> int | None:
-    """Of diagnostics.csv: it says how often they were taken."""
+    """The first step in diagnostics.csv, which equals the interval between rows."""
     try:
         with open(folder / "diagnostics.csv", newline="", encoding="utf-8") as f:
             return int(next(csv.DictReader(f))["step"])
@@ -92,8 +93,8 @@ ACCURACY = {"name": "acc", "title": "accuracy", "higher_is_better": True, "forma
 
 
 def metric(status: dict[str, Any]) -> dict[str, Any]:
-    """The metric of a run: name, title, format, whether higher is better, and the level of chance
-    (None where there is none). Records from before problems had metrics are of accuracies."""
+    """The metric of a run: name, title, format, whether higher is better, and the chance level
+    (None if it has none). Older records without a metric are of accuracy."""
     given = status.get("metric")
     if not given:
         return ACCURACY | {"chance": 1 / status["classes"]}
@@ -101,9 +102,9 @@ def metric(status: dict[str, Any]) -> dict[str, Any]:
 
 
 def objective(status: dict[str, Any]) -> float:
-    """The metric on the validation part after the last epoch, in its own direction: a sweep is to
-    maximise an accuracy and to minimise a reconstruction loss. A run that diverged, or that has no
-    validation part, counts as chance level; where there is none, as the worst value, ∞ or −∞."""
+    """The metric on the validation split after the last epoch, in its own direction: a sweep should
+    maximise an accuracy and minimise a reconstruction loss. A run that diverged, or has no
+    validation split, counts as chance level, or without one as the worst value, ∞ or −∞."""
     judged = metric(status)
     value = status["result"].get(f"val/{judged['name']}")
     if status["state"] != "diverged" and value is not None:
@@ -113,7 +114,7 @@ def objective(status: dict[str, Any]) -> float:
 
 
 def summary(status: dict[str, Any]) -> str:
-    """Such as ``test accuracy 98.33%, 1.2 s of training``."""
+    """The result in words, such as ``test accuracy 98.33%, 1.2 s of training``."""
     judged = metric(status)
     value = status["result"].get(f"test/{judged['name']}")
     parts = [] if value is None else [f"test {judged['title']} {value:{judged['format']}}"]
@@ -124,6 +125,6 @@ def summary(status: dict[str, Any]) -> str:
 
 
 def say(run: Run, text: str, where: str = "") -> None:
-    """A line for the user, from the process that keeps the record."""
+    """Print a line for the user, from the one process that writes the record."""
     if run.writes:
         print(f"{where or run.folder}: {text}", flush=True)

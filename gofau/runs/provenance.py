@@ -1,4 +1,4 @@
-"""Where a number comes from: commit, versions, hardware, command."""
+"""The provenance of a result: commit, versions, hardware, command."""
 
 import os
 import platform
@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 REST = ("--", ":(top)", ":(top,exclude)results")
-"""All of the checkout but the results, in git's words."""
+"""Arguments for git: the whole checkout except results/."""
 PACKAGES = ("gofau", "torch", "torchvision", "numpy", "hydra-core")
 
 
 def provenance(device: str) -> dict[str, Any]:
-    """What somebody who repeats a run needs to know. All but the command is read once a process.
+    """What is needed to repeat a run. Everything but command and device is read once per process.
 
     Args:
         device: torch's name of the device that was trained on.
 
     Returns:
-        commit (None outside a git checkout), dirty (whether tracked files differ from it; what a
-        report wrote to results/ has no part in a run, and does not count), command,
-        python, versions, platform, cpu, cpus (usable by this process), device.
+        commit (None outside a git checkout), dirty (whether tracked files differ from it; changes
+        in results/ do not count, since they do not affect a run), command, python, versions,
+        platform, cpu, cpus (usable by this process), device.
     """
     found = _of_process()
-    # A launcher's process was not typed by anybody: what was, is handed down to it.
+    # A launcher starts processes with its own arguments: the typed command is passed on to them.
     typed = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     command = os.environ.get("GOFAU_COMMAND") or typed
     return {**found, "command": command, "device": _device_name(device)}

@@ -1,11 +1,11 @@
-"""A run's folder and what stands in it:
+"""A run's folder and its files:
 
 config.yaml    the resolved configuration
-metrics.csv    one row an epoch, written as the epoch ends
-diagnostics.csv  what the rule does to the weights, where that was asked for
-status.json    state, result, provenance; replaced whole, never half-written
-checkpoints/   where to go on from, of a run that is not done (`gofau.engine.checkpoint`)
-lock           who is at it (`gofau.runs.lock`)
+metrics.csv    one row per epoch, written when the epoch ends
+diagnostics.csv  what the rule does to the weights, if asked for
+status.json    state, result, provenance; replaced atomically, never half-written
+checkpoints/   to resume a run that is not done (`gofau.engine.checkpoint`)
+lock           the process that works on the run (`gofau.runs.lock`)
 """
 
 import json
@@ -28,10 +28,10 @@ class Run:
 
     Args:
         config: the settled configuration.
-        writes: whether this process keeps the record; of several that train together, one does.
+        writes: whether this process writes the record; of several that train together, one does.
 
     Attributes:
-        said: what this process has to say about the run, which is what status.json says.
+        said: the content of status.json, as this process last wrote it.
     """
 
     def __init__(self, config: dict[str, Any], writes: bool = True) -> None:
@@ -42,18 +42,18 @@ class Run:
         self.said: dict[str, Any] = {}
 
     def status(self) -> dict[str, Any]:
-        """What status.json says; ``{"state": "pending"}`` before there is one, or if it is torn."""
+        """The content of status.json; ``{"state": "pending"}`` if it is missing or damaged."""
         return read_status(self.folder)
 
     def finished(self) -> bool:
         return self.status()["state"] in FINISHED
 
     def start(self, epoch: int = 0, step: int = 0, **more: Any) -> None:
-        """Make the folder, write the configuration: state running.
+        """Make the folder, write the configuration, and set the state to running.
 
         Args:
-            epoch, step: where the run goes on from; rows of the metrics beyond that are dropped.
-            more: for the status.
+            epoch, step: where the run resumes; later rows of metrics and diagnostics are dropped.
+            more: further entries of status.json.
         """
         if self.writes:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -62,6 +62,7 @@ class Run:
             keep_rows(self.folder / "metrics.csv", "epoch", epoch)
             keep_rows(self.folder / "diagnostics.csv", "step", step)
         before = self.status()
+        # A run from step 0 starts anew; one that resumes keeps its start and counts its starts.
         started = before.get("started") if step else None
         starts = before.get("starts", 1) + 1 if step else 1
         self.said = {"identity": self.identity, "name": self.folder.name}
@@ -69,19 +70,19 @@ class Run:
         self.end("running", **more)
 
     def append(self, row: dict[str, Any], name: str = "metrics.csv") -> None:
-        """Add one row to a csv file of the run; the first brings the header."""
+        """Append one row to a csv file of the run; the first row also writes the header."""
         if self.writes:
             append_row(self.folder / name, row)
 
     def end(self, state: State, **more: Any) -> None:
-        """Replace status.json with this state and what else there is to say."""
+        """Replace status.json: set the state and add further entries."""
         self.said |= {"state": state, "updated": _now(), **more}
         if self.writes:
             write_whole(self.folder / "status.json", to_json(self.said))
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """The status of the run in ``folder``; ``{"state": "pending"}`` where there is none to read."""
+    """The status of the run in ``folder``; ``{"state": "pending"}`` if there is no valid one."""
     try:
         status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,9 +1,9 @@
-"""What a piece of code says: a hash of its source, and of all that it reads.
+"""Fingerprints of code: a hash of its source and of everything that it reads.
 
-Comments, docstrings, annotations and formatting do not count, nor in which file a definition
-stands. A constant or a helper that the code reads does, in its own module and in those of the same
-person: what comes with an installed package is known by its name alone, and its version stands in
-the record's provenance.
+Comments, docstrings, annotations, formatting and the file that holds a definition do not count.
+Constants and helpers that the code reads do count, in its own module and in the user's other
+modules. Parts of installed packages are identified by name only; their versions are in the record's
+provenance.
 """
 
 import ast
@@ -14,8 +14,8 @@ from functools import cache
 from gofau.runs.modules import Module, exists, find, is_installed
 
 FORMULAS = ("gofau.optim", "gofau.models", "gofau.problems", "gofau.engine.schedulers")
-"""What of gofau is looked through where code of a configuration reads it. All other parts, such as
-the training loop, are what `gofau.runs.identity.SCIENCE` is for."""
+"""The parts of gofau that are followed when code of a configuration reads them. Changes of other
+parts, such as the training loop, are covered by `gofau.runs.identity.SCIENCE`."""
 MACHINERY = tuple(
     f"gofau.optim.{name}"
     for name in (
@@ -23,7 +23,7 @@ MACHINERY = tuple(
         *("monitor", "hyperparameters", "evidence", "figures"),
     )
 )
-"""How a step is carried out, not what it is: the tests hold all ways equal."""
+"""Parts that decide how a step is executed, not its result: tests show all paths to be equal."""
 
 
 class Missing(LookupError):
@@ -31,7 +31,7 @@ class Missing(LookupError):
 
 
 def digest(names: Iterable[str]) -> str:
-    """Ten hexadecimal digits of the hash of what these import names say.
+    """Ten hexadecimal digits of the hash of the code behind these import names.
 
     Raises:
         Missing: there is no such name.
@@ -44,14 +44,16 @@ def digest(names: Iterable[str]) -> str:
 
 @cache
 def _texts(name: str) -> frozenset[str]:
-    """Once a process, which has imported what it has imported."""
+    """The texts behind an import name; cached, as imported code does not change in a process."""
     module, word = _split(name)
     return frozenset(closure(module, word)) if module is not None else frozenset([name])
 
 
 def _split(name: str) -> tuple[Module | None, str]:
-    """A module and a name in it; no module where there is one whose text cannot be read."""
+    """Split an import name into a module and a name in it; the module is None if it exists but its
+    text cannot be read."""
     parts = name.split(".")
+    # The longest prefix that is a module, since a package and an object may share a name.
     for cut in range(len(parts) - 1, 0, -1):
         where = ".".join(parts[:cut])
         if not exists(where):
@@ -70,7 +72,8 @@ def _has(module: Module, word: str) -> bool:
 
 
 def closure(start: Module, word: str) -> Iterator[str]:
-    """The texts of a definition and of all that it reads."""
+    """Yield the texts of a definition and of everything that it reads, directly or not."""
+    # `seen` also ends the walk where definitions read each other.
     todo, seen = [(start, word)], set()
     while todo:
         module, name = todo.pop()
@@ -83,7 +86,7 @@ def closure(start: Module, word: str) -> Iterator[str]:
                 todo += [(module, read) for read in _reads(statement)]
         elif name.partition(".")[0] in module.imports:
             found = _follow(module, name)
-            # Where the trail ends, the name says what is read.
+            # What is not followed further is represented by its name.
             if isinstance(found, str):
                 yield found
             else:
@@ -93,7 +96,7 @@ def closure(start: Module, word: str) -> Iterator[str]:
 
 
 def _follow(module: Module, name: str) -> tuple[Module, str] | str:
-    """Where an imported name leads: a module and a name in it, or a text where it leads away."""
+    """Follow an imported name: to a module and a name in it, or to a text if it is not followed."""
     first, *asked = name.split(".")
     where, word = module.imports[first]
     words = [word, *asked] if word else asked
@@ -112,13 +115,14 @@ def _defined(where: str, word: str) -> bool:
 
 
 def _is_followed(where: str, words: list[str], reader: Module) -> bool:
-    """Whether the trail may lead to a module; to one below it, where words are left to go."""
+    """Whether to follow a name into module ``where``, or into a module below it if ``words`` are
+    left."""
     if _below(where, ("gofau",)):
         formulas = any(_below(".".join([where, *words]), (package,)) for package in FORMULAS)
         return formulas and not _below(where, MACHINERY)
     if not is_installed(where):
         return True
-    # An installed package that only hands on what a module of its own defines.
+    # Inside an installed package, only an __init__.py that re-exports names is followed.
     own = where.partition(".")[0] == reader.name.partition(".")[0]
     return own and reader.path.name == "__init__.py"
 
@@ -128,7 +132,7 @@ def _below(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def _reads(statement: ast.stmt) -> Iterator[str]:
-    """Names that a statement reads, with what is asked of them: ``directions.Adam``."""
+    """Yield the names that a statement reads, with their attributes: ``directions.Adam``."""
     skip: set[int] = set()
     for node in _walk(statement):
         if isinstance(node, ast.Attribute) and id(node) not in skip:
@@ -145,7 +149,7 @@ def _reads(statement: ast.stmt) -> Iterator[str]:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """As `ast.walk`, parents first, without what `dump` leaves out."""
+    """Like `ast.walk`, parents first, but without what `dump` leaves out."""
     yield node
     for child in _children(node):
         yield from _walk(child)
@@ -159,26 +163,26 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
-    """What counts of a node: of an error not what it says, for no result comes of it."""
+    """Yield the fields of a node that count. ``raise`` has none, as an error gives no result."""
     for name in () if isinstance(node, ast.Raise) else node._fields:
         value = getattr(node, name, None)
         if name in ("ctx", "type_comment", "kind", "annotation", "returns", "simple"):
             continue
         if isinstance(value, list):
             value = [child for child in value if not _is_text(child)]
-        # Not None: a version of Python that knows more fields leaves those empty.
+        # None and [] are left out: newer versions of Python have more fields, which are then empty.
         if isinstance(node, ast.Constant) or (value is not None and value != []):
             yield name, value
 
 
 def _is_text(node: object) -> bool:
-    """A docstring, or a string that stands by itself in its place."""
+    """Whether a statement is only a string, such as a docstring."""
     expression = node.value if isinstance(node, ast.Expr) else None
     return isinstance(expression, ast.Constant) and isinstance(expression.value, str)
 
 
 def dump(node: object) -> str:
-    """A syntax tree as text, the same under every version of Python (`ast.dump` is not).
+    """Write a syntax tree as text, equal in all versions of Python (`ast.dump` is not).
 
     >>> dump(ast.parse("x = 1  # one")) == dump(ast.parse("x=(1)"))
     True
@@ -192,5 +196,6 @@ def dump(node: object) -> str:
 
 
 def hashed(texts: Iterable[str]) -> str:
-    """Ten hexadecimal digits of the hash of some texts, in whatever order."""
+    """Ten hexadecimal digits of the hash of a set of texts; their order does not count."""
+    # Sorted, as moving a definition within a file or to another one must not change the hash.
     return hashlib.sha256("\n".join(sorted({*texts})).encode()).hexdigest()[:10]

@@ -1,4 +1,4 @@
-"""The runs of a folder, counted and listed for people."""
+"""Lists and counts the runs of a folder, for the user."""
 
 import csv
 from collections import Counter
@@ -11,13 +11,13 @@ from gofau.runs.record import STATES, read_status
 
 
 def folders(runs_dir: Path) -> Iterator[Path]:
-    """Every run's folder below ``runs_dir``, sorted by name."""
+    """Yield every run's folder below ``runs_dir``, sorted by name."""
     yield from sorted(path.parent for path in runs_dir.glob("*/config.yaml"))
 
 
 def look(folder: Path) -> dict[str, Any]:
-    """The status of a run. One that says ``running`` while nobody is at it was killed: its state is
-    ``interrupted``, since typing its command again goes on from its checkpoint."""
+    """The status of a run. If it says ``running`` but no process holds its lock, the run was
+    killed: its state is ``interrupted``, since typing its command again resumes it."""
     status = read_status(folder)
     if status["state"] == "running" and holder_of(folder / "lock") is None:
         status["state"] = "interrupted"
@@ -25,11 +25,12 @@ def look(folder: Path) -> dict[str, Any]:
 
 
 def table(runs_dir: Path, names: bool = False) -> str:
-    """Runs in each state, the seconds left of those that run, and what failed or diverged.
+    """The number of runs in each state, the seconds left of running ones, and why others failed or
+    diverged.
 
     Args:
         runs_dir: the folder of the runs.
-        names: list every run.
+        names: whether to list every run.
     """
     found = [(folder, look(folder)) for folder in folders(runs_dir)]
     counts = Counter(status["state"] for _, status in found)
@@ -52,10 +53,10 @@ def _note(folder: Path, status: dict[str, Any]) -> str:
 
 
 def seconds_left(folder: Path, status: dict[str, Any]) -> float | None:
-    """Of training, at the speed of the epochs so far; None before the first is over."""
+    """Estimated seconds of training left, from the epochs so far; None before the first ends."""
     try:
         with open(folder / "metrics.csv", newline="", encoding="utf-8") as f:
-            *_, row = csv.DictReader(f)
+            *_, row = csv.DictReader(f)  # the last row; its seconds are those of all epochs so far
         epoch, seconds = int(row["epoch"]), float(row["seconds"])
         return seconds / epoch * (status["epochs"] - epoch)
     except (OSError, ValueError, KeyError, TypeError):
@@ -63,7 +64,7 @@ def seconds_left(folder: Path, status: dict[str, Any]) -> float | None:
 
 
 def show(folder: Path) -> str:
-    """All that is known of one run: status, and where its files are."""
+    """Everything known about one run: its folder, files and status."""
     status = look(folder)
     files = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     lines = [str(folder), f"files: {', '.join(files)}"]

@@ -1,4 +1,4 @@
-"""Runs from one machine to another, and out of the way."""
+"""Moves runs to another machine, and removes unfinished ones."""
 
 import json
 import shutil
@@ -12,11 +12,11 @@ from gofau.runs.record import FINISHED, read_status
 from gofau.runs.table import folders, look
 
 FILES = ("config.yaml", "metrics.csv", "diagnostics.csv", "status.json")
-"""What a record is. Checkpoints stay where they are: another machine rounds in its own way."""
+"""The files of a record. Checkpoints are not moved: another machine may round differently."""
 
 
 def export(runs_dir: Path, archive: Path) -> int:
-    """Pack the records of the finished runs into a ``.tar.gz``; returns how many there were."""
+    """Pack the records of the finished runs into a ``.tar.gz``; returns their number."""
     done = [f for f in folders(runs_dir) if read_status(f)["state"] in FINISHED]
     with tarfile.open(archive, "w:gz") as tar:
         for folder in done:
@@ -27,15 +27,16 @@ def export(runs_dir: Path, archive: Path) -> int:
 
 
 def merge(archive: Path, runs_dir: Path) -> tuple[int, int]:
-    """Unpack records that are not here, or not finished here; returns (taken, left alone).
+    """Unpack the records of runs that are not finished here; returns (added, skipped).
 
-    A run is the same run by its identity, so nothing is overwritten that is done already, and
-    nothing that a process is at.
+    Runs are matched by identity. A run that is finished here, or that a process is working on, is
+    skipped and not overwritten.
 
     Raises:
-        UserError: it is not such an archive, or an entry does not belong in one.
+        UserError: it is not an archive of runs, or has an entry that does not belong in one.
     """
     runs_dir.mkdir(parents=True, exist_ok=True)
+    # Unpacked aside, on the same file system: a run then appears whole, by one rename.
     with tempfile.TemporaryDirectory(dir=runs_dir, prefix=".import-") as aside:
         _unpack(archive, Path(aside))
         taken = left = 0
@@ -70,17 +71,17 @@ def _unpack(archive: Path, folder: Path) -> None:
                 stream = tar.extractfile(entry) if entry.isfile() else None
                 if stream is None or len(parts) != 2 or parts[0] == ".." or parts[1] not in FILES:
                     raise UserError(f"{archive} has the entry {entry.name!r}: refused")
-                # Written by hand: nothing of an entry but its bytes is taken over.
+                # Not tar.extract: only an entry's bytes are used, not its path, mode or owner.
                 (folder / parts[0]).mkdir(exist_ok=True)
                 (folder / parts[0] / parts[1]).write_bytes(stream.read())
     except FileNotFoundError as e:
         raise UserError(f"there is no {archive}") from e
     except (tarfile.TarError, OSError, EOFError) as e:
-        raise UserError(f"{archive} is not a whole archive of runs ({e})") from e
+        raise UserError(f"{archive} is not a complete archive of runs ({e})") from e
 
 
 def prune(runs_dir: Path, states: tuple[str, ...]) -> list[Path]:
-    """Remove the runs in these states that nobody is at; returns their folders."""
+    """Remove the runs in these states that no process is working on; returns their folders."""
     gone = []
     for folder in folders(runs_dir):
         if look(folder)["state"] in states and holder_of(folder / "lock") is None:

@@ -1,7 +1,7 @@
 """Configuration → objects. The only module that knows Hydra's instantiate.
 
-Keys that a constructor does not take, and values an optimizer refuses, are faults of the
-configuration: a `UserError`.
+Keys that a constructor does not take, and values that an optimizer refuses, are errors in the
+configuration: they raise `UserError`.
 """
 
 import functools
@@ -36,21 +36,21 @@ SETTINGS = ("epochs", "clip_norm", "limit_batches")
 
 @dataclass(frozen=True)
 class Built:
-    """Everything a run needs, ready to go."""
+    """Everything a run needs, ready to start."""
 
     trainer: Trainer
     test: Loader
     metric: Metric
     optimizer: RuleOptimizer
     facts: dict[str, Any]
-    """Worth recording: the metric, what the problem says of its data, parameters, computation."""
+    """For the record: metric, what the problem says about its data, parameters, computation."""
 
 
 def build(config: Config, world: World | None = None) -> Built:
     """Problem, model, optimizer and trainer of a configuration that `settle` has checked.
 
     The seed decides the initial weights and the order and augmentation of the batches; the split
-    has a seed of its own. Weights are drawn on the CPU, so a seed means the same on every device.
+    has a seed of its own. Weights are drawn on the CPU, so a seed gives the same on all devices.
 
     Raises:
         UserError: data is missing or broken, or a part does not fit another.
@@ -113,7 +113,7 @@ def _task(config: Config, problem: Problem, device: torch.device, world: World) 
 
 
 def data_of(config: Config, problem: Problem | None = None) -> Any:
-    """What the function of the dataset returns.
+    """The data of a configuration: what the function of its dataset returns.
 
     Raises:
         UserError: the data is missing or broken.
@@ -126,8 +126,8 @@ def data_of(config: Config, problem: Problem | None = None) -> Any:
 
 @functools.lru_cache(maxsize=2)
 def _data(dataset: str) -> Any:
-    """What the function of a dataset section (as JSON) returns: read once for all the runs of a
-    sweep that share it."""
+    """The data of a dataset section, which is JSON so that it can be a key: read once for all runs
+    of a sweep that share it."""
     return make("dataset", json.loads(dataset))
 
 
@@ -163,7 +163,7 @@ def _model(config: Config, task: Task) -> nn.Module:
 
 
 def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
-    """Whether the model takes what the problem builds a model with, and needs nothing else.
+    """Check that the model takes the arguments that the problem supplies, and needs no others.
 
     Raises:
         UserError: it does not.
@@ -181,15 +181,17 @@ def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
 
 
 def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
+    own = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
+    made: Any = _call("optimizer", own).func
+    fused = isinstance(made, type) and issubclass(made, RuleOptimizer)
+    # A run takes hundreds of steps, and its kernel is compiled once per machine: that pays off for
+    # small models as well, for which the library by itself would use a loop.
+    fused = fused and device.type == "cpu" and compiler.find() is not None
+    path = {"fused": True} if fused else {}
     if config["optimizer"].get("own_rule"):
-        keys = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
-        return _made(keys, model)
+        return _made(own, model, **path)
     parts = (config["rule"], config["stepsize"])
-    keys = {k: v for part in parts for k, v in part.items() if k != "name"}
-    if device.type == "cpu" and compiler.find() is not None:
-        # A step is taken hundreds of times here, and its kernel is compiled once a machine: that
-        # pays for small models as well, for which the library alone would loop.
-        keys["fused"] = True
+    keys = path | {k: v for part in parts for k, v in part.items() if k != "name"}
     names = {"rule": config["rule"]["name"], "stepsize": config["stepsize"]["name"]}
     return _made(config["optimizer"], model, **names, **keys)
 
@@ -202,13 +204,14 @@ def _made(keys: Config, model: nn.Module, **more: Any) -> RuleOptimizer:
 
 
 def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
-    """Call the ``_target_`` of a config group with its keys (all but ``name``), the arguments given
-    here added.
+    """Call the ``_target_`` of a config group with its keys (all but ``name``) and the arguments
+    given here.
 
     Raises:
         UserError: there is no such target, or it does not take these keys.
     """
     call = _call(section, config)
+    # Checked before the call: a TypeError from within it is not about the keys.
     try:
         inspect.signature(call.func).bind(*args, **call.keywords, **more)
     except TypeError as e:

@@ -1,4 +1,4 @@
-"""A run's weights, evaluated again."""
+"""Evaluate the weights that a run kept."""
 
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,20 @@ def evaluate_run(folder: Path, data: dict[str, Any]) -> dict[str, float | None]:
     """Losses and metrics of the weights that a run kept, on the validation and the test part.
 
     Args:
-        folder: the run's.
-        data: keys of its dataset that are to be others, such as ``{"data_dir": "elsewhere"}``. The
-            images are normalised as the training images of that data need it.
+        folder: that of the run.
+        data: overrides for keys of its dataset, such as ``{"data_dir": "elsewhere"}``. The images
+            are normalised with the statistics of the training images of that data.
 
     Returns:
         ``val/loss``, ``test/acc`` and so on, as in its status.json.
 
     Raises:
-        UserError: it is no run's folder, it kept no weights, or they do not fit.
+        UserError: the folder is not that of a run, the run kept no weights, or they do not fit.
     """
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     except OSError as e:
-        raise UserError(f"{folder} is no run's folder: it has no config.yaml") from e
+        raise UserError(f"{folder} is not the folder of a run: it has no config.yaml") from e
     for key, value in data.items():
         if key not in config["dataset"]:
             known = config["dataset"]

@@ -1,4 +1,4 @@
-"""Fingerprints of a configuration, for which its data is read where its content is not known."""
+"""Fingerprints of a configuration; its data is read if the hash of its content is not known."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from gofau.session.build import data_of
 
 
 def fingerprints(config: dict[str, Any]) -> dict[str, str]:
-    """What the parts of a configuration say today, its data included; without the data where that
-    cannot be read (a run that needs it says why).
+    """Fingerprints of the parts of a configuration as they are today, data included; without the
+    data if it cannot be read (a run that needs it reports why).
 
     Raises:
         UserError: a ``_target_`` does not exist.

@@ -1,4 +1,4 @@
-"""A run that is to be carried out: its folder is locked, it is built, trained and recorded."""
+"""Carry out a run: lock its folder, build it, train it and record it."""
 
 import errno
 import math
@@ -30,17 +30,17 @@ from gofau.session.weights import Weights
 
 
 def carry_out(config: dict[str, Any]) -> float:
-    """Train a configuration that has been checked; see `gofau.cli.run.run`."""
+    """Train a configuration that has been validated; see `gofau.cli.run.run`."""
     world = join(device_of(config["trainer"]["device"]))
     run = Run(config, writes=world.first)
     try:
         with ExitStack() as held:
-            # The first process locks for all, and tells them how that went.
+            # The first process takes the lock for all, and tells them whether it got it.
             taken = world.agree(_lock(run, held) if world.first else None)
             if taken is not None:
                 say(run, f"skipped: locked by {taken}")
                 return math.nan
-            # Another process may have ended it by now.
+            # Another process may have finished the run in the meantime.
             today = fingerprints(config)
             found = world.agree(finished(run, today))
             return _locked(run, config, world, today) if found is None else found
@@ -50,12 +50,13 @@ def carry_out(config: dict[str, Any]) -> float:
             raise
         raise UserError(f"{run.folder} cannot be written: {e.strerror}") from e
     finally:
-        with suppress(OSError):  # nothing but the lock was in it: the configuration has a fault
+        # Fails unless the folder is empty: then the run did not start, so it should leave nothing.
+        with suppress(OSError):
             run.folder.rmdir()
 
 
 def _lock(run: Run, held: ExitStack) -> str | None:
-    """Lock the run's folder for as long as ``held`` lasts; who holds the lock, if another does."""
+    """Lock the run's folder until ``held`` is closed; returns who holds the lock if it is taken."""
     try:
         held.enter_context(lock(run.folder / "lock"))
     except Taken as e:
@@ -70,13 +71,13 @@ def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str
         return math.nan
     built = build(config, world)
     checkpointer = _checkpointer(run, built, until)
-    # A run that began with other code does not go on with today's.
+    # A run that began with other code is not resumed with today's.
     other = changed(run.status().get("fingerprint", {}), today)
     if config["rerun"] or (other and config["stale"] != "keep"):
         checkpointer.remove()
     resumed = checkpointer.resume()
     weights = Weights(run, built, resumed)
-    # Around the record, not within: Ctrl-C while a logger opens, or uploads, is not the run's end.
+    # Outside `_record`: Ctrl-C while a logger opens or uploads must not be recorded as the end.
     with open_logger(config, run.folder, resume=resumed, writes=run.writes) as logger:
         facts = {"provenance": provenance(str(built.trainer.compute.device)), **built.facts}
         facts["epochs"] = built.trainer.settings.epochs
@@ -95,14 +96,14 @@ def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str
 def _record(
     run: Run, built: Built, checkpointer: Checkpointer, logger: Guarded, weights: Weights
 ) -> None:
-    """Train; whatever happens, the record says how it ended."""
+    """Train, and record how the run ended, whatever happens."""
     try:
         with checkpointer.signals, _diagnostics(run, built), _anomalies(run.config):
             _train(run, built, checkpointer, logger, weights)
     except OutOfTime:
         run.end("interrupted")
     except Exception as e:
-        if run.said["state"] == "interrupted":  # a job scheduler's handler: it cannot requeue
+        if run.said["state"] == "interrupted":  # by a job scheduler's handler that cannot requeue
             raise
         run.end("failed", error=f"{type(e).__name__}: {e}", traceback=traceback.format_exc())
         raise
@@ -159,7 +160,7 @@ def _train(
 
 
 def _test(built: Built) -> dict[str, float | None]:
-    """The test set is read once, at the end; weights that are NaN have nothing to say about it."""
+    """Evaluate on the test set, once, at the end; not with weights that are not finite."""
     trainer = built.trainer
     if trainer.divergence is not None and not trainer.divergence.finite:
         return missing(trainer.problem)
@@ -167,7 +168,7 @@ def _test(built: Built) -> dict[str, float | None]:
 
 
 def _diagnostics(run: Run, built: Built) -> AbstractContextManager[object]:
-    """What the rule does to the weights, every ``trainer.diagnostics_every`` steps."""
+    """Record what the rule does to the weights, every ``trainer.diagnostics_every`` steps."""
     every = run.config["trainer"]["diagnostics_every"]
     if every is None:
         return nullcontext()

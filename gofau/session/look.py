@@ -1,4 +1,4 @@
-"""Whether the data of a configuration is there, without the minutes that decoding it may take."""
+"""Check that the data of a configuration exists, without decoding it, which may take minutes."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from gofau.session.build import data_of
 
 
 def look(config: dict[str, Any]) -> None:
-    """Find the data; what is missing and may be downloaded is.
+    """Find the data; what is missing is downloaded if the configuration allows it.
 
     Raises:
-        UserError: it is missing, or no whole archive.
+        UserError: it is missing, or is not a complete archive.
     """
     with looking():
         try:

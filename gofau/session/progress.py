@@ -1,4 +1,4 @@
-"""What a run shows while it works: a bar with speed and time left, or plain lines elsewhere."""
+"""The progress display of a run: a bar with speed and time left in a terminal, else plain lines."""
 
 import multiprocessing
 import sys
@@ -14,13 +14,13 @@ from gofau.problems import Metric
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown.
+    """What the display shows about a run.
 
     Args:
-        epochs: how many there will be.
+        epochs: number of epochs of the whole run.
         examples: training examples per epoch.
-        unit: what an example is, plural.
-        metric: the headline.
+        unit: plural noun for the examples.
+        metric: the metric by which the run is judged.
     """
 
     epochs: int
@@ -48,10 +48,10 @@ class Lines:
         pass
 
     def batch(self, examples: int) -> None:
-        """A batch of so many examples is done."""
+        """Called after a batch of this many examples."""
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch is done; ``row`` is what the trainer measured."""
+        """Called after an epoch; ``row`` is what the trainer measured."""
         print(self.text(row), flush=True)
 
     def text(self, row: dict[str, Any]) -> str:
@@ -69,14 +69,14 @@ class Lines:
 
 
 class Silent(Lines):
-    """Nothing at all."""
+    """No display at all."""
 
     def epoch(self, row: dict[str, Any]) -> None:
         pass
 
 
 class Bar(Lines):
-    """A bar over the whole run, in a terminal; the epochs' lines scroll by above it."""
+    """A bar over the whole run, in a terminal, with one line per epoch above it."""
 
     def __enter__(self) -> "Bar":
         self.progress = Progress(
@@ -106,17 +106,17 @@ class Bar(Lines):
 
 
 def show(kind: str, shown: Shown, done: int = 0) -> Lines:
-    """The display for ``trainer.progress``: auto is a bar in a terminal, lines elsewhere,
-    and nothing where several runs of a sweep go on at once."""
+    """The display for ``trainer.progress``: auto is a bar in a terminal, lines elsewhere, and no
+    display when several runs of a sweep are carried out at once."""
     if kind == "auto" and multiprocessing.parent_process() is not None:
-        kind = "none"  # one of several runs at once: their lines would be a jumble
+        kind = "none"  # one of several runs at once, whose lines would be mixed up
     elif kind == "auto":
         kind = "bar" if sys.stdout.isatty() else "lines"
     return {"bar": Bar, "lines": Lines, "none": Silent}[kind](shown, done)
 
 
 def _score(row: dict[str, Any], part: str, metric: Metric) -> str:
-    """The loss, and the metric in brackets where it is another."""
+    """The loss, and the metric in brackets unless it is the loss."""
     loss, value = row[f"{part}/loss"], row[f"{part}/{metric.name}"]
     if loss is None:
         return "—"

@@ -1,6 +1,6 @@
 """The trained weights of a run, kept in its folder as ``weights.pt`` (``trainer.keep``).
 
-``torch.load(path, weights_only=True)`` reads the file, so that one from elsewhere can run no code:
+``torch.load(path, weights_only=True)`` reads it, so that a file from elsewhere cannot run code:
 ``{"format": 1, "identity": …, "epoch": …, "value": …, "model": state_dict}``, all on the CPU.
 """
 
@@ -20,12 +20,12 @@ NAME, FORMAT = "weights.pt", 1
 
 
 class Weights:
-    """Keeps the weights of a run as they come.
+    """Saves the weights of a run: those of the last epoch, or of the best so far.
 
     Args:
-        run: whose folder they go to.
+        run: the run, in whose folder they are saved.
         built: the parts of the run.
-        resumed: whether the run goes on, and the best so far is that of before.
+        resumed: whether the run is resumed; then the best value so far is read from the file.
     """
 
     def __init__(self, run: Run, built: Built, resumed: bool) -> None:
@@ -34,18 +34,19 @@ class Weights:
         self.path = run.folder / NAME
         self.best: float | None = None
         if run.writes and not resumed:
-            self.path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)  # an earlier start's, not this one's
         elif self.keep == "best" and self.path.exists():
             self.best = read(self.path)["value"]
 
     def epoch(self) -> None:
-        """An epoch is over: ``best`` keeps its weights if none was better on the validation part
-        (without one, or where it is equal, the later one is)."""
+        """Called after every epoch: ``best`` saves its weights unless an earlier epoch was better
+        on the validation part. The later of equal epochs counts as better, as does any later epoch
+        if there is no validation part."""
         if self.keep == "best" and self._is_best():
             self._write()
 
     def end(self) -> None:
-        """Training is over: ``last`` keeps its weights."""
+        """Called after training: ``last`` saves the weights."""
         if self.keep == "last":
             self._write()
 
@@ -54,7 +55,7 @@ class Weights:
         value = _value(trainer, metric.name)
         if value is not None and self.best is not None:
             worse = value < self.best if metric.higher_is_better else value > self.best
-            if worse or value != value:
+            if worse or value != value:  # worse, or NaN
                 return False
         self.best = value
         return True
@@ -76,10 +77,10 @@ def _value(trainer: Trainer, metric: str) -> float | None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What `Weights` wrote.
+    """Read what `Weights` wrote.
 
     Raises:
-        UserError: there is no such file, or it is none of ours.
+        UserError: there is no such file, or `Weights` did not write it.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -89,7 +90,7 @@ def read(path: Path) -> dict[str, Any]:
             " trainer.keep=last or best (rerun=true repeats one that is done)"
         ) from e
     except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as e:
-        raise UserError(f"{path} is no whole file of weights") from e
+        raise UserError(f"{path} is not a complete file of weights") from e
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path} is no file of weights that this version of gofau knows")
+        raise UserError(f"{path} is not a file of weights that this version of gofau can read")
     return content

@@ -1,4 +1,4 @@
-"""The sections of ``scripts/bench_train.py``, one a file.
+"""The sections of ``scripts/bench_train.py``, one per file.
 
-Each has ``measure(quick)``, which yields rows as it finds them.
+Each has ``measure(quick)``, which yields each row as soon as it is measured.
 """

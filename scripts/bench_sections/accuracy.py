@@ -1,4 +1,4 @@
-"""bfloat16 and compiled against float32 and eager: is it the same training?"""
+"""Compares accuracies: bfloat16 and compiled training against float32 and eager training."""
 
 import math
 import os
@@ -21,20 +21,20 @@ def measure(quick: bool) -> Iterator[Row]:
         words = ("trainer.epochs=1", "trainer.limit_batches=2")
         yield from _compare("digits", 2, ("trainer.precision=bf16", "trainer.compile=false"), words)
         return
-    # One run in twenty ends 3 points below the others: three seeds are too few to see past that.
+    # One run in twenty ends 3 points below the others, which would distort a mean over few seeds.
     yield from _compare("digits, small_cnn, 15 epochs", 20, COMPILED, DIGITS)
     if not (Path(os.environ.get("GOFAU_DATA", "data")) / "cifar10-jpeg.zip").exists():
         yield Row("cifar10_jpeg", None, "", note="left out: cifar10-jpeg.zip is not in $GOFAU_DATA")
         return
     name = "cifar10_jpeg, 10,000 images, resnet8, 3 epochs"
-    # Three seeds have had spreads from 0.9 to 1.6 points, ten from 2 to 3: three cannot tell.
+    # Spreads of 0.9 to 1.6 points with three seeds, 2 to 3 with ten: three seeds are too few.
     yield from _compare(name, 10, COMPILED, (*CIFAR, *PART))
     for how, more in (("default", ()), ("compiled", ("trainer.compile=true",))):
         yield _epoch(how, *more)
 
 
 def _compare(name: str, seeds: int, ours: tuple[str, ...], words: tuple[str, ...]) -> Iterator[Row]:
-    """Test accuracies over the same seeds in both arithmetics."""
+    """Compare test accuracies over the same seeds, in both settings."""
     means, spreads = [], []
     for how, arithmetic in (("fp32 eager", EAGER), (_name(ours), ours)):
         runs = [trained(*words, *arithmetic, f"seed={seed}") for seed in range(seeds)]
@@ -57,7 +57,7 @@ def _name(words: tuple[str, ...]) -> str:
 
 
 def _epoch(how: str, *words: str) -> Row:
-    """A whole epoch of 45,000 images; the graph it may want was made in the comparison."""
+    """Time one epoch of 45,000 images. The comparison before has already compiled the graph."""
     status = trained(*CIFAR, "trainer.epochs=1", *words)
     result, compute = status["result"], status["compute"]
     kind = f"{compute['precision']}, {'compiled before' if compute['compiled'] else 'eager'}"

@@ -1,4 +1,4 @@
-"""The same on a GPU: images per second, and the share of the card's own matmul rate in it."""
+"""Images per second on a GPU, also as a share of the GPU's own matrix multiplication rate."""
 
 import statistics
 import time
@@ -12,7 +12,7 @@ from .images import PLAIN, Case, Contender, Ours, compared, label, plain, ratios
 from .rows import Row
 from .workload import TRAIN_IMAGES
 
-SECONDS = 60.0  # a batch size may take, beyond its compilation
+SECONDS = 60.0  # time limit per batch size, without compilation
 
 
 def measure(quick: bool) -> Iterator[Row]:
@@ -46,7 +46,7 @@ def _one(case: Case, device: str, rate: float, quick: bool) -> Iterator[Row]:
 
 
 def matmul_rate(size: int) -> float:
-    """Floating point operations a second of the card on a large product in bfloat16."""
+    """Floating point operations per second of the GPU in a large bfloat16 matrix product."""
     a = torch.randn(size, size, device="cuda", dtype=torch.bfloat16)
     seconds = []
     for _ in range(20):

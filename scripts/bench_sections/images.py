@@ -1,4 +1,4 @@
-"""Images per second of training: ours in each precision, compiled or not, and the plain loop."""
+"""Images per second of training: gofau in each precision, compiled or not, and a plain loop."""
 
 import statistics
 import time
@@ -17,8 +17,8 @@ from .workload import EPOCHS, TRAIN_IMAGES, configured, random_data
 
 PLAIN = "plain loop"
 GOALS = {"resnet18": 3.0, "resnet8": 2.2}
-COMPILING = 25.0  # seconds that a compilation takes, for guessing whether there is time for it
-LEAST, MOST = 3, 9  # rounds
+COMPILING = 25.0  # estimated seconds of a compilation, to decide whether there is time for it
+LEAST, MOST = 3, 9  # numbers of rounds
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Case:
     """A model on its data.
 
     Args:
-        steps: in a round, at least 2.
-        seconds: what the case may take; fewer rounds are made, and compilations left out, in time.
-        run: training images of a run for which ``auto`` is asked, over all its epochs.
+        steps: steps per round, at least 2.
+        seconds: the time limit; when it is near, rounds and compilations are left out.
+        run: training images over all epochs of the run for which ``auto`` decides.
     """
 
     model: str
@@ -48,23 +48,23 @@ FULL = (
     Case("resnet18", (3, 32, 32), 128, 2, 115),
 )
 QUICK = (Case("mlp", (1, 8, 8), 8, 2, 0, DIGITS), Case("resnet8", (3, 32, 32), 4, 2, 0))
-# A GPU's users want bfloat16 most; the last are the first to be left out when time is short.
+# In order of importance: the last ones are left out first when time is short.
 OURS = (("bf16", False), ("fp32", False), ("bf16", True), ("fp32", True))
 
 
 class Contender(Protocol):
-    """Something that trains. ``first`` is the seconds of its first step."""
+    """Something that trains. ``first``: the seconds of its first step."""
 
     first: float
 
     def round(self) -> float:
-        """Images per second over some steps."""
+        """Train for some steps; returns images per second."""
         ...
 
 
 class Ours:
-    """A run as ``train.py`` builds it, an epoch a round; evaluation is not in it. ``seconds`` is
-    about what a round takes."""
+    """A run as ``train.py`` builds it, with one epoch per round and without evaluation.
+    ``seconds``: the estimated time of a round."""
 
     def __init__(self, case: Case, precision: str, compiled: bool, device: str = "cpu") -> None:
         config = configured(
@@ -72,7 +72,7 @@ class Ours:
             case.batch * case.steps,
             f"model={case.model}",
             "optimizer.lr=0.01",
-            "trainer.epochs=1000",  # more than there will be: the last one is followed by a probe
+            "trainer.epochs=1000",  # more than are run, as the last one ends with a probe
             f"trainer.batch_size={case.batch}",
             f"trainer.precision={precision}",
             f"trainer.compile={str(compiled).lower()}",
@@ -90,7 +90,7 @@ class Ours:
 
 
 def plain(case: Case, device: str = "cpu") -> Plain:
-    """The baseline on the same model and images, weights as the seed has them."""
+    """The plain loop on the same model and images, with the weights that the seed gives."""
     images = random_data(list(case.shape), case.batch * case.steps).train
     words = (f"model={case.model}", "trainer.precision=fp32", "trainer.compile=false")
     torch.manual_seed(0)
@@ -109,7 +109,7 @@ def measure(quick: bool) -> Iterator[Row]:
 
 
 def one(case: Case) -> Iterator[Row]:
-    """The rows of one model."""
+    """Measure one model."""
     until = time.perf_counter() + case.seconds
     contenders: dict[str, Contender] = {PLAIN: plain(case)}
     left_out = []
@@ -127,15 +127,15 @@ def one(case: Case) -> Iterator[Row]:
 
 
 def _needs(contenders: dict[str, Contender]) -> float:
-    """Seconds, guessed high, to compile one more and make the rounds that must be made; it and the
-    plain loop are taken to be as slow as the slowest."""
+    """A high estimate of the seconds to compile one more contender and run the required rounds. It
+    and the plain loop count as slow as the slowest one."""
     mine = [c.seconds for c in contenders.values() if isinstance(c, Ours)]
     return COMPILING + LEAST * (sum(mine) + 2 * max(mine))
 
 
 def rounds(contenders: dict[str, Contender], until: float) -> dict[str, list[float]]:
-    """Images per second of each in each round: all take their turn in a round, so that a machine
-    whose speed drifts drifts for all."""
+    """Images per second of each contender in each round. All take turns within a round, so that
+    changes of the machine's speed affect all."""
     speeds: dict[str, list[float]] = {name: [] for name in contenders}
     for done in range(MOST):
         if done >= LEAST and time.perf_counter() > until:
@@ -146,7 +146,7 @@ def rounds(contenders: dict[str, Contender], until: float) -> dict[str, list[flo
 
 
 def ratios(speeds: dict[str, list[float]]) -> dict[str, float]:
-    """Each one's speed over the plain loop's in the same round; the median of that."""
+    """Each contender's speed divided by the plain loop's in the same round; the median."""
     base = speeds[PLAIN]
     return {
         name: statistics.median(a / b for a, b in zip(found, base, strict=True))
@@ -157,7 +157,7 @@ def ratios(speeds: dict[str, list[float]]) -> dict[str, float]:
 def compared(
     case: Case, contenders: dict[str, Contender], speeds: dict[str, list[float]], device: str
 ) -> Iterator[Row]:
-    """A row a contender."""
+    """One row per contender."""
     over = ratios(speeds)
     for name, found in speeds.items():
         about = f"{device}, batch {case.batch}, {len(found)} rounds of {case.steps} steps"
@@ -172,7 +172,7 @@ def compared(
 
 
 def _chosen(case: Case, over: dict[str, float]) -> Iterator[Row]:
-    """The best of ours, and what the default settings choose for a run of ordinary length."""
+    """The best of gofau, and what the default settings choose for a run of usual length."""
     mine = {name: ratio for name, ratio in over.items() if name != PLAIN}
     best = max(mine, key=lambda name: mine[name])
     auto = _auto(case)
@@ -185,10 +185,10 @@ def _chosen(case: Case, over: dict[str, float]) -> Iterator[Row]:
 
 
 def _auto(case: Case) -> str:
-    """What ``trainer.precision=auto trainer.compile=auto`` comes to in a run of ``case.run``."""
+    """What ``trainer.precision=auto trainer.compile=auto`` choose in a run of ``case.run``."""
     device = torch.device("cpu")
     words = (f"model={case.model}", "trainer.compile=false", "trainer.device=cpu")
-    config = configured(case.shape, 1, *words)  # its precision is settled
+    config = configured(case.shape, 1, *words)  # settling decides its precision
     model = build(config).trainer.model
     example = (torch.zeros(1, *case.shape),)
     return label(config["trainer"]["precision"], pays(device, model, example, case.run))

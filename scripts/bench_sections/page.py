@@ -1,4 +1,4 @@
-"""bench.csv, one row a measurement, and bench.md, which is drawn from it alone."""
+"""Writes bench.csv, one row per measurement, and bench.md, which is made only from it."""
 
 import csv
 from collections.abc import Iterable
@@ -19,8 +19,8 @@ TITLES = {
 
 
 def keep(path: Path, section: str, rows: list[Row], facts: dict[str, object]) -> list[Cells]:
-    """Write a section's rows into the table at ``path``; what it says of other sections stays, with
-    the facts that they were measured under. Returns the whole table."""
+    """Write a section's rows into the table at ``path``. Rows of other sections stay, with the
+    facts that they were measured under. Returns the whole table."""
     old = []
     if path.exists():
         with open(path, newline="", encoding="utf-8") as f:
@@ -40,8 +40,8 @@ def keep(path: Path, section: str, rows: list[Row], facts: dict[str, object]) ->
 
 
 def markdown(table: list[Cells], facts: Iterable[str]) -> str:
-    """The table as a page: the goals first, then a table a section."""
-    lines = ["# What training costs", "", *_goals(table)]
+    """The table as a page: the goals first, then one table per section."""
+    lines = ["# Cost of training", "", *_goals(table)]
     for section, title in TITLES.items():
         rows = [row for row in table if row["section"] == section]
         if rows:
@@ -77,12 +77,13 @@ def _line(*cells: str) -> str:
 
 
 def measured(row: Cells) -> str:
-    """Value and unit, for people."""
+    """Format value and unit."""
     return f"{number(row['value'])} {row['unit']}" if row["value"] else "—"
 
 
 def number(text: str) -> str:
-    """
+    """Format a number to read.
+
     >>> number("12345.6"), number("0.012345"), number("")
     ('12,346', '0.0123', '')
     """

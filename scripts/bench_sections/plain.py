@@ -35,7 +35,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
                 transforms.Normalize(*statistics),
             ]
         )
-        self.pixels = pixels.squeeze(3) if channels == 1 else pixels  # as PIL wants grey images
+        self.pixels = pixels.squeeze(3) if channels == 1 else pixels  # PIL: grey has no channel
         self.labels = labels
 
     def __len__(self) -> int:
@@ -49,10 +49,10 @@ class Plain:
     """float32, NCHW, a DataLoader with two workers, ``loss.item()`` at every step.
 
     Args:
-        model: where it is to be trained.
+        model: on the device where it is to be trained.
         pixels: uint8, shape (N, H, W, C).
         labels: shape (N,).
-        batch_size: images a batch.
+        batch_size: images per batch.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Plain:
         return time.perf_counter() - began
 
     def round(self) -> float:
-        """Images per second over an epoch, the clock starting when the first batch is there: a new
-        epoch's workers are started outside, and what they have fetched by then is for nothing."""
+        """Images per second over an epoch. The clock starts when the first batch is there, so
+        starting the workers, and what they fetch in that time, cost the plain loop nothing."""
         batches = iter(self.loader)
         x, y = next(batches)
         began, images = time.perf_counter(), len(y)

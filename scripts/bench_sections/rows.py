@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Goal:
-    """What a figure should be, and whether it is."""
+    """The goal of a measurement, and whether it is met."""
 
     text: str
     met: bool
 
 
 def at_least(found: float, limit: float, what: str = "") -> Goal:
-    """
+    """A lower limit as a goal.
+
     >>> at_least(3.2, 3)
     Goal(text='≥ 3', met=True)
     """
@@ -20,7 +21,8 @@ def at_least(found: float, limit: float, what: str = "") -> Goal:
 
 
 def at_most(found: float, limit: float, what: str = "") -> Goal:
-    """
+    """An upper limit as a goal.
+
     >>> at_most(0.04, 0.03, "share")
     Goal(text='share ≤ 0.03', met=False)
     """
@@ -33,11 +35,11 @@ class Row:
 
     Args:
         name: what was measured.
-        value: how much; None where it was left out, which ``note`` then explains.
+        value: the result; None if it was left out, which ``note`` then explains.
         unit: of the value.
-        ratio: the value, or what the note says, over ``ratio_to``.
-        goal: of the issue; None where it has none.
-        note: what one must know to read the figure.
+        ratio: the value, or what the note says, divided by ``ratio_to``.
+        goal: None if there is none.
+        note: what a reader needs to know to understand the value.
     """
 
     name: str
@@ -49,7 +51,7 @@ class Row:
     note: str = ""
 
     def cells(self) -> dict[str, object]:
-        """As columns of a table; nothing is an empty text."""
+        """Column → entry; an empty text where there is nothing."""
         met = "" if self.goal is None else "met" if self.goal.met else "not met"
         return {
             "name": self.name,

@@ -1,4 +1,4 @@
-"""Where a step's time goes, by clocks around the real parts."""
+"""Where a step's time goes, measured by clocks around its parts."""
 
 import statistics
 import time
@@ -31,8 +31,8 @@ class Clocks:
     """Seconds spent in parts of a program.
 
     Args:
-        device: on a GPU the clock waits for it, so that a part has the work that it started; the
-            parts then do not overlap, and an epoch is a little slower than it is without clocks.
+        device: on a GPU the clock waits until its work is done, so that each part includes the work
+            it started. The parts then do not overlap, so an epoch is a little slower.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -45,7 +45,7 @@ class Clocks:
         return time.perf_counter()
 
     def call(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """``function``, timed."""
+        """Wrap ``function`` so that its calls are timed."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             began = self.now()
@@ -57,7 +57,7 @@ class Clocks:
         return timed
 
     def each(self, part: str, function: Callable[..., Iterator[Any]]) -> Callable[..., Any]:
-        """``function``, which gives an iterator, with the making of each of its items timed."""
+        """Wrap ``function``, which returns an iterator, so that making each item is timed."""
 
         def timed(*args: Any, **kwargs: Any) -> Iterator[Any]:
             advance = self.call(part, function(*args, **kwargs).__next__)
@@ -85,14 +85,14 @@ def measure(quick: bool) -> Iterator[Row]:
                 f"trainer.compile={str(compiled).lower()}",
             )
             trainer = build(config).trainer
-            trainer.run_epoch()  # the first compiles, and fills caches
+            trainer.run_epoch()  # warm-up: compiles, and fills caches
             found = [shares(trainer, device) for _ in range(epochs)]
             how = label(best_precision(device.type), compiled)
             yield from _rows(f"{model} {how}", found, f"{device.type}, batch {batch}", model)
 
 
 def shares(trainer: Trainer, device: torch.device) -> dict[str, float]:
-    """Share of the next epoch's time that each part takes, and as ``ms`` that of a whole step."""
+    """Each part's share of the time of the next epoch; ``ms``: the time of a whole step."""
     clocks = Clocks(device)
     places = (
         (BATCHES, clocks.each, Batches, "epoch"),

@@ -1,4 +1,4 @@
-"""From the command to the first step, and what the imports take of it."""
+"""The time from the command to the first step, and the share of the imports."""
 
 import itertools
 import statistics
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from .rows import Row, at_most
 from .workload import ROOT, environment
 
-# Each is imported where those before it are there already.
+# In this order: each is imported after those before it.
 IMPORTS = ("hydra", "torch", "gofau.optim", "gofau.cli.run", "sklearn.datasets", "torchvision")
 FIRST = """
 import sys, time
@@ -29,7 +29,7 @@ train.main()
 
 def measure(quick: bool) -> Iterator[Row]:
     times = 1 if quick else 5
-    _imports()  # finds nothing cached
+    _imports()  # warm-up of the file system's cache
     helps = [_python("train.py", "--help") for _ in range(times)]
     seconds = statistics.median(whole for whole, _, _ in helps)
     yield Row("train.py --help", seconds, "s", goal=at_most(seconds, 3))
@@ -53,8 +53,8 @@ def measure(quick: bool) -> Iterator[Row]:
 
 
 def _python(*words: str, bytecode: bool = True) -> tuple[float, float, str]:
-    """How long a Python process took, when it began (as time.time() has it), and what it said. What
-    it writes goes into a folder that is removed again."""
+    """Run a Python process; returns its seconds, its start (as `time.time`) and its output. What it
+    writes goes into a folder that is removed afterwards."""
     with TemporaryDirectory() as folder:
         command = [sys.executable, *words, f"paths.runs_dir={folder}/runs"]
         began = time.time()

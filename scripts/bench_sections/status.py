@@ -1,4 +1,4 @@
-"""Reading the status of very many runs."""
+"""The time to read the status of many runs."""
 
 import json
 import time
@@ -17,12 +17,12 @@ def measure(quick: bool) -> Iterator[Row]:
     text = json.dumps(real, indent=2, ensure_ascii=False) + "\n"
     for runs in (10, 100) if quick else (10, 100, 1000, 10_000):
         seconds = _read(runs, text)
-        note = f"{1e6 * seconds / runs:.0f} µs a run; files of {len(text):,} bytes, just written"
+        note = f"{1e6 * seconds / runs:.0f} µs per run; files of {len(text):,} bytes, just written"
         yield Row(f"status.json of {runs:,} runs", seconds, "s", note=note)
 
 
 def _read(runs: int, text: str) -> float:
-    """Seconds to list a folder of so many runs and read each one's status."""
+    """Seconds to list a folder with this number of runs and read the status of each."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         for i in range(runs):

@@ -1,4 +1,4 @@
-"""Sweeps of short runs through the command line: in processes of their own, in one, in several."""
+"""Sweeps of short runs by the command line: one process per run, one for all, several."""
 
 import itertools
 import json
@@ -26,8 +26,8 @@ RATES = ("0.01", "0.02", "0.05", "0.1")
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: ``separate`` of the runs are done each in a process of its own, and
-    ``smaller`` are other (seeds, rates) of a sweep, for how it grows."""
+    """How much is measured. ``separate``: the number of runs that get their own process.
+    ``smaller``: (seeds, rates) of smaller sweeps, to see how the time grows."""
 
     seeds: int
     rates: int
@@ -44,8 +44,8 @@ QUICK = Size(2, 1, 1, 1, (), 1, 1)
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of a command from start to end, and in each of its runs of pure training, and of
-    training and evaluation."""
+    """Seconds of a whole command, and of each of its runs: of training alone, and of training and
+    evaluation."""
 
     whole: float
     training: list[float]
@@ -53,7 +53,7 @@ class Spent:
 
 
 def train(*words: str) -> Spent:
-    """``python train.py WORDS``, into a folder that is removed again."""
+    """Run ``python train.py WORDS``, in a folder that is removed afterwards."""
     with TemporaryDirectory() as folder:
         command = [sys.executable, str(ROOT / "train.py"), *words, f"paths.runs_dir={folder}/runs"]
         began = time.perf_counter()
@@ -70,7 +70,7 @@ def train(*words: str) -> Spent:
 
 
 def sweep(seeds: int, rates: int, epochs: int, *words: str) -> Spent:
-    """seeds × rates runs on the digits, by one command."""
+    """Run a sweep of seeds × rates runs on the digits, by one command."""
     axes = (
         f"seed={','.join(map(str, range(seeds)))}",
         f"optimizer.lr={','.join(RATES[:rates])}",
@@ -85,7 +85,7 @@ def sweep(seeds: int, rates: int, epochs: int, *words: str) -> Spent:
 def measure(quick: bool) -> Iterator[Row]:
     size = QUICK if quick else FULL
     runs = size.seeds * size.rates
-    train("trainer.epochs=1", "trainer.limit_batches=1")  # finds nothing cached
+    train("trainer.epochs=1", "trainer.limit_batches=1")  # warm-up of the caches
     singles = [
         train(f"seed={i}", f"optimizer.lr={RATES[i % 4]}", f"trainer.epochs={size.epochs}")
         for i in range(size.separate)
@@ -94,10 +94,10 @@ def measure(quick: bool) -> Iterator[Row]:
     basic = sweep(size.seeds, size.rates, size.epochs, "hydra/launcher=basic")
     local = sweep(size.seeds, size.rates, size.epochs)
     yield Row(
-        f"{runs} runs, a process each, one after another",
+        f"{runs} runs, one process per run, one after another",
         mean * runs,
         "s",
-        note=f"{size.separate} were run, {mean:.2f} s each, and scaled; "
+        note=f"{size.separate} were run, {mean:.2f} s each, and scaled to all; "
         f"{statistics.mean(one.training[0] for one in singles):.2f} s each is training",
     )
     for name, spent in (("one process", basic), ("the default launcher", local)):
@@ -126,22 +126,22 @@ def _goals(separate: float, basic: Spent, local: Spent) -> Iterator[Row]:
         yield Row(name, ratio, "×", goal=goal)
     cores = len(os.sched_getaffinity(0))
     alone = separate / (sum(local.training) / cores)
-    note = f"on {cores} cores: what would be left if nothing but training cost anything"
+    note = f"on {cores} cores: the ratio if nothing but training took time"
     yield Row("separate processes over the training alone", alone, "×", note=note)
 
 
 def _growth(size: Size, whole: Spent) -> Iterator[Row]:
     for seeds, rates in size.smaller:
         spent = sweep(seeds, rates, size.epochs)
-        note = f"{spent.whole / (seeds * rates):.2f} s a run"
+        note = f"{spent.whole / (seeds * rates):.2f} s per run"
         yield Row(f"default launcher, {seeds * rates} runs", spent.whole, "s", note=note)
     runs = size.seeds * size.rates
-    note = f"{whole.whole / runs:.2f} s a run; the same as above"
+    note = f"{whole.whole / runs:.2f} s per run; the same as above"
     yield Row(f"default launcher, {runs} runs", whole.whole, "s", note=note)
 
 
 def _further(runs: int) -> Row:
-    """What one more run of a process costs beside training and evaluation, Hydra's part included:
+    """The cost of one more run in a process, without training and evaluation but with Hydra: from
     the difference of two sweeps of different length."""
     short, long = (sweep(n, 1, 1, "hydra/launcher=basic") for n in (1, 1 + runs))
     spent = (long.whole - short.whole) - (sum(long.evaluated) - sum(short.evaluated))
@@ -153,7 +153,7 @@ def _further(runs: int) -> Row:
 
 
 def inside(runs: int, epochs: int) -> Iterator[Row]:
-    """What a run of a sweep costs beside its epochs, in a process that has done one already."""
+    """The cost of a run of a sweep without its epochs, in a process that has already done one."""
     words = (f"trainer.epochs={epochs}", "trainer.device=cpu")
     trained(*words)
     found = [trained(f"seed={1 + i}", *words) for i in range(runs)]
@@ -173,7 +173,7 @@ def inside(runs: int, epochs: int) -> Iterator[Row]:
 
 
 def composing(runs: int) -> list[float]:
-    """Seconds for the configuration of each of a sweep's first runs."""
+    """Seconds to compose the configuration of each of a sweep's first runs."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         loader = Composer(GlobalHydra.instance().config_loader().get_search_path())

@@ -1,4 +1,4 @@
-"""The configurations that are measured, and random images in place of a data set."""
+"""The configurations that are measured, and random images instead of a data set."""
 
 import contextlib
 import io
@@ -18,21 +18,21 @@ from gofau.data.images import ImageData, Images
 from gofau.runs import read_status
 
 ROOT = Path(__file__).resolve().parents[2]
-CROP = 4  # pixels, of images of 32; images of 8 are not moved
+CROP = 4  # pixels, for images of 32 × 32; images of 8 × 8 are not augmented
 TRAIN_IMAGES, EPOCHS = 45_000, 15
-"""Of CIFAR-10 without its validation part; and the default number of epochs."""
+"""CIFAR-10's training images without the validation split, and the default number of epochs."""
 
 
 def composed(*words: str) -> DictConfig:
-    """What Hydra makes of ``python train.py WORDS``."""
+    """The configuration that Hydra composes for ``python train.py WORDS``."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         return compose("train", [*words])
 
 
 def environment(bytecode: bool = True) -> dict[str, str]:
-    """That of a command which is measured: this process's, in which Python finds and may keep its
-    bytecode, whatever this process may. Without, it compiles all that it imports."""
+    """The environment of a command that is measured: that of this process, but Python may read and
+    write bytecode files. With ``bytecode=False`` it must compile everything it imports."""
     found = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHONDONT", "PYTHONPYC"))}
     nowhere = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": os.devnull}
     return found if bytecode else found | nowhere
@@ -56,7 +56,7 @@ def configured(shape: tuple[int, int, int], images: int, *words: str) -> Config:
 
 
 def random_data(shape: list[int], images: int, split_seed: int = 0) -> ImageData:
-    """Random pixels and labels of ten classes; the test part is one image."""
+    """Random pixels and labels of ten classes; the test set is one image."""
     channels, height, width = shape
     draw = np.random.default_rng(split_seed)
     pixels = draw.integers(0, 256, (images, height, width, channels), np.uint8)
@@ -67,8 +67,8 @@ def random_data(shape: list[int], images: int, split_seed: int = 0) -> ImageData
 
 
 def trained(*words: str) -> dict[str, Any]:
-    """One run in this process, as ``python train.py WORDS`` does it, into a folder that is removed
-    again: its status, and as ``wall`` the seconds that `gofau.cli.run.run` took."""
+    """Carry out one run in this process, as ``python train.py WORDS`` does, in a folder that is
+    removed afterwards. Returns its status, with ``wall``: the seconds of `gofau.cli.run.run`."""
     from gofau.cli.run import run
 
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):

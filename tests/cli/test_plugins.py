@@ -55,4 +55,4 @@ def test_in_a_sweep_of_processes_a_failed_run_is_written_down(train, monkeypatch
     assert code == 2
     assert "optimizer.nesterov=True optimizer.momentum=0: " in err.splitlines()[-1]
     assert "nesterov needs a momentum above 0" in err.splitlines()[-1]
-    assert [train.status(folder)["state"] for folder in train.runs()] == ["done"]
+    assert [train.status(folder)["state"] for folder in train.runs()] == ["done"] * 3

@@ -42,7 +42,7 @@ def test_a_torn_zip_is_found_without_reading_it(train):
     (train.folder / "data" / "cifar10-jpeg.zip").write_bytes(b"PK\x03\x04" + bytes(1000))
     code, _, err = train("-m", "dataset=cifar10_jpeg", "model=resnet8", *WIDE)
     assert code == 2
-    assert "is neither a folder nor a whole zip" in err
+    assert "is neither a folder nor a complete zip" in err
     assert len(err.splitlines()) == 1
     assert not (train.folder / "runs").exists()
 

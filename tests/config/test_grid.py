@@ -34,8 +34,8 @@ def test_an_experiment_brings_its_own_grid_and_typed_words_replace_it():
 def test_what_an_experiment_fixes_in_its_grid_is_fixed():
     words = ["optimizer=adam", "rule=hybrid,power", "rule.eta_out=0.3", "seed=0"]
     cells = list(grid(CONFIGS, ["experiment=smoke_tab3_cifar10_lr", "init=default", *words]))
-    assert [c["optimizer"]["lr"] for _, c in cells][::2] == [0.0001, 0.001, 0.01, 0.1, 1]
-    assert [c["rule"]["name"] for _, c in cells] == ["hybrid", "power"] * 5
+    assert [c["optimizer"]["lr"] for _, c in cells][::2] == [0.0001, 0.001, 0.01, 0.1, 1, 10]
+    assert [c["rule"]["name"] for _, c in cells] == ["hybrid", "power"] * 6
     assert {(c["rule"]["eta_out"], c["model"]["name"]) for _, c in cells} == {(0.3, "mlp")}
 
 

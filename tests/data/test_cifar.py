@@ -160,10 +160,10 @@ def test_damaged_data_is_told(official, make, tmp_path):
         official.load(tmp_path)
     archive = official.write_archive(tmp_path)
     archive.write_bytes(archive.read_bytes()[:-2000])
-    with pytest.raises(UserError, match="not a whole"):
+    with pytest.raises(UserError, match="not a complete"):
         official.load(tmp_path)
     archive.write_bytes(b"<html>not found</html>")
-    with pytest.raises(UserError, match="not a whole"):
+    with pytest.raises(UserError, match="not a complete"):
         official.load(tmp_path)
 
 

@@ -70,7 +70,7 @@ def test_damaged_files_are_told(official, make, tmp_path):
     victim.unlink()
     raw = files()["train-images-idx3-ubyte"]
     victim.with_suffix("").write_bytes(raw[: len(raw) // 2])
-    with pytest.raises(UserError, match="it is not whole, fetch it again"):
+    with pytest.raises(UserError, match="it is incomplete, fetch it again"):
         fashion_mnist(tmp_path)
 
 

@@ -13,13 +13,15 @@ from tests.command_line import ROOT
 
 OWN = [n for n, rule in RULES.items() if rule.xi.__module__.startswith("gofau.optim.")]
 SIZES = [n for n, s in STEPSIZES.items() if type(s).__module__.startswith("gofau.optim.")]
-BASES = [
+OPTIMIZERS = [
     name
     for name in optim.__all__
     if inspect.isclass(x := getattr(optim, name))
     and issubclass(x, optim.RuleOptimizer)
     and x is not optim.RuleOptimizer
 ]
+WITH_OWN_RULE = [name for name in OPTIMIZERS if getattr(optim, name).own_rule]
+BASES = [name for name in OPTIMIZERS if name not in WITH_OWN_RULE]
 PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -82,6 +84,17 @@ def test_the_file_of_a_base_has_its_hyperparameters(script, base):
     values, new = yaml.safe_load(written), yaml.safe_load(script.optimizer_text(made))
     assert values.keys() == new.keys() == {"_target_", "name", *script.options(made)}
     assert all(values[key] == new[key] for key in values if key not in ("lr", "momentum"))
+
+
+@pytest.mark.parametrize("name", WITH_OWN_RULE)
+def test_the_file_of_an_optimizer_with_its_own_rule_has_its_defaults(name):
+    written = (ROOT / "configs" / "optimizer" / f"{name.lower()}.yaml").read_text(encoding="utf-8")
+    values = yaml.safe_load(written)
+    assert values.pop("_target_") == f"gofau.optim.{name}"
+    assert (values.pop("name"), values.pop("own_rule")) == (name.lower(), True)
+    parameters = inspect.signature(getattr(optim, name)).parameters
+    how = {"params", "maximize", "foreach", "capturable", "differentiable", "fused"}
+    assert values == {k: p.default for k, p in parameters.items() if k not in how}
 
 
 @pytest.mark.parametrize("base", BASES)

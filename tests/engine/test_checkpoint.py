@@ -62,10 +62,10 @@ def test_torch_reads_the_file_as_it_is(folder):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda p: p.write_bytes(p.read_bytes()[:-7]), "torn"),
-        (lambda p: p.write_bytes(b""), "torn"),
-        (lambda p: p.write_bytes(p.read_bytes()[:100] + b"x" + p.read_bytes()[101:]), "torn"),
-        (lambda p: p.rename(p.with_name("0000000030-0123456789abcdef.pt")), "torn"),
+        (lambda p: p.write_bytes(p.read_bytes()[:-7]), "damaged"),
+        (lambda p: p.write_bytes(b""), "damaged"),
+        (lambda p: p.write_bytes(p.read_bytes()[:100] + b"x" + p.read_bytes()[101:]), "damaged"),
+        (lambda p: p.rename(p.with_name("0000000030-0123456789abcdef.pt")), "damaged"),
     ],
 )
 def test_a_torn_one_is_named_and_the_one_before_is_used(folder, caplog, spoil, reason):
@@ -91,9 +91,12 @@ class Evil:
         (packed({"format": 1, "identity": "me", "state": {}}), "written by an older gofau"),
         (packed({"model": {}}), "not a checkpoint of gofau"),
         (packed([1, 2]), "not a checkpoint of gofau"),
-        (b"no zip at all", "no checkpoint of tensors"),
-        (pickle.dumps(Evil(), protocol=2), "no checkpoint of tensors"),
-        (packed({"format": FORMAT, "identity": "me", "state": Evil()}), "no checkpoint of tensors"),
+        (b"no zip at all", "not a checkpoint of tensors"),
+        (pickle.dumps(Evil(), protocol=2), "not a checkpoint of tensors"),
+        (
+            packed({"format": FORMAT, "identity": "me", "state": Evil()}),
+            "not a checkpoint of tensors",
+        ),
     ],
 )
 def test_a_foreign_one_is_named_and_runs_no_code(folder, caplog, monkeypatch, data, reason):

@@ -57,6 +57,6 @@ def test_a_killed_worker_is_one_sentence(capsys):
     assert exit_.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line == (
-        "error: a process of this sweep was killed (FAILED); what was done is kept."
-        " Type the command again to go on."
+        "error: a process of this sweep was killed (FAILED); finished work is kept."
+        " Type the command again to resume."
     )

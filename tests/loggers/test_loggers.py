@@ -162,7 +162,7 @@ def test_a_folder_of_the_same_name_is_not_the_package(tmp_path, monkeypatch):
         ({"_target_": ""}, "there is no logger._target_"),
         ({"_target_": "gofau.loggers.Guarded"}, "must be a Logger"),
         ({"_target_": "gofau.runs.identity"}, "must be a Logger"),
-        ({"every": 3}, "refuses its keys: got an unexpected keyword argument 'every'"),
+        ({"every": 3}, "does not accept its keys: got an unexpected keyword argument 'every'"),
         ({"_target_": "homeless.Homeless"}, "needs the package no_such_home: pip"),
     ],
 )

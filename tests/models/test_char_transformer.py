@@ -157,7 +157,7 @@ def test_it_learns_what_depends_on_more_than_the_last_character() -> None:
     [
         ({"context": 0}, "context must be an integer of at least 1, not 0"),
         ({"symbols": 0}, "symbols"),
-        ({"heads": 5}, "width must be a multiple of heads, but 96 is none of 5"),
+        ({"heads": 5}, "width must be a multiple of heads, but 96 is not one of 5"),
         ({"layers": 0}, "layers"),
     ],
 )

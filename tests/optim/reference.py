@@ -62,6 +62,37 @@ class Base(NamedTuple):
     decay: float | None = None
 
 
+class SignSGD(torch.optim.Optimizer):
+    """signSGD, and Signum with the momentum as an average: arXiv 1802.04560, line by line."""
+
+    def __init__(
+        self,
+        params,
+        lr=1e-4,
+        momentum=0,
+        weight_decay=0,
+        *,
+        maximize=False,
+        foreach=None,
+        capturable=False,
+        differentiable=False,
+        fused=None,
+    ):
+        own = {"momentum": momentum, "weight_decay": weight_decay}
+        super().__init__(params, {"lr": lr, "maximize": maximize} | own)
+
+    @torch.no_grad()
+    def step(self, closure=None):  # type: ignore[override]
+        for group in self.param_groups:
+            mu, lr = group["momentum"], group["lr"]
+            for p in (p for p in group["params"] if p.grad is not None):
+                m = -p.grad if group["maximize"] else p.grad
+                if mu:
+                    b = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
+                    m = b.copy_(mu * b + (1 - mu) * m)
+                p.sub_(lr * (m.sign() + group["weight_decay"] * p))
+
+
 TABLE = {
     "sgd": Base(
         ours.SGD,
@@ -74,6 +105,12 @@ TABLE = {
             {"momentum": 0.9, "nesterov": True},
         ],
         {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1, "maximize": True},
+    ),
+    "signsgd": Base(
+        *(ours.SignSGD, SignSGD, 0.003),
+        [{}, {"momentum": 0.9}],
+        {"momentum": 0.9, "weight_decay": 0.1},
+        0.0,
     ),
     "adagrad": Base(
         ours.Adagrad,
@@ -151,4 +188,5 @@ def scalar_rule(name, theta, d, eta, eta_in, eta_out, gamma):
         "hybrid": gamma * abs(theta) * bounded + (1 - gamma) * eta * d,
         "exponential": theta * (1 - math.exp(-eta * d * sign)),
         "power": theta * (1 - 2 ** (-bounded * sign)),
+        "hypentropy": theta - 0.1 * math.sinh(math.asinh(theta / 0.1) - eta * d),
     }[name]

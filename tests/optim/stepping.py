@@ -4,7 +4,7 @@ import torch
 
 from tests.optim.reference import BASES, LR
 
-RULES = ["additive", "multiplicative", "hybrid", "exponential", "power"]
+RULES = ["additive", "multiplicative", "hybrid", "exponential", "power", "hypentropy"]
 LOOP, FOREACH, FUSED = {"foreach": False, "fused": False}, {"foreach": True}, {"fused": True}
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 1e-13}
 

@@ -104,7 +104,7 @@ def test_additive_is_torch_for_any_hyperparameters(base, lr, weight_decay, momen
     assert worst(a, b) <= TOLERANCE[torch.float64]
 
 
-RULES = ["additive", "multiplicative", "hybrid", "exponential", "power"]
+RULES = ["additive", "multiplicative", "hybrid", "exponential", "power", "hypentropy"]
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -18,7 +18,7 @@ import gofau.optim as optim
 from gofau.optim.hyperparameters import SHARED
 from tests.optim.reference import BASES, IN_TORCH
 
-RULES = ["additive", "multiplicative", "hybrid", "exponential", "power"]
+RULES = ["additive", "multiplicative", "hybrid", "exponential", "power", "hypentropy"]
 ALL = [(base, rule) for base in BASES for rule in RULES]
 
 

@@ -12,7 +12,14 @@ from hypothesis.extra import numpy as hnp
 
 from gofau.optim import SGD, Hyperparameter, get_rule, register_rule
 from gofau.optim.checks import Interval
-from gofau.optim.rules import additive, exponential, hybrid, multiplicative, power
+from gofau.optim.rules import (
+    additive,
+    exponential,
+    hybrid,
+    hypentropy,
+    multiplicative,
+    power,
+)
 
 DTYPES = [torch.float32, torch.float64]
 etas = st.floats(1e-3, 1e3)
@@ -129,6 +136,66 @@ def test_power_is_the_bounded_power_of_two(theta, d, eta_in, eta_out):
     )
 
 
+@given(
+    theta=tensors(torch.float64),
+    d=tensors(torch.float64, -5, 5),
+    eta=st.floats(1e-3, 2),
+    beta=st.floats(1e-6, 1e6),
+)
+def test_hypentropy_is_the_step_in_arcsinh(theta, d, eta, beta):
+    got = hypentropy(theta, d, eta, hyp_beta=beta)
+    pairs = zip(theta.tolist(), d.tolist(), strict=True)
+    plain = [t - beta * math.sinh(math.asinh(t / beta) - eta * x) for t, x in pairs]
+    scale = theta.abs() + beta + torch.tensor(plain, dtype=torch.float64).abs()
+    error = (got - torch.tensor(plain, dtype=torch.float64)).abs()
+    assert (error <= 1e-12 * scale).all()  # what arcsinh's rounding leaves of it
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("beta", [1e-12, 1e12])
+def test_hypentropy_is_exponential_far_above_beta_and_additive_far_below(dtype, beta):
+    theta = torch.tensor([1e-3, -0.5, 7.0, 1e30], dtype=dtype)
+    d = torch.tensor([1e-5, 1.0, -3.0, 2.0], dtype=dtype)
+    tolerance = 4 * torch.finfo(dtype).eps
+    xi = hypentropy(theta, d, 0.5, hyp_beta=beta)
+    if beta < 1:
+        torch.testing.assert_close(xi, exponential(theta, d, 0.5), rtol=tolerance, atol=0)
+    else:  # with rate β·η, up to the next term of the sine
+        few = hypentropy(theta[:3], 1e-4 * d[:3], 0.5, hyp_beta=beta)
+        torch.testing.assert_close(few, beta * 0.5e-4 * d[:3], rtol=1e-8 + tolerance, atol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_hypentropy_keeps_the_relative_accuracy_of_small_steps(dtype):
+    theta, d = torch.tensor([100.0], dtype=dtype), torch.tensor([1e-10], dtype=dtype)
+    wanted = math.hypot(100, 0.1) * 1e-10
+    got = hypentropy(theta, d, 1.0, hyp_beta=0.1).item()
+    assert got == pytest.approx(wanted, rel=4 * torch.finfo(dtype).eps)
+
+
+PATHS = [{"foreach": False}, {"foreach": True}, {"fused": True}]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=str)
+def test_hypentropy_is_eg_with_two_halves(path):
+    """EG±, line by line: θ⁺ and θ⁻ are kept, and each is multiplied by exp(∓η·g)."""
+    torch.manual_seed(0)
+    theta, beta, eta = torch.randn(300, dtype=torch.float64), 0.3, 0.05
+    p = theta.clone().requires_grad_()
+    optimizer = SGD([p], lr=eta, rule="hypentropy", hyp_beta=beta, **path)
+    plus = (torch.sqrt(theta**2 + beta**2) + theta) / 2
+    minus = beta**2 / 4 / plus
+    for t in range(200):
+        p.grad = torch.tanh(p.detach() - math.sin(0.3 * t))
+        g = torch.tanh(plus - minus - math.sin(0.3 * t))
+        optimizer.step()
+        plus, minus = plus * torch.exp(-eta * g), minus * torch.exp(eta * g)
+        assert (plus >= 0).all()
+        assert (minus >= 0).all()
+    assert ((p.sign() != theta.sign()).sum() > 50).item()  # weights have changed their signs
+    torch.testing.assert_close(p.detach(), plus - minus, rtol=1e-11, atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [7.0, 18.0, 90.0, math.inf])
 def test_no_shrinking_rounds_a_weight_to_zero_for_ever(dtype, size):
@@ -170,6 +237,7 @@ def test_eta_out_is_the_learning_rate_unless_it_is_a_number():
         ("multiplicative", {"eta_in": 1.0, "eta_out": None}, False),
         ("exponential", {}, False),
         ("power", {"eta_in": 1.0, "eta_out": 0.5}, False),
+        ("hypentropy", {"hyp_beta": 0.1}, True),
         ("hybrid", {"eta_in": 1.0, "eta_out": None, "gamma": 0.9}, True),
         ("hybrid", {"eta_in": 1.0, "eta_out": None, "gamma": 1}, False),
         ("hybrid", {"eta_in": 1.0, "eta_out": None, "gamma": torch.tensor(1.0)}, False),

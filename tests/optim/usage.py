@@ -20,8 +20,13 @@ def steps(model: nn.Module) -> None:
         optim.RMSprop([{"params": model.parameters(), "lr": torch.tensor(0.1)}], eta_out=None),
         optim.Adam(model.parameters(), betas=(0.9, torch.tensor(0.99))),
         optim.AdamW(model.parameters(), foreach=True, zero_init="freeze"),
-        optim.Lion(model.parameters(), rule="clipped", limit=0.1),
+        optim.Lion(model.parameters(), rule="usage_clipped", limit=0.1),
+        optim.SignSGD(model.parameters(), momentum=0.9, rule="hypentropy", hyp_beta=0.5),
+        optim.Madam(model.parameters(), 0.01, p_scale=torch.tensor(3.0), fused=True),
+        optim.Fromage(model.parameters(), lr=torch.tensor(0.01)),
+        optim.Nero(model.named_parameters(), neuron_beta=0.99),
     ]
+    assert_type(optim.IntegerMadam(model.parameters()).rule_counts(), dict[str, dict[str, int]])
     for optimizer in made:
         assert_type(optimizer.rule_counts(), dict[str, dict[str, int]])
         assert_type(optimizer.torch_state_dict(), dict[str, Any])
@@ -58,13 +63,15 @@ def looked_at(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, f
     return step.result()
 
 
-@optim.register_rule("clipped", optim.Hyperparameter("limit", "κ", 0.1, meaning="largest change"))
+@optim.register_rule(
+    "usage_clipped", optim.Hyperparameter("limit", "κ", 0.1, meaning="largest change")
+)
 def clipped(theta: Tensor, d: Tensor, eta: float | Tensor, *, limit: float | Tensor) -> Tensor:
     """ξ = κ·tanh(η·d/κ)."""
     return limit * torch.tanh(eta * d / limit)
 
 
-@optim.register_stepsize("polyak")
+@optim.register_stepsize("usage_polyak")
 class Polyak(optim.StepSize):
     """η = f(θ) / Σ‖g‖²."""
 
@@ -85,3 +92,4 @@ def by_name() -> None:
     assert_type(optim.get_stepsize("base"), optim.StepSize)
     assert_type(optim.STEPSIZES, dict[str, optim.StepSize])
     assert_type(optim.TrustRatio(), optim.TrustRatio)
+    assert_type(optim.Neuron(), optim.Neuron)

@@ -71,7 +71,7 @@ def test_an_empty_or_another_runs_folder_changes_nothing(results, tmp_path, what
     told = collect(results, tmp_path / "other")
     assert both(results) == before
     assert "8 runs (8 done)" in told
-    assert "8 finished before, not in this runs folder, kept" in told
+    assert "8 finished before, not in this runs folder: kept" in told
 
 
 def test_a_narrowed_sweep_keeps_the_rest_and_drop_leaves_it_out(results, tmp_path):
@@ -115,7 +115,7 @@ def test_of_two_results_the_later_is_taken_whole_in_whatever_order(results, tmp_
     monkeypatch.setattr("gofau.runs.record._now", lambda: "2999-01-01T00:00:00Z")
     finish(tmp_path / "later", accuracy=0.5, commit="def")
     told = collect(results, tmp_path / "later")
-    assert "8 finished twice with other results, the later one is taken" in told
+    assert "8 finished twice with different results, the later one is used" in told
     after = both(results)
     row = read(results).runs[0]
     assert (row["test/acc"], row["provenance.commit"]) == ("0.5", "def")
@@ -144,7 +144,7 @@ def test_a_torn_old_file_is_refused_and_left(results, tmp_path, spoil):
     path = results / "runs.csv"
     path.write_bytes(spoil(path.read_bytes()))
     before = both(results)
-    with pytest.raises(UserError, match=r"runs\.csv is not whole .*nothing was written"):
+    with pytest.raises(UserError, match=r"runs\.csv is damaged .*nothing was written"):
         collect(results, tmp_path / "runs")
     assert both(results) == before
     assert sorted(p.name for p in results.iterdir()) == ["curves.csv.gz", "runs.csv"]
@@ -153,7 +153,7 @@ def test_a_torn_old_file_is_refused_and_left(results, tmp_path, spoil):
 def test_torn_curves_are_refused_and_left(results, tmp_path):
     path = results / "curves.csv.gz"
     path.write_bytes(path.read_bytes()[:-12])
-    with pytest.raises(UserError, match=r"curves\.csv\.gz is not whole"):
+    with pytest.raises(UserError, match=r"curves\.csv\.gz is damaged"):
         collect(results, tmp_path / "runs")
 
 

@@ -32,16 +32,17 @@ def results(tmp_path_factory):
     """An experiment of each kind, one that is half done, one of which nothing ran, one unknown."""
     folder = tmp_path_factory.mktemp("results")
     lr = (0.01, 0.1, 1.0)
-    write(folder / "tab3_cifar10_lr", runs(better, lr=lr, init=("default", "normal")))
+    write(
+        folder / "tab3_cifar10_lr",
+        runs(better, lr=lr, init=("default", "normal"), optimizer=("sgd",)),
+    )
     write(folder / "tab2_cifar10_init", runs(better, init=("normal",), scale=(1.0, 5.0)))
-    write(folder / "is_it_just_lr", runs(better, lr=(0.05, 0.1, 0.2)))
+    write(folder / "is_it_just_lr", runs(better, lr=(0.05, 0.1, 0.2), optimizer=("sgd",)))
     write(folder / "tab6_acceleration", runs(better, epochs=(2, 4, 8), model=("mlp",)))
     half = runs(lambda w: better(w) if w["seed"] == 0 else math.nan)
     write(folder / "smoke_tab4_cifar100", half)
     write(folder / "fig3_cifar100_curves", runs(lambda w: math.nan))
     write(folder / "mine", runs(better))
-    lower = with_metric(runs(better, lr=lr), "mse", lambda acc: 1 - acc)
-    write(folder / "smoke_tab3_cifar10_lr", lower)
     (folder / "mine" / "curves.csv.gz").unlink()
     (folder / "bench").mkdir()
     (folder / "bench" / "bench.csv").write_text("a\n1\n")
@@ -109,7 +110,7 @@ def test_runs_that_were_not_made_alike_are_told_under_the_table(tmp_path):
     write(tmp_path / "two", frame.assign(**{"compute.threads": threads}))
     notes = {path.name: tables_of(path)[0].note for path in (tmp_path / "one", tmp_path / "two")}
     assert "alike" not in notes["one"]
-    assert "Not all runs were made alike (threads: 1, 2)." in notes["two"]
+    assert "Not all runs were made under the same conditions (threads: 1, 2)." in notes["two"]
 
 
 def test_a_report_of_nothing(tmp_path):
@@ -127,7 +128,7 @@ def test_claims_carry_effect_n_hardware_and_commit(results):
     rows = {row.cells[10].text: [c.text for c in row.cells] for row in claims(results, False).rows}
     lr = rows["tab3_cifar10_lr"]
     assert lr[1] == "hybrid"
-    assert lr[8:10] == ["4 × 5", "20 of 20"]
+    assert lr[8:10] == ["2 × 5", "10 of 10"]
     assert lr[11:] == ["digits (4 epochs)", "2 cores of A CPU", "0123456789"]
     assert rows["is_it_just_lr"][2:4] == ["supported", "+1.00"]
     # 0.3 / epochs, a point better: 0.3 / 4 + 0.01 at 0.3 / x, so x = 4 / (1 + 4 / 30) sooner or so.
@@ -135,14 +136,29 @@ def test_claims_carry_effect_n_hardware_and_commit(results):
     assert rows["tab6_acceleration"][3].startswith("× 1.1")
 
 
-def test_claims_of_a_metric_where_lower_is_better(results):
-    (row,) = [r for r in claims(results, True).rows if r.cells[10].text == "smoke_tab3_cifar10_lr"]
+def test_claims_and_figures_of_a_metric_where_lower_is_better(tmp_path):
+    """Hybrid's error doubles per decade from its best rate, additive's triples."""
+
+    def error(w):
+        return 1 - 0.01 * (2 if w["rule"] == "hybrid" else 3) ** abs(math.log10(w["lr"] / 0.1))
+
+    made = runs(lambda w: error(w) - 1e-5 * w["seed"], lr=(0.01, 0.1, 1.0), optimizer=("sgd",))
+    made = with_metric(made, "mse", lambda acc: 1 - acc).assign(**{"metric.title": "squared error"})
+    write(tmp_path / "smoke_tab3_cifar10_lr", made)
+    (row,) = [r for r in claims(tmp_path, True).rows if r.cells[1].text == "hybrid"]
     texts = [cell.text for cell in row.cells]
-    assert texts[3].startswith(("+0.", "−0.", "≤−0.", "≤+0."))
+    # Drops: (0.03 − 0.01) · 2 / 3 and (0.02 − 0.01) · 2 / 3.
+    assert texts[2:4] == ["supported", "+0.0067"]
     assert texts[6] == "–", "there are no images to count"
-    assert "(%)" not in (results / "smoke_tab3_cifar10_lr" / "accuracy.md").read_text()
-    for kind in ("over_lr", "heatmap", "profile"):
-        assert (results / "smoke_tab3_cifar10_lr" / f"{kind}.png").stat().st_size > 5000
+    tables(tmp_path, [])
+    text = (tmp_path / "smoke_tab3_cifar10_lr" / "accuracy.md").read_text()
+    assert text.startswith("# Test squared error\n")
+    assert "(%)" not in text
+    drawn = figures(tmp_path, [])
+    assert {p.stem for p in drawn} == {"over_lr", "heatmap", "profile"}
+    shown = (tmp_path / "smoke_tab3_cifar10_lr" / "over_lr.svg").read_text()
+    assert "test squared error" in shown
+    assert "(%)" not in shown
 
 
 def test_a_claim_without_records_takes_those_of_the_reduced_twin(tmp_path):

@@ -117,4 +117,4 @@ def test_seeds_of_runs_that_were_not_made_alike_are_left_out():
     here = (frame["seed"] == 1) & (frame["rule"] == "hybrid") & (frame["lr"] == 0.1)
     frame["compute.threads"] = np.where(here, 2, 1)
     c = less_drop(frame, "hybrid")
-    assert (c.pairs, c.missing, dict(c.unlike)) == (4, 1, {"pairs": 1})
+    assert (c.pairs, c.missing, dict(c.unlike)) == (4, 1, {"conditions": 1})

@@ -73,7 +73,7 @@ def test_show_by_a_part_of_the_name(type_, runs_dir):
     assert "test/acc: 0.5" in out
     code, _, err = type_("show", "d-m", "--runs-dir", runs_dir)
     assert code == 2
-    assert err.startswith("error: 4 runs in ")
+    assert err.startswith("error: 'd-m' must be in the name of exactly one run: 4 in ")
 
 
 def test_export_and_import_merge_by_identity(type_, runs_dir, tmp_path):
@@ -82,7 +82,7 @@ def test_export_and_import_merge_by_identity(type_, runs_dir, tmp_path):
     make(other, 1, "interrupted")
     assert type_("export", archive, "--runs-dir", runs_dir)[1].endswith(": 2 finished runs\n")
     _, out, _ = type_("import", archive, "--runs-dir", other)
-    assert out.endswith("1 runs taken, 1 were here already\n")
+    assert out.endswith("1 runs added, 1 were already here\n")
     assert Run(config(other, seed=0)).status()["result"] == {"test/acc": 0.75}
     assert Run(config(other, seed=1)).status()["state"] == "diverged"
     assert not [path for path in other.iterdir() if path.name.startswith(".")]

@@ -190,8 +190,8 @@ def edited(monkeypatch):
     [
         ("gofau/optim/rules.py", "return eta * d", "return eta * d * 2", ["rule"]),
         ("gofau/optim/rules.py", "torch.expm1(x)", "(torch.exp(x) - 1)", []),  # of other rules
-        ("gofau/optim/directions.py", "v.sqrt() * group", "v.sqrt() + group", ["optimizer"]),
-        ("gofau/optim/directions.py", "total.sqrt()", "total", []),  # Adagrad's
+        ("gofau/optim/bases/adam.py", "v.sqrt() * group", "v.sqrt() + group", ["optimizer"]),
+        ("gofau/optim/bases/adagrad.py", "total.sqrt()", "total", []),  # Adagrad's
         ("gofau/optim/update.py", "return theta - rule", "return theta + rule", ["optimizer"]),
         ("gofau/models/mlp.py", "nn.ReLU", "nn.Tanh", ["model"]),
         ("gofau/models/init.py", "std=scale", "std=2 * scale", []),  # init=default

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from gofau import optim
 from tests.command_line import ROOT
 
 
@@ -20,6 +21,27 @@ def test_the_workloads_are_what_they_say(bench):
     small = bench.resnet18_shapes()
     assert (len(small), sum(map(math.prod, small)) // 10**6) == (62, 11)
     assert sum(map(math.prod, bench.large_shapes())) // 10**6 == 352
+
+
+def test_every_optimizer_of_the_package_is_measured(bench):
+    found = [getattr(optim, name) for name in optim.__all__]
+    classes = [x for x in found if isinstance(x, type) and issubclass(x, torch.optim.Optimizer)]
+    assert {x.__name__ for x in classes} - {"RuleOptimizer"} == set(bench.OWN)
+
+
+def test_what_torch_does_not_have_is_measured_beside_its_adam(bench):
+    for name in [name for name in bench.OWN if not hasattr(torch.optim, name)]:
+        made = {
+            key: make(bench.parameters([(4, 3)], "cpu"))
+            for key, make in bench.contenders(name).items()
+        }
+        assert type(made["torch default"]) is type(made["torch fused"]) is torch.optim.Adam
+        ours = [x for key, x in made.items() if key.startswith("gofau")]
+        assert {type(x) for x in ours} == {getattr(optim, name)}
+        for optimizer in ours:
+            optimizer.step()
+    assert "gofau hypentropy fused" in bench.contenders("Adam")
+    assert {"gofau", "gofau loop", "gofau foreach", "gofau fused"} <= set(bench.contenders("Madam"))
 
 
 def test_it_writes_a_table_and_a_page(bench, monkeypatch, tmp_path, capsys):

@@ -68,9 +68,9 @@ def test_an_edited_rule_is_run_again_and_keep_returns_the_old_result(train, agai
     code, out, _ = again("rule=additive", "stale=keep")
     assert (code, first(train)) == (0, before)
     assert "done already (test accuracy" in out
-    assert "of other code or data than today's: rule)" in out
+    assert "with different code or data: rule)" in out
     code, out, _ = again("rule=additive")
-    assert "done already, but of other code or data than today's (rule): done again" in out
+    assert "done already, but with different code or data (rule): run again" in out
     assert first(train)["updated"] >= before["updated"]
     assert first(train)["fingerprint"]["rule"] != before["fingerprint"]["rule"]
     assert "done already (test accuracy" in again("rule=additive")[1]
@@ -91,7 +91,7 @@ def test_a_model_of_ones_own_is_known_by_its_code_and_its_import_name(train, aga
     assert len(train.runs()) == 2
     assert "done already (test" in again("model._target_=mine.Net")[1]
     path.write_text(NET.replace("nn.ReLU", "nn.Tanh"))
-    assert "(model): done again" in again("model._target_=mine.Net")[1]
+    assert "(model): run again" in again("model._target_=mine.Net")[1]
     assert len(train.runs()) == 2
 
 
@@ -136,7 +136,7 @@ def test_replaced_images_are_other_data(train, again, images, cache):
     images(0)  # written anew, the same pixels
     assert "done already (test" in again(*words)[1]
     images(1)
-    assert "(data): done again" in again(*words)[1]
+    assert "(data): run again" in again(*words)[1]
     after = first(train)["fingerprint"]
     assert {part for part in before if before[part] != after[part]} == {"data"}
 
@@ -180,7 +180,7 @@ def test_diagnostics_that_are_asked_for_are_a_part_of_done(train, again):
     words = ["trainer.epochs=2", "trainer.limit_batches=null"]
     again(*words)
     out = again(*words, "trainer.diagnostics_every=10")[1]
-    assert "done already, but without diagnostics, not 10: done again" in out
+    assert "done already, but without diagnostics, not 10: run again" in out
     assert first(train)["diagnostics_every"] == 10
     assert "done already (test" in again(*words, "trainer.diagnostics_every=10")[1]
     assert "done already (test" in again(*words)[1]  # more than is asked for
@@ -195,7 +195,7 @@ def test_a_record_from_before_there_were_fingerprints_counts_and_says_so(train, 
     status = json.loads(path.read_text())
     del status["fingerprint"]
     path.write_text(json.dumps(status))
-    assert "its code and data are not on record" in again()[1]
+    assert "the record does not say with which code and data" in again()[1]
     assert "with 1 thread, not 2" in again("trainer.threads=2")[1]
 
 

@@ -1,10 +1,13 @@
 """An optimizer that is a rule of its own, from the command line to the record."""
 
+import copy
+
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
 from gofau.config.schema import settle
+from gofau.optim.execution.native import compiler
 from gofau.session.build import build
 from tests.command_line import ROOT
 
@@ -40,6 +43,7 @@ def test_the_rate_is_lr_there_too(train):
     ("words", "sentence"),
     [
         (["optimizer=integer_madam", "optimizer.levels=1"], "levels must be a whole number in"),
+        (["optimizer=madam", "optimizer.p_scale=0"], "optimizer.p_scale must be > 0 and finite"),
         (["optimizer=integer_madam", "optimizer.lr=0.1"], "lr_factor must be ≥ min_lr_factor"),
         (["optimizer=adam", "rule.name=own"], "rule.name must be one of additive"),
     ],
@@ -51,12 +55,34 @@ def test_what_does_not_fit_is_one_sentence(train, words, sentence):
     assert sentence in err
 
 
-def test_going_on_from_a_checkpoint_is_exact():
+@pytest.mark.parametrize("optimizer", ["madam", "fromage", "nero"])
+def test_the_others_learn_on_the_fast_path_and_say_what_went_where(train, optimizer):
+    words = [
+        f"optimizer={optimizer}",
+        "rule=power",
+        *SHORT,
+        "trainer.epochs=10",
+        "optimizer.lr=0.05",
+    ]
+    assert train(*words)[0] == 0
+    (run,) = train.runs()
+    assert run.name.startswith(f"digits-mlp-{optimizer}-own-s0-")
+    status = train.status(run)
+    assert status["result"]["val/acc"] > 0.5
+    assert sum(x["elements"] for x in status["rules"].values()) == status["parameters"]
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        config = settle(compose("train", ["optimizer=integer_madam", *SHORT]))
+        built = build(settle(compose("train", [f"optimizer={optimizer}", *SHORT])))
+    fast = True if compiler.find() is not None else None
+    assert [group["fused"] for group in built.optimizer.param_groups] == [fast]
+
+
+@pytest.mark.parametrize("optimizer", ["integer_madam", "madam", "fromage", "nero"])
+def test_going_on_from_a_checkpoint_is_exact(optimizer):
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        config = settle(compose("train", [f"optimizer={optimizer}", *SHORT]))
     trainer, resumed = build(config).trainer, build(config).trainer
     trainer.run_epoch()
-    resumed.load_state_dict(trainer.state_dict())
+    resumed.load_state_dict(copy.deepcopy(trainer.state_dict()))  # torch would share the tensors
     trainer.run_epoch()
     resumed.run_epoch()
     pairs = zip(trainer.model.parameters(), resumed.model.parameters(), strict=True)

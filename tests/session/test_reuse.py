@@ -76,9 +76,8 @@ def test_a_record_of_other_code_or_threads_or_without_diagnostics_is_none(killed
     value = finished(Run(config), today)
     assert value == pytest.approx(float(rows(killed)[0]["val/acc"]))
     assert finished(Run(config), today | {"rule": "other"}) is None
-    assert (
-        "results/mine/runs.csv: done already, but of other code or data" in capsys.readouterr().out
-    )
+    out = capsys.readouterr().out
+    assert "results/mine/runs.csv: done already, but with different code or data" in out
     assert finished(Run(config | {"stale": "keep"}), today | {"rule": "other"}) == value
     for key, wanted in (("threads", 2), ("diagnostics_every", 10)):
         other = config | {"trainer": config["trainer"] | {key: wanted}}

@@ -53,10 +53,10 @@ def test_bad_words_and_files(train):
         main([str(folder), "--data", "data_di=x"])
     with pytest.raises(UserError, match="takes KEY=VALUE"):
         main([str(folder), "--data", "x"])
-    with pytest.raises(UserError, match="is no run's folder"):
+    with pytest.raises(UserError, match="is not the folder of a run"):
         main([str(folder / "x")])
     (folder / "weights.pt").write_bytes((folder / "weights.pt").read_bytes()[:-500])
-    with pytest.raises(UserError, match="is no whole file of weights"):
+    with pytest.raises(UserError, match="is not a complete file of weights"):
         main([str(folder)])
 
 

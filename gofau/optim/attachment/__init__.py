@@ -1,1 +1,1 @@
-"""An update rule for an optimizer that is not gofau's."""
+"""Apply an update rule to the steps of an optimizer that is not gofau's."""

@@ -1,4 +1,4 @@
-"""The hooks that `gofau.optim.attach` puts on an optimizer: its own step goes through a rule."""
+"""The hooks that `gofau.optim.attach` puts on an optimizer: they apply the rule to its step."""
 
 import sys
 import weakref
@@ -23,13 +23,13 @@ Group = dict[str, Any]
 
 
 class Watcher(Protocol):
-    """Who looks at one step (see `gofau.optim.diagnostics`)."""
+    """Interface of an observer of one step (see `gofau.optim.diagnostics`)."""
 
     def see(self, p: Tensor, d: Tensor, rule: Rule, settings: Group) -> None:
-        """The rule is about to be applied to ``p`` with the direction ``d``."""
+        """Called before the rule is applied to ``p`` with the direction ``d``."""
 
     def end(self) -> None:
-        """All parameters have been stepped."""
+        """Called when all parameters have been stepped."""
 
 
 _handles: "weakref.WeakKeyDictionary[Optimizer, Attached]" = weakref.WeakKeyDictionary()
@@ -42,8 +42,8 @@ def attached(optimizer: Optimizer) -> "Attached | None":
 
 @dataclass
 class _Entry:
-    """A parameter that is being stepped: its group's settings and rule, whether that rule spares
-    what started at zero, and whether the gradient is still to come."""
+    """A parameter in the present step: its group's settings and rule, whether tensors that started
+    at zero are spared (`spares_zeros`), and whether a closure will still compute the gradient."""
 
     p: Tensor
     own: Group
@@ -53,10 +53,10 @@ class _Entry:
 
 
 class Attached:
-    """The handle that `attach` returns: `remove` takes the rule off again. Also a context manager.
+    """The handle that `attach` returns: `remove` undoes `attach`. Also a context manager.
 
-    Between steps it holds one copy of the parameters that have been stepped, less those that the
-    additive rule leaves alone; the buffers are used again at the next step.
+    Between steps it holds one copy of the parameters that have been stepped, without those that the
+    additive rule leaves unchanged; the next step uses the same buffers.
     """
 
     def __init__(self, optimizer: Optimizer, defaults: Group) -> None:
@@ -64,19 +64,19 @@ class Attached:
         for group in optimizer.param_groups:
             own_settings.check(ours | group)
         self.watcher: Watcher | None = None
-        """Who is told of the next step, and of that one alone."""
+        """Observer of the next step only."""
         self._buffers: dict[Tensor, Tensor] = {}
         self._entries: list[_Entry] = []
         self._starts = ZeroStarts()
         self._step: FrameType | None = None
         self._optimizer = weakref.ref(optimizer)
-        # In a compiled train step the two run as they are: they are full of lookups that would be
-        # compiled again for each tensor. torch.optim has loaded the compiler by now: no cost.
+        # In a compiled train step these two are not compiled: their lookups would be compiled again
+        # for each tensor. torch.optim has already loaded the compiler, so the call costs nothing.
         eagerly: Any = torch.compiler.disable
         self._keep: Callable[[Optimizer, bool], None] = eagerly(self._keep_all)
         self._apply: Callable[[Optimizer], None] = eagerly(self._apply_all)
         self._hooks: list[Any] = []
-        with ExitStack() as undo:  # if anything goes wrong, nothing is left behind
+        with ExitStack() as undo:  # an error removes everything that was added
             undo.callback(self._unhook)
             for holder in (optimizer.defaults, *optimizer.param_groups):
                 for name in ours.keys() - holder.keys():
@@ -94,7 +94,7 @@ class Attached:
             undo.pop_all()
 
     def remove(self) -> None:
-        """Undo `attach`: the hooks, the keys in the groups and the memory go. May be repeated."""
+        """Undo `attach`: remove the hooks, the keys in the groups and the copies. Repeatable."""
         self._unhook()
         self._buffers.clear()
         self._entries.clear()
@@ -118,9 +118,9 @@ class Attached:
         self.remove()
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: dict[str, Any]) -> None:
-        # A subclass whose step calls its parent's fires the hooks twice, one pair inside the other.
-        # The outermost counts; an earlier one that ended in an exception does not. (In a compiled
-        # train step there are no frames to tell them by.)
+        # If a subclass's step calls its parent's, the hooks run twice, one pair inside the other.
+        # Only the outer pair counts; it is found by its frame. If that is not running any more, the
+        # step has raised. (A compiled train step has no frames.)
         if torch.compiler.is_compiling():
             self._step = None
         elif self._step is not None and _is_running(self._step):
@@ -132,9 +132,9 @@ class Attached:
         self._keep(optimizer, _has_closure(args, kwargs))
 
     def _waits(self, optimizer: Optimizer) -> bool:
-        """Where hooks that may change weights are still to come, registered since the last step,
-        have the weights kept after the last of them. The order itself is mended after the step:
-        torch is going through it now."""
+        """If pre-hooks were registered since the last step, copy the weights after the last of
+        them, as they may change weights; returns whether there are any. The order of the hooks is
+        restored after the step, because torch is iterating over them now."""
         hooks = _step_hooks(optimizer)[0]
         key = next(reversed(hooks))
         if key == self._hooks[0].id:
@@ -162,7 +162,7 @@ class Attached:
         self._entries = []
         for group in optimizer.param_groups:
             self._take_over(optimizer, group)
-            own = own_settings.today(optimizer, group)
+            own = own_settings.current(optimizer, group)
             rule, spares = get_rule(own["rule"]), spares_zeros(own)
             sized = own["stepsize"] != "base"
             for p in group["params"] if own_settings.moves(own) else ():
@@ -175,11 +175,11 @@ class Attached:
             self._buffers[e.p] = copied(e.p, self._buffers.get(e.p))
 
     def _take_over(self, optimizer: Optimizer, group: Group) -> None:
-        """Check and complete a group that is new, or was loaded."""
+        """Check a new or loaded group and fill in its missing settings."""
         if not self._starts.wrote(group):
             self._starts.read(group)
             for name, value in optimizer.defaults.items():
-                if name.startswith(PREFIX):  # a wrapper that shares the groups does not know of it
+                if name.startswith(PREFIX):  # missing if a wrapper that shares the groups added it
                     group.setdefault(name, value)
             own_settings.check(group)
             self._starts.write(group)
@@ -190,11 +190,11 @@ class Attached:
         for e in self._entries:
             theta = self._buffers[e.p]
             if e.late and e.p.grad is None and torch.equal(theta, e.p):
-                continue  # took no part; or its gradient has been cleared since
+                continue  # not stepped; or its gradient was cleared again
             if e.spares and self._starts.judge(e.p, theta):
                 e.rule = RULES["additive"]
                 if e.own["stepsize"] == "base":
-                    del self._buffers[e.p]  # it will not be needed again
+                    del self._buffers[e.p]  # the optimizer's own step stays from now on
                     continue
             proposed.setdefault(id(e.own), []).append(e)
         for some in proposed.values():
@@ -204,7 +204,7 @@ class Attached:
         self._end(optimizer)
 
     def _skip(self, optimizer: Optimizer, entries: list[_Entry]) -> None:
-        """Under a GradScaler a fused kernel skips the step, weight decay included, by itself."""
+        """Restore the weights if a fused kernel under a GradScaler skipped the step by itself."""
         found_inf = getattr(optimizer, "found_inf", None)
         if found_inf is not None:
             for e in entries:
@@ -232,14 +232,14 @@ class Attached:
 
 
 def _step_hooks(optimizer: Optimizer) -> tuple[OrderedDict[int, Any], OrderedDict[int, Any]]:
-    """The pre and the post hooks of ``step`` by the id of their handle, in the order in which they
-    run. Private to torch, which has no public way to be the last of the one and the first of the
-    other; nothing else here is."""
+    """The pre-hooks and the post-hooks of ``step`` by handle id, in the order in which they run.
+    They are private to torch, which has no public way to be the last pre-hook and the first
+    post-hook. Nothing else here is private."""
     return optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks  # type: ignore
 
 
 def _has_closure(args: Any, kwargs: dict[str, Any]) -> bool:
-    """Whether the gradients are made inside the step, by a closure."""
+    """Whether a closure computes the gradients inside the step."""
     return any(callable(a) for a in args[1:]) or callable(kwargs.get("closure"))
 
 

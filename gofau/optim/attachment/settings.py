@@ -1,4 +1,4 @@
-"""The settings of a rule in the param groups of an optimizer that is not gofau's."""
+"""The settings of an attached rule in the param groups of an optimizer."""
 
 from numbers import Real
 from typing import Any
@@ -8,16 +8,18 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gofau.optim.checks import check_group, one_of, plain
+from gofau.optim.group_keys import parts_of
 from gofau.optim.hyperparameters import check_own
-from gofau.optim.optimizer import RuleOptimizer, parts_of
+from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Scalar
 from gofau.optim.stepsize import STEPSIZES, get_stepsize
 from gofau.optim.update import all_zero
 
 PREFIX = "gofau_"
-"""Before each of the rule's names in a foreign optimizer's groups, which may have a ``gamma`` of
-their own. One flat key each, not a dict: then ``optimizer.defaults`` fills the groups that are
-added later, and whatever drives ``group["lr"]`` can drive ``group["gofau_eta_out"]``."""
+"""Prefix of the rule's settings in the groups of another optimizer, which may have their own
+``gamma``. Each setting is a flat key, not an entry of one dict: so ``optimizer.defaults`` fills
+groups that are added later, and what can change ``group["lr"]`` can change
+``group["gofau_eta_out"]``."""
 ZERO_START = PREFIX + "zero_start"
 
 OWN = ("rule", "stepsize", "zero_init", "zero_start", "decoupled_weight_decay")
@@ -25,7 +27,7 @@ Group = dict[str, Any]
 
 
 def settings(group: Group) -> Group:
-    """What a group says of the rule, in the rule's own names.
+    """The settings of the rule in a group, without the prefix.
 
     >>> settings({"lr": 0.1, "gofau_gamma": 0.5})
     {'gamma': 0.5}
@@ -35,7 +37,7 @@ def settings(group: Group) -> Group:
 
 
 def check(group: Group) -> None:
-    """A ValueError in one sentence for the first thing that is off in a group's settings."""
+    """Raise a ValueError for the first setting of a group that is not allowed."""
     own = settings(group)
     parts = (*RULES.values(), *STEPSIZES.values())
     known = [*OWN, *(name for part in parts for name in part.own)]
@@ -59,11 +61,11 @@ def check(group: Group) -> None:
         raise ValueError("complex parameters have no |θ|·tanh(d): give them the additive rule")
 
 
-def today(optimizer: Optimizer, group: Group) -> Group:
-    """What a step computes with: the settings as numbers or 0-d tensors, η as ``lr``, and λ as
-    ``weight_decay`` where the decay is decoupled."""
+def current(optimizer: Optimizer, group: Group) -> Group:
+    """The present settings, as a step computes with them: numbers or 0-d tensors, with η as ``lr``,
+    and with λ as ``weight_decay`` if the weight decay is decoupled."""
     own = plain({name: x for name, x in settings(group).items() if name != "zero_start"})
-    for part in parts_of(own):  # somebody may have changed the rule or the step size
+    for part in parts_of(own):  # the user may have changed the rule or the step size
         if not own.keys() >= part.own.keys():
             check_own(part, own, PREFIX)
     own["lr"] = rate(group.get("lr"))
@@ -71,21 +73,21 @@ def today(optimizer: Optimizer, group: Group) -> Group:
         own["decoupled_weight_decay"] = _is_decoupled(optimizer, group)
     if own["decoupled_weight_decay"]:
         lr, decay = group["lr"], group["weight_decay"]
-        # Where lr is 0, and η therefore 1, the optimizer has not decayed anything.
+        # If lr is 0, η is 1 (see `rate`), but the optimizer has not decayed the weights.
         moves = (lr.detach().reshape(()) != 0).to(lr.dtype) if isinstance(lr, Tensor) else lr != 0
         own |= plain({"weight_decay": decay * moves})
     return own
 
 
 def moves(own: Group) -> bool:
-    """Whether the settings change a step at all: the additive rule with the base's step size does
+    """Whether the settings change a step. The additive rule with the base's own step size does
     not."""
     return own["rule"] != "additive" or own["stepsize"] != "base"
 
 
 def rate(lr: Any) -> Scalar:
-    """η of a group, whose optimizer proposes η·d: its ``lr``, but 1 where that is 0 or no number,
-    so that d is then the proposal itself.
+    """η of a group: its ``lr``, but 1 if that is 0 or not a number; d is then the optimizer's whole
+    step.
 
     >>> rate(0.1), rate(0), rate(None), rate(torch.tensor([0.5]))
     (0.1, 1.0, 1.0, tensor(0.5000))
@@ -101,16 +103,16 @@ def _is_number(x: Any) -> bool:
 
 
 def _is_decoupled(optimizer: Optimizer, group: Group) -> bool:
-    """Whether torch's own optimizers, or gofau's, multiply θ by (1 − lr·λ) first. AdamW is a
-    flagged Adam."""
+    """Whether this is one of torch's or gofau's optimizers that first multiply θ by (1 − lr·λ)."""
     if isinstance(optimizer, (torch.optim.Muon, torch.optim.Adafactor)):
         return True
+    # torch's AdamW is a subclass of Adam with the flag in its groups.
     flagged = (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam, RuleOptimizer)
     return isinstance(optimizer, flagged) and bool(group.get("decoupled_weight_decay"))
 
 
 def refuse_own_rule(optimizer: Optimizer) -> None:
-    """A ValueError where one of gofau's optimizers has a rule of its own: two would be applied."""
+    """Raise a ValueError if one of gofau's optimizers has its own rule: both would be applied."""
     if isinstance(optimizer, RuleOptimizer):
         own = sorted({str(group["rule"]) for group in optimizer.param_groups} - {"additive"})
         if own:
@@ -119,10 +121,10 @@ def refuse_own_rule(optimizer: Optimizer) -> None:
 
 
 def keep_settings(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any] | None:
-    """A state_dict from before the attachment says nothing of the rule: then it stays as it is."""
+    """Load hook: a state_dict from before the attachment lacks the rule's settings; keep ours."""
     groups = state_dict["param_groups"]
     if len(groups) != len(optimizer.param_groups):
-        return None  # torch's own error says it
+        return None  # torch raises the error
     filled = []
     for theirs, ours in zip(groups, optimizer.param_groups, strict=True):
         kept = {k: v for k, v in ours.items() if k.startswith(PREFIX) and k != ZERO_START}
@@ -131,15 +133,15 @@ def keep_settings(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str,
 
 
 class ZeroStarts:
-    """Which parameters were all zero when a rule that cannot move zeros first came to them.
+    """Stores which parameters were all zero when a rule that cannot move zeros first stepped them.
 
-    Known by parameter, so that groups may lose, gain, exchange and reorder theirs. Each group also
-    has them as a list in the order of its parameters, for that travels in the ``state_dict``. A
-    list that was not written here has been loaded, and is believed.
+    Stored by parameter, so that parameters may be removed, added, reordered and moved to another
+    group. Each group also has a list in the order of its parameters, which is saved with the
+    ``state_dict``. A list that was not written here has been loaded, and replaces what is stored.
     """
 
     def __init__(self) -> None:
-        self._known: dict[Tensor, bool] = {}  # like torch's state, it outlasts a removal
+        self._known: dict[Tensor, bool] = {}  # kept for removed parameters, like torch's state
         self._written: dict[int, list[bool | None]] = {}
 
     def wrote(self, group: Group) -> bool:
@@ -148,22 +150,22 @@ class ZeroStarts:
         return flags is not None and flags is self._written.get(id(group))
 
     def read(self, group: Group) -> None:
-        """Take over the list of a group that is new, or was loaded."""
+        """Read the list of a new or loaded group."""
         flags = group.get(ZERO_START)
         for p, flag in zip(group["params"], flags or (), strict=False):
             if flag is not None:
                 self._known[p] = bool(flag)
 
     def write(self, group: Group) -> None:
-        """Put today's list into the group: a new one where it differs, for a ``state_dict`` that
-        somebody keeps holds the old one."""
+        """Write the present list to the group. If it has changed, it is a new list object, because
+        an earlier ``state_dict`` still holds the old one."""
         flags = [self._known.get(p) for p in group["params"]]
         if flags != group.get(ZERO_START):
             group[ZERO_START] = flags
         self._written[id(group)] = group[ZERO_START]
 
     def forget(self) -> None:
-        """After this every parameter is judged anew, unless its group's list says what it was."""
+        """Forget everything; each parameter is checked again, unless its group's list covers it."""
         self._known.clear()
         self._written.clear()
 
@@ -172,7 +174,7 @@ class ZeroStarts:
         return self._known.get(p, False)
 
     def judge(self, p: Tensor, theta: Tensor) -> bool:
-        """Whether p was all zero at its first step; now, with the weights θ, if this is that."""
+        """Whether p was all zero at its first step; θ are its weights, if this is the first."""
         if p not in self._known:
             self._known[p] = all_zero(theta)
         return self._known[p]

@@ -1,4 +1,4 @@
-"""The rule applied to steps that somebody else took: the one place where attached steps compute."""
+"""Apply a rule to the steps of another optimizer: the computation of attached steps."""
 
 from typing import Any
 
@@ -15,23 +15,24 @@ from gofau.optim.stepsize import BASE, Evidence, Layer, StepSize, get_stepsize
 from gofau.optim.update import PLAIN, SHORT, Item, decayed
 
 PIECE = 65536
-"""Elements of a large CPU tensor that are worked on at a time, for each thread, where no kernel is
-to be had: the temporaries of a rule then stay in the cache, which halves the time of a step."""
+"""Elements per thread of a large CPU tensor that are computed at a time if there is no kernel. The
+temporaries of a rule then stay in the processor's cache, which halves the time of a step."""
 
 
 _OF_THE_STEP = ("lr", "weight_decay", "decoupled_weight_decay")
 
 
 def push(items: list[Item], settings: dict[str, Any], watch: Watch | None = None) -> None:
-    """p ← θ − ξ(θ, (θ − p)/η; η) for every item, in place and without a buffer of its own; where
-    the weight decay is decoupled, with θ·(1 − η·λ) for θ.
+    """Compute p ← θ − ξ(θ, (θ − p)/η; η) for every item, in place and without own buffers; with
+    decoupled weight decay θ·(1 − η·λ) takes the place of θ.
 
     Args:
-        items: with p the weights after the foreign step, to be overwritten, and in place of the
-            gradient θ, the weights before it; θ is kept as it is. Call under ``torch.no_grad()``.
+        items: p holds the weights after the optimizer's step and is overwritten; θ, the weights
+            before it, takes the place of the gradient and is not modified. Call under
+            ``torch.no_grad()``.
         settings: the rules' hyperparameters by name, and η and λ: see
-            `gofau.optim.attachment.settings.today`.
-        watch: who is told of the d that each rule is given.
+            `gofau.optim.attachment.settings.current`.
+        watch: called with the d that each rule is given.
 
     >>> from gofau.optim import get_rule
     >>> theta, p = torch.tensor([2.0]), torch.tensor([1.5])
@@ -67,7 +68,7 @@ def _push_sized(
     layers: list[Layer] = []
     for p, item in zip(wide, items, strict=True):
         d = direction(item.g, item.p, settings)
-        p.copy_(item.g)  # θ is where the step starts from
+        p.copy_(item.g)  # the step starts from θ, the weights before the optimizer's step
         g = d if item.p.grad is None else item.p.grad
         layers.append(Layer(p.detach(), d, g, {}))
     moves = [Item(x.theta, x.d, {}, item.rule) for x, item in zip(layers, items, strict=True)]
@@ -87,20 +88,21 @@ def recovered(
     state: State,
     h: Group,
 ) -> Tensor:
-    """The statement of an attached step, in the form of `gofau.optim.update.update`; g is θ."""
+    """The definition of an attached step, with the signature of `gofau.optim.update.update`; g is
+    θ, and p the weights after the optimizer's step."""
     theta = decayed(g, h)
     return theta - rule(theta, (theta - p) / h["lr"], h)
 
 
 def direction(theta: Tensor, p: Tensor, settings: dict[str, Any]) -> Tensor:
-    """d as `push` recovers it, for whoever wants to look at it."""
+    """d as `push` recovers it, for watchers and step sizes."""
     if p.dtype in SHORT:
         theta, p = theta.float(), p.float()
     return (decayed(theta, settings) - p) / settings["lr"]
 
 
 def copied(p: Tensor, buffer: Tensor | None) -> Tensor:
-    """A copy of p, in ``buffer`` where that fits: a model may be moved or cast between steps."""
+    """A copy of p, in ``buffer`` if that fits: a model may be moved or cast between steps."""
     if buffer is None or not _alike(buffer, p):
         buffer = torch.empty_like(p, requires_grad=False)
     return buffer.copy_(p)

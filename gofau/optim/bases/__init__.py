@@ -1,28 +1,30 @@
 """SGD, Adagrad, RMSprop, Adam and AdamW: torch's optimizers, with a choice of rule and step size.
-And Lion, which torch does not have. One file per base: its direction, and the optimizer of it.
+And Lion and SignSGD, which torch does not have. One file per base: its direction and its optimizer
+class.
 
-Each takes torch's own arguments first, in torch's order, with torch's defaults and meaning; nothing
-changes until a rule or a step size is asked for. These, keyword only, are added to all:
+Each takes torch's own arguments first, in torch's order, with torch's defaults and meaning; without
+a rule or a step size the optimizer is torch's. All have these further keyword-only arguments:
 
 ``rule`` ("additive")
-    "additive", "multiplicative", "hybrid", "exponential", "power", or a registered one of your own.
+    "additive", "multiplicative", "hybrid", "exponential", "power", "hypentropy", or a rule that you
+    registered.
 ``stepsize`` ("base")
-    "base", the base's own l; "trust_ratio", l times ‖θ‖/‖d‖ per tensor, which makes LAMB of AdamW
-    and LARS of SGD with momentum; or a registered one of your own (`gofau.optim.stepsize`).
+    "base", the base's own l; "trust_ratio", l times ‖θ‖/‖d‖ per tensor, which turns AdamW into LAMB
+    and SGD with momentum into LARS; or a step size that you registered (`gofau.optim.stepsize`).
 ``eta_in``, ``eta_out``, ``gamma``
     η_in, η_out and γ of the rules that have them (`gofau.optim.hyperparameters`). ``eta_out=None``
-    means η_out = η, so that one number and every scheduler of it drives every rule alike.
+    means η_out = η, so that one number, and any scheduler of it, controls every rule.
 ``zero_init`` ("additive")
-    what tensors get that are all zero at the start, where the rule could never move them: the
-    additive rule, or "freeze", the literal reading.
+    treatment of tensors that are all zero at the start, if the rule could never move them:
+    "additive" gives them the additive rule, "freeze" (the literal reading of the paper) does not.
 ``rule_options``
-    hyperparameters that a registered rule or step size alone has.
+    hyperparameters of registered rules and step sizes that are not listed here.
 
-All of it lives in ``param_groups``, to be set per group or driven by a schedule. A hyperparameter
-out of its range, or a complex parameter, is a ValueError in one sentence, a sparse gradient a
-RuntimeError. Beyond torch's: bfloat16 and float16 are stepped in float32 and rounded once on every
-path, as torch does in its fused optimizers alone; SGD and Adagrad have ``capturable``, RMSprop has
-``fused``. `optim.execution.dispatch` tells how a step is carried out; the result is the same.
+All of them are in ``param_groups``, where they can be set per group or changed by a schedule. A
+hyperparameter out of range, or a complex parameter, raises a ValueError, a sparse gradient a
+RuntimeError. Differences to torch: bfloat16 and float16 are stepped in float32 and rounded once, on
+every path (in torch only the fused optimizers do so); SGD and Adagrad have ``capturable``, RMSprop
+has ``fused``. `optim.execution.dispatch` chooses how a step is executed; the result is the same.
 
     >>> import torch, gofau.optim
     >>> model = torch.nn.Linear(4, 2)

@@ -1,4 +1,4 @@
-"""Adagrad: the gradient over the root of all its squares."""
+"""Adagrad: the gradient divided by the root of the sum of its squares."""
 
 from typing import Any
 
@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group, State, counter
+from gofau.optim.group_keys import arguments
 from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.rules import Scalar
 from gofau.optim.update import begin
 
@@ -35,8 +36,8 @@ class Adagrad(RuleOptimizer):
 
     Args:
         params, lr, weight_decay, foreach and what follows: as in `SGD`.
-        lr_decay: ≥ 0, shrinks the steps as 1 / (1 + (t − 1)·lr_decay).
-        initial_accumulator_value: ≥ 0, what Σg² starts from.
+        lr_decay: ≥ 0, scales the steps by 1 / (1 + (t − 1)·lr_decay).
+        initial_accumulator_value: ≥ 0, the initial value of Σg².
         eps: ε ≥ 0.
     """
 
@@ -65,11 +66,11 @@ class Adagrad(RuleOptimizer):
         **rule_options: Any,
     ) -> None:
         super().__init__(params, arguments(locals()), rule_options)
-        for group in self.param_groups:  # as in torch: its state is there before the first step
+        for group in self.param_groups:  # torch's Adagrad has its state before the first step
             for p in group["params"]:
                 begin(self.direction, p, self.state[p], group)
 
     def share_memory(self) -> None:
-        """Move the state into shared memory, as in torch: for processes that step together."""
+        """Move the state into shared memory, as in torch: for training in several processes."""
         for state in self.state.values():
             state["sum"].share_memory_()

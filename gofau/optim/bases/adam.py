@@ -1,4 +1,4 @@
-"""Adam and AdamW: both moments of the gradient, corrected for their start at zero."""
+"""Adam and AdamW: bias-corrected first and second moments of the gradient."""
 
 from typing import Any
 
@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group, State, counter, zeros
+from gofau.optim.group_keys import arguments
 from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.rules import Scalar
 
 
 class AdamDirection(Direction):
-    """Bias-corrected moments: m = m̂_t; l = 1 / (√v̂_t + ε), v̂ the running maximum under amsgrad.
-    As torch.optim.Adam (and AdamW, which differs in weight decay alone)."""
+    """Bias-corrected moments: m = m̂_t; l = 1 / (√v̂_t + ε). With amsgrad v̂ is the running maximum.
+    As torch.optim.Adam (and AdamW, which differs only in weight decay)."""
 
     def init(self, p: Tensor, group: Group) -> State:
         return {"step": counter(p, group)} | {name: zeros(p) for name in self.buffers(group)}
@@ -32,7 +33,7 @@ class AdamDirection(Direction):
         v = state["exp_avg_sq"].mul_(beta2).add_((1 - beta2) * g * g)
         if group["amsgrad"]:
             largest = state["max_exp_avg_sq"]
-            # Of a clone, because autograd may need what the maximum was taken of (differentiable).
+            # A clone: with differentiable, autograd needs the old values that copy_ overwrites.
             v = largest.copy_(torch.maximum(largest.clone(), v))
         return first * group["unbias1"], 1 / (v.sqrt() * group["unbias2"] + group["eps"])
 
@@ -80,8 +81,8 @@ class AdamW(RuleOptimizer):
     outside the rule, before the step.
 
     Args:
-        weight_decay: λ ≥ 0; 0.01 unless told, as in torch.
-        params and all else: as in `Adam`.
+        weight_decay: λ ≥ 0; by default 0.01, as in torch.
+        params and all others: as in `Adam`.
     """
 
     direction = AdamDirection()
@@ -113,5 +114,5 @@ class AdamW(RuleOptimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        for group in self.param_groups:  # as in torch, which loads the state of an Adam here too
+        for group in self.param_groups:  # as in torch: the state of an Adam can be loaded here
             group["decoupled_weight_decay"] = True

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group, State, zeros
+from gofau.optim.group_keys import arguments
 from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.rules import Scalar
 
 
@@ -33,12 +34,12 @@ class LionDirection(Direction):
 
 class Lion(RuleOptimizer):
     """d_t = sign(β1·b_{t−1} + (1 − β1)·g_t): every weight moves by η, up or down. Before the step θ
-    is multiplied by (1 − η·λ), outside the rule. Source: arXiv 2302.06675, which advises a rate 3
-    to 10 times smaller than AdamW's and a decay as many times larger.
+    is multiplied by (1 − η·λ), outside the rule. Source: arXiv 2302.06675, which recommends a
+    learning rate 3 to 10 times smaller than AdamW's and a weight decay larger by the same factor.
 
     Args:
-        params, lr, foreach and what follows: as in `SGD`; lr is 1e-4 unless told, as in the paper.
-        betas: (β1, β2), each in [0, 1): of the interpolation, and of the momentum b.
+        params, lr, foreach and what follows: as in `SGD`; lr is by default 1e-4, as in the paper.
+        betas: (β1, β2), each in [0, 1): β1 of the interpolation, β2 of the momentum b.
         weight_decay: λ ≥ 0, decoupled as in `AdamW`.
     """
 

@@ -1,18 +1,19 @@
-"""RMSprop: the gradient over the root of its running mean square."""
+"""RMSprop: the gradient divided by the root of its running mean square."""
 
 from typing import Any
 
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group, State, active, counter, zeros
+from gofau.optim.group_keys import arguments
 from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.rules import Scalar
 
 
 class RMSpropDirection(Direction):
-    """v_t = α·v_{t−1} + (1 − α)·g²; m = g and l = 1 / (√v_t + ε). Centered: v_t less the square of
-    the gradient's running mean. With momentum the normalised gradient is what is accumulated:
+    """v_t = α·v_{t−1} + (1 − α)·g²; m = g and l = 1 / (√v_t + ε). If centered, the square of the
+    gradient's running mean is subtracted from v_t. Momentum accumulates the normalised gradient:
     m = b_t = μ·b_{t−1} + g / (√v_t + ε) and l = 1. As torch.optim.RMSprop.
     """
 

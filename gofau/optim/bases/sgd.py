@@ -1,12 +1,13 @@
-"""SGD: the gradient or its momentum, and the optimizer of it."""
+"""SGD: the gradient, or its momentum buffer."""
 
 from typing import Any
 
 from torch import Tensor
 
 from gofau.optim.directions import Direction, Group, State, active
+from gofau.optim.group_keys import arguments
 from gofau.optim.hyperparameters import ETA_IN, ETA_OUT, GAMMA
-from gofau.optim.optimizer import Params, RuleOptimizer, arguments
+from gofau.optim.optimizer import Params, RuleOptimizer
 from gofau.optim.rules import Scalar
 
 
@@ -28,7 +29,8 @@ class SGDDirection(Direction):
             return g, None
         b = state.get("momentum_buffer")
         if b is None:
-            b = state["momentum_buffer"] = g.clone()  # torch detaches it, differentiable or not
+            # torch detaches it, also with differentiable.
+            b = state["momentum_buffer"] = g.clone()
         else:
             b.mul_(mu).add_((1 - group["dampening"]) * g)
         return (g + mu * b if group["nesterov"] else b), None
@@ -42,13 +44,13 @@ class SGD(RuleOptimizer):
         params: parameters, named parameters, or dicts that define groups.
         lr: η ≥ 0, the learning rate; a number or a tensor of one element.
         momentum: μ ≥ 0.
-        dampening: of the gradient as it enters the buffer.
-        weight_decay: λ ≥ 0, added to the gradient as λ·θ, through the rule.
+        dampening: the gradient enters the momentum buffer times (1 − dampening).
+        weight_decay: λ ≥ 0; λ·θ is added to the gradient and so passes through the rule.
         nesterov: needs momentum > 0 and dampening 0.
-        maximize: ascend instead of descend.
-        foreach, fused: how many tensors are stepped at once, see
-            `gofau.optim.execution.dispatch`. None leaves the choice to the number of parameters.
-        differentiable: let autograd see the step, as in torch. Not with foreach or fused.
+        maximize: step towards a larger loss instead of a smaller one.
+        foreach, fused: the execution path, see `gofau.optim.execution.dispatch`. If both are None,
+            it is chosen by the number and the device of the parameters.
+        differentiable: let autograd record the step, as in torch. Not with foreach or fused.
         capturable: keep the step counter on the device, so that a CUDA graph can capture a step.
         rule and what follows: see `gofau.optim.bases`.
     """

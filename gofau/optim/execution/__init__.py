@@ -1,1 +1,1 @@
-"""How a step is carried out: the plain loop, and faster ways that are made from a trace of it."""
+"""Execution paths of a step: the plain loop, and faster paths derived from a trace of it."""

@@ -1,10 +1,10 @@
-"""What a registered rule's function reads besides its arguments.
+"""Find the globals and closures that a registered rule's function reads besides its arguments.
 
-A recorded step says for ever what the function said once. That is right only where the function has
-nothing else to go by than its arguments; so before a record is used, the values of all globals and
-closures that the function and its helpers read are compared with those it was made with, and a
-function that reads something which could change without being seen (a list, an object, a clock) is
-not recorded at all: the plain loop steps it.
+A recorded step repeats what the function did when it was recorded. That is correct only if the
+function depends on nothing but its arguments. So before a record is used, the values of all globals
+and closures that the function and its helpers read are compared with those at recording. A function
+that reads something which could change unnoticed (a list, an object, a clock) is not recorded: the
+plain loop steps it.
 """
 
 import dis
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 PURE_MODULES = ("torch", "math", "operator", "gofau")
-"""Modules whose functions give the same for the same arguments."""
+"""Modules whose functions return the same result for the same arguments."""
 PURE_BUILTINS = "abs bool complex divmod enumerate float int isinstance len list max min pow print"
 PURE_BUILTINS += " range reversed round sorted str sum tuple type zip ValueError TypeError"
 _VALUES = (type(None), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
@@ -25,14 +25,14 @@ _WRITES = ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "IMPORT_NAME")
 
 
 class Unknowable(Exception):
-    """The function reads something that may change unseen."""
+    """The function reads something that may change unnoticed."""
 
 
 def captured(function: Callable[..., Any]) -> tuple[Any, ...]:
-    """The outer values that ``function`` reads, as a key: equal keys, equal results.
+    """The outer values that ``function`` reads, as a key: equal keys mean equal results.
 
     Raises:
-        Unknowable: it reads something that may change without this key changing.
+        Unknowable: the function reads something that may change while the key stays the same.
 
     >>> limit = 0.5
     >>> def rule(theta, d, eta):
@@ -53,7 +53,7 @@ def _read(function: Any, found: dict[Any, Any]) -> None:
     if id(function) in found:
         return
     found[id(function)] = function
-    if function.__dict__:
+    if function.__dict__:  # the function could read them, and they may change
         raise Unknowable(f"{function.__name__} has attributes of its own")
     for i, value in enumerate(function.__defaults__ or ()):
         _note(f"a default of {function.__name__}", value, (id(function), i), found)
@@ -78,7 +78,7 @@ def _note(name: str, value: Any, key: Any, found: dict[Any, Any]) -> None:
 
 
 def _is_trusted(value: Any) -> bool:
-    """A module, a class or a function that is the same whenever it is asked."""
+    """Whether ``value`` is a module, class or built-in function whose results never change."""
     if isinstance(value, ModuleType):
         return _is_pure(value.__name__)
     if isinstance(value, type):
@@ -102,7 +102,7 @@ def _outer(function: FunctionType) -> Iterator[tuple[str, Any]]:
         for instruction in dis.get_instructions(code):
             name = instruction.argval
             if instruction.opname in _WRITES and code is function.__code__:
-                if name in code.co_cellvars:  # a variable of its own that an inner function reads
+                if name in code.co_cellvars:  # its own variable, which an inner function reads
                     continue
                 raise Unknowable(f"it writes '{name}'")
             if instruction.opname not in ("LOAD_GLOBAL", "LOAD_NAME"):

@@ -1,21 +1,21 @@
-"""Which way a group is stepped: loop, foreach or fused. All of them do what `update` says.
+"""Choose the execution path of a group: loop, foreach or fused. All paths compute `update`.
 
 ``foreach=True``
     operations on all tensors at once (`foreach`): fewer launches; temporaries of at most twice
-    the parameters' size.
+    the parameters' size (with the hypentropy rule three times).
 ``fused=True``
     one compiled loop over all tensors, made when it is first needed: by the system's C compiler on
-    the CPU (`native`), by torch.compile elsewhere (`inductor`). What that cannot take goes the
-    other ways: parameters that are not dense, tensor subclasses. Where it can take none at all (no
-    compiler, a rule that cannot be recorded or has no form in C), a warning says so, once.
+    the CPU (`native`), by torch.compile elsewhere (`inductor`). Parameters that it cannot step
+    (tensors that are not dense, tensor subclasses) take another path. If it can step none at all
+    (no compiler, a rule that cannot be recorded or has no form in C), one warning says so.
     ``GOFAU_NATIVE=0`` turns the C compiler off.
 ``foreach=False, fused=False``
     the plain loop, the reference.
 
-With neither given the choice depends on the parameters alone, so that a resumed run goes the way it
-came: `FUSED_FROM` elements or more, all on the CPU, go fused if there is a compiler; parameters on
-an accelerator foreach, as in torch, since compiling takes seconds there; the rest loops, which on
-the CPU is faster than foreach. Under torch.compile the loop is what is compiled.
+If neither is given, the choice depends only on the parameters, so that a resumed run takes the same
+path: `FUSED_FROM` elements or more, all on the CPU, are fused if there is a compiler; parameters on
+an accelerator use foreach, as in torch, because compiling takes seconds there; the rest uses the
+loop, which on the CPU is faster than foreach. Under torch.compile, the loop is compiled.
 """
 
 from collections.abc import Iterable
@@ -33,11 +33,12 @@ from gofau.optim.update import Item, Statement, update
 Path = Literal["loop", "foreach", "fused"]
 
 FUSED_FROM = 1 << 17
-"""Elements from which compiling (a fraction of a second, once on a machine) is worth it unasked."""
+"""Elements from which a step is compiled without being asked for. Compiling takes a fraction of a
+second, once per machine."""
 
 
 def choose(group: Group) -> Path:
-    """The path of a group: what its flags say, else what suits its parameters."""
+    """The path of a group: from its flags if they are given, else from its parameters."""
     if group["differentiable"] or torch.compiler.is_compiling():
         return "loop"
     foreach, fused = group["foreach"], group["fused"]
@@ -52,15 +53,15 @@ def choose(group: Group) -> Path:
 
 
 def pays(tensors: Iterable[Tensor]) -> bool:
-    """Whether it is worth compiling a step on the CPU for these, unasked."""
+    """Whether a step of these CPU tensors should be compiled although nobody asked for it."""
     return sum(p.numel() for p in tensors) >= FUSED_FROM and compiler.find() is not None
 
 
 def step(
     direction: Direction, group: Group, items: list[Item], statement: Statement = update
 ) -> None:
-    """Step every item, along the group's path as far as that can take it. ``statement`` is what is
-    done to one tensor: the whole step, or a half of it."""
+    """Step every item by the group's path; items that it cannot step take a slower one.
+    ``statement`` defines the step of one tensor: the whole step, or one half of it."""
     path = choose(group)
     left = items
     if path == "fused":

@@ -1,9 +1,8 @@
-"""When a recorded step may stand in for the plain one: under which key it is kept, and the look at
-its first step.
+"""Decide when a recorded step may replace the plain one: its cache key, and a check of its first
+step.
 
-gofau's own rules are held to the plain loop by the tests. Of a registered rule nobody knows what it
-does, so all that a record could depend on is part of its key, and its first step is compared with
-the loop's.
+The tests compare gofau's own rules with the plain loop. A registered rule may do anything; so the
+key contains all that its record could depend on, and its first step is compared with the loop's.
 """
 
 from collections.abc import Callable
@@ -22,16 +21,16 @@ from gofau.optim.update import SHORT, Item, Statement, step_number
 
 Key = tuple[Any, ...]
 SAMPLE = 1024
-"""Elements of the first step that are compared with the loop's."""
+"""Number of elements of the first step that are compared with the loop's."""
 VERSIONS = 8
-"""A rule whose outer values change oftener than this is left to the loop: to record, and perhaps
-compile, a step anew each time would cost more than it saves."""
+"""A rule whose outer values change more often than this is stepped by the loop: recording, and
+perhaps compiling, a new step each time would cost more than it saves."""
 
 _seen: dict[Any, set[Key]] = {}
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
-    """What a step of parameters of ``dtype`` is computed in, on every path."""
+    """The dtype in which a step of parameters of ``dtype`` is computed, on every path."""
     return torch.float32 if dtype in SHORT else dtype
 
 
@@ -43,10 +42,11 @@ def key_of(
     free: dict[str, Any],
     statement: Statement,
 ) -> Key:
-    """All that the record of a step depends on; the arguments are those of `record.record`.
+    """The cache key of a recorded step: everything that it depends on. Arguments as for
+    `trace.record`.
 
     Raises:
-        Unsupported: the rule reads what may change unseen, or has changed too often.
+        Unsupported: the rule reads what may change unnoticed, or its values changed too often.
     """
     outer: Key = ()
     if not rule.is_built_in:
@@ -61,14 +61,15 @@ def key_of(
     return (statement, type(direction), rule.xi, outer, dtype, *map(repr, baked.items()), *free)
 
 
-def is_the_loops(
+def matches_the_loop(
     direction: Direction,
     group: Group,
     item: Item,
     statement: Statement,
     fast: Callable[[Item], None],
 ) -> bool:
-    """Whether ``fast`` does to (the beginning of) an item what the loop does; told aloud if not."""
+    """Whether ``fast`` changes the first elements of an item as the loop does; warns if not."""
+    # Both on copies: the real step is still to come.
     one, other = (_sample(item, direction.buffers(group)) for _ in range(2))
     t = step_number(one.state, group)
     h = group | direction.coefficients(t, group)
@@ -76,7 +77,7 @@ def is_the_loops(
     fast(other)
     short = item.p.dtype in SHORT
     eps = torch.finfo(item.p.dtype).eps
-    tolerance = {"rtol": (2 if short else 64) * eps, "atol": 64 * eps * _size(item.p)}
+    tolerance = {"rtol": (2 if short else 64) * eps, "atol": 64 * eps * _largest(item.p)}
     pairs = [(one.p, other.p), *((x, other.state[name]) for name, x in one.state.items())]
     same = all(torch.allclose(a, b, **tolerance, equal_nan=True) for a, b in pairs)
     if not same:
@@ -98,7 +99,7 @@ def _sample(item: Item, buffers: tuple[str, ...]) -> Item:
     return Item(few(item.p), few(item.g), state, item.rule)
 
 
-def _size(x: Tensor) -> float:
+def _largest(x: Tensor) -> float:
     few = x.detach().reshape(-1)[:SAMPLE].float().abs()
     few = few[few.isfinite()]
     return few.max().item() if few.numel() else 0.0

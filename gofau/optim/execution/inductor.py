@@ -1,14 +1,15 @@
 """The fused path on an accelerator: torch.compile over the operations of a recorded step.
 
-The record is carried out on lists, and torch.compile makes Triton kernels of that which read and
-write every tensor once. Hyperparameters and all that depends on the step number enter as 0-d
-tensors on the device, so no change of a value compiles anything again, and nothing waits for the
-device. Shapes are baked in: the first step of a model compiles, for seconds.
+The record is executed on lists of tensors, which torch.compile turns into Triton kernels that read
+and write every tensor once. Hyperparameters and all that depends on the step number are 0-d tensors
+on the device, so a change of a value compiles nothing again, and nothing waits for the device.
+Shapes are constants of a kernel: the first step of a model compiles, which takes seconds.
 
-Two things would undo this without a word, and cannot happen. While dynamo traces, an operation on a
-list and one 0-d tensor is taken for that on a list and a number, whose value is then baked in: so a
-0-d tensor only ever meets a list as a list of its own. And dynamo compiles one code object a few
-times and then leaves it to Python: so every program with every set of shapes has its own.
+Two properties of dynamo would silently break this, so the code avoids them. While it traces, dynamo
+treats an operation on a list and one 0-d tensor as one on a list and a number, and makes the value
+a constant: so 0-d tensors are expanded to lists before they meet a list. And dynamo compiles the
+same code object only a few times and then runs it in Python: so every pair of a program and a set
+of shapes gets its own code object.
 """
 
 import functools
@@ -42,20 +43,20 @@ def available() -> bool:
 def step(
     direction: Direction, group: Group, items: list[Item], statement: Statement = update
 ) -> list[Item]:
-    """Step the items on accelerators; return the others, and those that `foreach` leaves too."""
-    there = [item for item in items if item.p.device.type != "cpu"]
-    if there and not available():
+    """Step the items on accelerators; return the others, and those that `buckets_of` leaves."""
+    on_device = [item for item in items if item.p.device.type != "cpu"]
+    if on_device and not available():
         message = "no fused step on the accelerator, foreach takes it: Triton is not installed"
         tell_once(message, loud=True)
         return items
-    buckets, left = buckets_of(direction, group, there, statement)
+    buckets, left = buckets_of(direction, group, on_device, statement)
     for bucket in buckets:
         run(bucket)
     return left + [item for item in items if item.p.device.type == "cpu"]
 
 
 def run(bucket: Bucket) -> None:
-    """One compiled call for a bucket of tensors, on whichever device they are."""
+    """Step a bucket of tensors, on any device, by one compiled call."""
     if bucket.program in _failed:
         buckets.run(bucket)
         return
@@ -63,7 +64,9 @@ def run(bucket: Bucket) -> None:
     inputs = {value: values[name] for name, value in bucket.program.scalars.items()}
     known = evaluate(_scalar_operations(bucket.program), inputs)
     try:
-        _compiled(bucket.program, _shapes(lists))(lists, [known[v] for v in _met(bucket.program)])
+        _compiled(bucket.program, _shapes(lists))(
+            lists, [known[v] for v in _scalars_used(bucket.program)]
+        )
     except Exception as e:  # whatever a compiler and its toolchain raise, before anything ran
         _failed.add(bucket.program)
         message = f"torch.compile failed, foreach takes the step: {type(e).__name__}: {e}"
@@ -75,8 +78,8 @@ _failed: set[Program] = set()
 
 
 def _values(bucket: Bucket) -> dict[str, Tensor]:
-    """The program's 0-d inputs on the device, t as a vector always, so that its form does not
-    change when a parameter misses a step."""
+    """The program's 0-d inputs on the device. t is always a vector, so that its shape stays the
+    same when a parameter misses a step."""
     device = bucket.items[0].p.device
     values = {n: x.to(device) for n, x in bucket.free.items() if isinstance(x, Tensor)}
     numbers = {n: float(x) for n, x in bucket.free.items() if n not in values}
@@ -88,8 +91,8 @@ def _values(bucket: Bucket) -> dict[str, Tensor]:
 
 @functools.lru_cache(maxsize=256)
 def _copied(numbers: tuple[float, ...], device: torch.device) -> tuple[Tensor, ...]:
-    """Numbers as 0-d tensors on the device: one copy that nobody waits for, and none while they
-    stay as they are, so that a CUDA graph can capture a step after a warm-up."""
+    """Numbers as 0-d tensors on the device: one copy without waiting, and no copy while the numbers
+    stay the same, so that a CUDA graph can capture a step after a warm-up."""
     together = torch.tensor(numbers, dtype=torch.float64)
     return together.to(device, non_blocking=True).unbind()
 
@@ -100,7 +103,7 @@ def _scalar_operations(program: Program) -> list[Operation]:
 
 
 @functools.cache
-def _met(program: Program) -> list[Value]:
+def _scalars_used(program: Program) -> list[Value]:
     """The 0-d values that operations on tensors use."""
     body = [op for op in program.operations if not program.is_scalar(op.out)]
     used = {a for op in body for a in op.args if isinstance(a, Value)}
@@ -108,7 +111,7 @@ def _met(program: Program) -> list[Value]:
 
 
 def _shapes(lists: Lists) -> Shapes:
-    """All of the lists that a compiled step is made for."""
+    """All properties of the lists for which a step is compiled."""
     return tuple(
         (name, *((x.shape, x.stride(), x.dtype, x.device) for x in some))
         for name, some in lists.items()
@@ -120,10 +123,10 @@ _numbers = itertools.count()
 
 @functools.cache
 def _compiled(program: Program, shapes: Shapes) -> Call:
-    met = _met(program)
+    used = _scalars_used(program)
 
     def call(lists: Lists, scalars: list[Tensor]) -> None:
-        _carry_out(program, lists, dict(zip(met, scalars, strict=True)))
+        _carry_out(program, lists, dict(zip(used, scalars, strict=True)))
 
     code: CodeType = call.__code__.replace(co_name=f"gofau_step_{next(_numbers)}")
     own = FunctionType(code, globals(), code.co_name, closure=call.__closure__)
@@ -131,14 +134,14 @@ def _compiled(program: Program, shapes: Shapes) -> Call:
 
 
 def _carry_out(program: Program, lists: Lists, scalars: dict[Value, Tensor]) -> None:
-    """The record's operations one by one, on lists; the compiler finds what can be one kernel.
+    """Execute the record's operations one by one on lists; torch.compile joins them into kernels.
     Short floats are computed in float32."""
     count = len(lists["p"])
     dtype = torch.float32 if lists["p"][0].dtype in SHORT else lists["p"][0].dtype
     known: dict[Value, list[Tensor]] = {}
     for value, x in scalars.items():
         x = x if x.dtype == torch.bool else x.to(dtype)
-        known[value] = list(x.unbind()) if x.dim() else [x] * count
+        known[value] = list(x.unbind()) if x.dim() else [x] * count  # a list, for dynamo
     for name, value in program.tensors.items():
         known[value] = [x.to(dtype) for x in lists[name]]
     for op in program.operations:

@@ -1,4 +1,4 @@
-"""The plain path: one parameter after the other. The reference that the others are held against."""
+"""The plain path: one parameter after the other. The reference for the other paths."""
 
 from collections.abc import Iterable
 
@@ -35,10 +35,10 @@ def carry_out(
     h: Group,
     statement: Statement = update,
 ) -> None:
-    """Do what ``statement`` says to p and to the state's buffers, in place.
+    """Apply ``statement`` to p and to the state's buffers, in place.
 
     Short floats are computed in float32. With ``differentiable`` autograd keeps tensors of the step
-    for later, so these are copies that no later step overwrites.
+    for the backward pass, so they are copies that no later step overwrites.
     """
     short = p.dtype in SHORT
     if not short and not h.get("differentiable"):

@@ -1,7 +1,7 @@
-"""A step as data: the operations that `update` performs on one tensor, as `record` wrote them down.
+"""A recorded step as data: the operations of `update` on one tensor, as written by `trace.record`.
 
-Hyperparameters are 0-d inputs of the record, so that their values can change freely. Only what
-changes which operations there are is baked in: flags, and the values in `BAKED`.
+Hyperparameters are 0-d inputs of the record, so their values can change freely. Only what changes
+the list of operations is a constant of the record ("baked in"): flags, and the values in `BAKED`.
 """
 
 import functools
@@ -18,8 +18,8 @@ from gofau.optim.directions import Group
 from gofau.optim.rules import Rule
 
 BAKED: Mapping[str, tuple[float, ...]] = {"weight_decay": (0,), "momentum": (0,), "gamma": (0, 1)}
-"""Values at which a term of the step vanishes, so that it need not (and, as 0·inf is no zero, must
-not) be computed. Crossing one is another program; every other change of value is not."""
+"""Values at which a term of the step vanishes and must not be computed, since 0·inf would be NaN.
+A hyperparameter that gets or leaves such a value needs another program; no other change does."""
 
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 @functools.cache
 def tell_once(message: str, loud: bool = False) -> None:
-    """Tell that a step goes a slower way than it might: in the log, or as a warning where the user
-    has asked for that way, or where a rule turned out to be none that can be recorded."""
+    """Report once that a step takes a slower path. ``loud``: as a warning, because the user asked
+    for the faster path or the record of a rule is wrong; else in the log."""
     if loud:
         warnings.warn(message, RuntimeWarning, stacklevel=2)
     else:
@@ -49,8 +49,8 @@ class Value(NamedTuple):
 class Operation:
     """``out = function(*args, **options)``; args are Values and Python numbers.
 
-    ``name`` is that of torch's operator and overload, as in "mul.Tensor"; ``tensors`` says which of
-    its arguments it takes as tensors only, not as numbers.
+    ``name`` is torch's name of operator and overload, such as "mul.Tensor"; ``tensors`` says, per
+    argument, whether the operator accepts only a tensor there, not a number.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Operation:
     out: Value
 
 
-@dataclass(eq=False)  # known by identity, so that what is compiled of it can be found
+@dataclass(eq=False)  # hashed by identity, as a key of the caches of compiled steps
 class Program:
     """A recorded step.
 
@@ -69,8 +69,8 @@ class Program:
         tensors: inputs of the parameter's shape: "p", "g" and the direction's buffers.
         scalars: 0-d inputs: "t" and the names of hyperparameters ("betas.0" for a pair's first).
         operations: in order of execution.
-        stores: what is left in which tensor at the end.
-        kinds: of every value: (0-d?, boolean?).
+        stores: by name of a tensor, the value that is written to it at the end.
+        kinds: for every value: (is it 0-d, is it boolean).
     """
 
     tensors: dict[str, Value] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Program:
 
 
 def split(rule: Rule, group: Group) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The group's hyperparameters as (those a program has baked in, those it takes as inputs)."""
+    """Split the group's hyperparameters into (constants of a program, inputs of a program)."""
     baked: dict[str, Any] = {}
     free: dict[str, Any] = {}
     for name in dict.fromkeys((*RANGES, *FLAGS, *rule.hyperparameters)):
@@ -108,7 +108,7 @@ def split(rule: Rule, group: Group) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def join(baked: dict[str, Any], free: Mapping[str, Any]) -> Group:
-    """`split` undone: a group again, of whatever ``free`` holds."""
+    """The inverse of `split`: a group, with the values that ``free`` holds."""
     group = baked | {name: x for name, x in free.items() if "." not in name}
     if "betas.0" in free:
         group["betas"] = (free["betas.0"], free["betas.1"])

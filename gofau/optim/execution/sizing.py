@@ -1,10 +1,10 @@
-"""A step whose step size looks at whole tensors: propose, size, move.
+"""A step with a step size that reads whole tensors: propose d, size it, move the weights.
 
-The plain loop carries out `update` as it is written. The fast paths record elementwise operations
-only, and a norm is none; so there the statement is carried out in its two halves, each recorded by
-itself: first d of every tensor, then, with the step sizes that follow from all of them, the rule.
-Between the halves d has memory of its own, as large as the parameters; short floats are widened to
-float32 for the whole step and rounded once, at its end, as on every path.
+The plain loop runs `update` as it is. The fast paths can record only elementwise operations, and a
+norm is not one. So they run the step in two halves, each recorded separately: first d of every
+tensor; then, with the step sizes computed from all of them, the rule. Between the halves d has its
+own memory, as large as the parameters. Short floats are widened to float32 for the whole step and
+rounded once, at its end, as on every path.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,8 @@ from gofau.optim.stepsize import BASE, Evidence, Layer, StepSize, get_stepsize
 from gofau.optim.update import PLAIN, SHORT, Item, move, propose
 
 Watch = Callable[[Tensor, Tensor, Rule, Group], None]
-"""Told of every parameter, its d after the step size, its rule and its hyperparameters."""
+"""Called per parameter with the parameter, its d after the step size, its rule and its
+hyperparameters."""
 
 
 def step(
@@ -30,11 +31,11 @@ def step(
     evidence: Evidence | None = None,
     watch: Watch | None = None,
 ) -> None:
-    """Step every item with the step size, the rule and along the path that its group says.
+    """Step every item with the step size, the rule and the path of its group.
 
     Args:
-        evidence: what the step size needs to be told.
-        watch: who is told of d; of step sizes other than the base's alone.
+        evidence: the inputs that the step size needs besides the layers.
+        watch: called with every d, but only for step sizes other than the base's.
     """
     stepsize = get_stepsize(group["stepsize"])
     if stepsize is BASE:
@@ -55,7 +56,7 @@ def _in_halves(
 ) -> None:
     wide = [widened(item, direction.buffers(group)) for item in items]
     ds = [_place_for_d(item.p, group) for item in wide]
-    # The first half has no rule; the additive one is named because it can always be recorded.
+    # The first half applies no rule, but an Item needs one: the additive can always be recorded.
     halves = [
         Item(d, item.g, item.state, RULES["additive"]) for d, item in zip(ds, wide, strict=True)
     ]
@@ -65,6 +66,7 @@ def _in_halves(
         for d, item, known in zip(ds, wide, items, strict=True)
     ]
     moves = [Item(item.p, d, {}, item.rule) for d, item in zip(ds, wide, strict=True)]
+    # The user's parameter is reported, not the float32 copy that is stepped.
     told = None if watch is None else lambda i, *seen: watch(items[i].p, *seen)
     size_and_move(stepsize, layers, moves, group, evidence, told)
     for item, result in zip(items, wide, strict=True):
@@ -79,12 +81,12 @@ def size_and_move(
     evidence: Evidence,
     watch: Callable[[int, Tensor, Rule, Group], None] | None = None,
 ) -> None:
-    """Ask for the step sizes and apply the rule: p ← θ − ξ(θ, s·d; η), or with s for η.
+    """Compute the step sizes and apply the rule: p ← θ − ξ(θ, s·d; η), or with s in place of η.
 
     Args:
-        items: with p the weights θ, to be overwritten, and d in place of the gradient; d too is
-            overwritten. In the order of ``layers``.
-        watch: who is told, of each item by its index, of the d that its rule is given.
+        items: p holds the weights θ, and d takes the place of the gradient; both are overwritten.
+            In the order of ``layers``.
+        watch: called per item with its index and the d that its rule is given.
     """
     values = stepsize.values(layers, group, evidence)
     groups = [group] * len(items)
@@ -96,7 +98,7 @@ def size_and_move(
     for i, (item, h) in enumerate(zip(items, groups, strict=True)):
         if watch is not None:
             watch(i, item.g, item.rule, h)
-    together: dict[int, tuple[Group, list[Item]]] = {}  # tensors with one η are stepped together
+    together: dict[int, tuple[Group, list[Item]]] = {}  # items with the same η are stepped at once
     for item, h in zip(items, groups, strict=True):
         together.setdefault(id(h), (h, []))[1].append(item)
     for h, some in together.values():
@@ -123,7 +125,7 @@ def proposed(
     state: State,
     h: Group,
 ) -> Tensor:
-    """d, to be left where p is."""
+    """d, which is written in place of p."""
     return propose(direction, p, g, state, h)
 
 
@@ -141,15 +143,15 @@ def moved(
 
 
 def _place_for_d(p: Tensor, group: Group) -> Tensor:
-    """Memory for d. With L2 weight decay the proposal reads the weights, and takes them from where
-    it will write: so they are there."""
+    """Memory for d. With L2 weight decay the first half reads the weights from the tensor that it
+    overwrites, so they are copied there."""
     reads = not group.get("decoupled_weight_decay") and active(group["weight_decay"])
     place = torch.empty_like(p, requires_grad=False)
     return place.copy_(p) if reads else place
 
 
 def widened(item: Item, buffers: tuple[str, ...]) -> Item:
-    """The item to compute with: of short floats copies in float32, else itself."""
+    """The item to compute with: float32 copies for short floats, else the item itself."""
     p, g, state, rule = item
     if p.dtype not in SHORT:
         return item
@@ -159,7 +161,7 @@ def widened(item: Item, buffers: tuple[str, ...]) -> Item:
 
 
 def _round(item: Item, result: Item, buffers: tuple[str, ...]) -> None:
-    """Back into the tensors that a short float is kept in."""
+    """Copy a float32 result back into the short floats of ``item``; each is rounded once."""
     if result is item:
         return
     item.p.copy_(result.p)

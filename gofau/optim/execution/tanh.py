@@ -1,12 +1,12 @@
-"""tanh from arithmetic alone: a rational function that a compiler turns into vector instructions.
+"""tanh as a rational function, which a compiler can turn into vector instructions.
 
     tanh(x) = sign(x) · min(1, a·P(a²) / Q(a²)),   a = min(|x|, 9.2)
 
-P and Q have degree 4 in a² and both start from 1, so that tiny arguments (subnormal ones too) come
-out as themselves. The coefficients are a minimax fit of the relative error on [0, 9.2], found by a
-sequence of linear programs (error 2.6e-8 in exact arithmetic). In float32 the relative error
-is below 4e-7 for every finite number. Beyond 9.02 tanh rounds to 1; this is 1 from 9.2 on, and
-within a unit in the last place of it between.
+P and Q have degree 4 in a² and both have the constant term 1, so that tiny arguments (subnormal
+ones too) are returned unchanged. The coefficients minimise the largest relative error on [0, 9.2];
+they were found by a sequence of linear programs (error 2.6e-8 in exact arithmetic). In float32 the
+relative error is below 4e-7 for every finite number. Above 9.02 tanh rounds to 1; this function is
+1 from 9.2 on, and between the two within a unit in the last place of 1.
 """
 
 import torch
@@ -20,7 +20,7 @@ Q = (7.660652483548711e-07, 0.000326579139396814, 0.025831499793341615, 0.467043
 def tanh(x: Tensor) -> Tensor:
     """tanh of a float32 tensor with a relative error below 1e-6; ±0, ±inf and NaN as torch.tanh.
 
-    Less accurate than torch.tanh in float64: there, use that.
+    In float64 it is less accurate than torch.tanh: use that one there.
 
     >>> tanh(torch.tensor([0.5, -float("inf")]))
     tensor([ 0.4621, -1.0000])

@@ -1,8 +1,8 @@
-"""Writes down what `update` does to one tensor, so that it can be done to many.
+"""Record the operations of `update` on one tensor, so that they can be run on many.
 
-The direction and the rule are run on tiny tensors while a dispatch mode records every elementwise
-operation. The record serves all fast paths (lists of tensors, C code), so that the mathematics is
-stated once, and a registered rule is fast without knowing it.
+The direction and the rule run on tiny tensors while a dispatch mode records every elementwise
+operation. All fast paths (lists of tensors, C code) use the record. So the mathematics is written
+once, and a registered rule is fast without further code.
 """
 
 from collections.abc import Iterable
@@ -35,19 +35,20 @@ def record(
     rational_tanh: bool = False,
     statement: Statement = update,
 ) -> Program:
-    """Run a step's statement once and write down what it does.
+    """Run a step's statement once and record its operations.
 
     Args:
-        direction, rule: whose step.
-        baked, free: as `split` gave them; of ``free`` only the names count.
-        dtype: what is computed in.
-        rational_tanh: write tanh down as the arithmetic of `gofau.optim.execution.tanh`.
-        statement: what a step does to one tensor; called as `update` is.
+        direction, rule: the direction and the rule of the step.
+        baked, free: the result of `split`; only the names of ``free`` are used.
+        dtype: the dtype in which the step is computed.
+        rational_tanh: record tanh as the arithmetic of `gofau.optim.execution.tanh`.
+        statement: the definition of the step of one tensor, with the signature of `update`.
 
     Raises:
         Unsupported: the step cannot be written as such a program.
     """
     names = list(free)
+    # Twice, with tensors of different sizes: a rule that depends on the size is found out.
     two, three = (
         _run(statement, direction, rule, baked, names, _Recorder(dtype, rational_tanh, size))
         for size in (2, 3)
@@ -72,11 +73,11 @@ def _run(
     try:
         with torch.no_grad(), recorder:
             h = group | direction.coefficients(scalars["t"], group)
-            # With the base's step size alone: any other needs more than elementwise operations.
+            # Only with the base's step size: others need more than elementwise operations.
             new = statement(direction, BASE, _watched(rule), tensors["p"], tensors["g"], state, h)
     except Unsupported:
         raise
-    except Exception as e:  # whatever a registered rule does that only real tensors can do
+    except Exception as e:  # a registered rule may raise anything when it gets these tensors
         raise Unsupported(f"{type(e).__name__}: {e}") from e
     if any(state[name] is not tensors[name] for name in state):
         raise Unsupported("a buffer is replaced, not updated")
@@ -84,7 +85,7 @@ def _run(
 
 
 def _watched(rule: Rule) -> Rule:
-    """The rule, kept from looking at anything of a tensor but its values."""
+    """The rule, with an error if it reads anything of a tensor except its values and dtype."""
 
     @wraps(rule.xi)
     def xi(*args: Any, **kwargs: Any) -> Tensor:
@@ -95,8 +96,8 @@ def _watched(rule: Rule) -> Rule:
 
 
 class _ValuesOnly(TorchFunctionMode):
-    """Refuses questions about a tensor's shape, layout or device, whose answers are not those that
-    another tensor would give. Its dtype is known: there is a record for each."""
+    """Refuses to tell a tensor's shape, layout or device, which differ between the tensors that use
+    the record. The dtype is allowed: there is one record per dtype."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
@@ -113,7 +114,8 @@ _QUESTIONS = tuple(_QUESTIONS.split())
 
 
 class _Recorder(TorchDispatchMode):
-    """Writes every operation down; a tensor is known by its identity, so all are kept alive."""
+    """Records every operation. Tensors are identified by id(), so all are kept alive: the id of a
+    freed one could be used again."""
 
     def __init__(self, dtype: torch.dtype, rational_tanh: bool, size: int) -> None:
         super().__init__()
@@ -126,13 +128,14 @@ class _Recorder(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # No step is recorded while dynamo traces; shielding it would import it, for seconds.
+        # No step is recorded while dynamo traces; skipping dynamo would import it, for seconds.
         return False
 
     def inputs(
         self, tensors: Iterable[str], scalars: Iterable[str]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The program's inputs, with values that put no branch of a formula at its edge."""
+        """The program's inputs. Their values are ordinary ones: 0 or 1 would be special cases of
+        some formulas."""
         of_size = {n: torch.full((self.size,), 0.25, dtype=self.dtype) for n in tensors}
         single = {name: torch.tensor(0.5, dtype=torch.float64) for name in scalars}
         self.program.tensors = {name: self._new(x) for name, x in of_size.items()}
@@ -158,6 +161,7 @@ class _Recorder(TorchDispatchMode):
     def _write(self, func: Any, args: tuple[Any, ...], options: Any, out: Tensor) -> None:
         values = tuple(self._value(a) for a in args)
         name = func._schema.name.removeprefix("aten::")
+        # A copy is no operation of the record: its result is the same value.
         if name in SAME or name == "copy_":
             if out.dim() and out.dtype != args[0].dtype != torch.bool:
                 raise Unsupported(f"a change of dtype to {out.dtype}")
@@ -166,7 +170,7 @@ class _Recorder(TorchDispatchMode):
             return
         if func._schema.returns[0].alias_info is not None and not func._schema.is_mutable:
             raise Unsupported(f"a view, {name}")
-        if func._schema.is_mutable:
+        if func._schema.is_mutable:  # recorded as the operation that returns a new tensor
             name = name.removesuffix("_")
             func = getattr(getattr(torch.ops.aten, name), func._overloadname)
         name = f"{name}.{func._overloadname}"
@@ -187,7 +191,7 @@ class _Recorder(TorchDispatchMode):
 
     def _value(self, x: Any) -> Any:
         if isinstance(x, Tensor):
-            if id(x) not in self.known:  # made outside, a constant of a registered rule
+            if id(x) not in self.known:  # made outside the step: a constant of a registered rule
                 if x.numel() != 1:
                     raise Unsupported("a constant tensor")
                 return x.item()
@@ -197,7 +201,7 @@ class _Recorder(TorchDispatchMode):
         raise Unsupported(f"an argument {x!r}")
 
     def finish(self, tensors: dict[str, Tensor], new: Tensor) -> Program:
-        """The program, with the weights that the statement returned."""
+        """The finished program. ``new`` are the weights that the statement returned."""
         ends = {name: self.known[id(x)] for name, x in tensors.items()}
         if ends["p"] != self.program.tensors["p"]:
             raise Unsupported("the weights are modified")

@@ -1,4 +1,4 @@
-"""What the hyperparameters of `IntegerMadam` may be, in a param group."""
+"""Allowed values of the hyperparameters of `IntegerMadam`, and their check per param group."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ REFUSED = ("foreach", "fused", "capturable", "differentiable")
 
 
 def check(group: dict[str, Any]) -> None:
-    """A ValueError in one sentence for the first fault."""
+    """Raise a ValueError for the first setting or parameter that is not allowed."""
     number_system(group)
     for name, interval in RANGES.items():
         check_number("lr_factor" if name == "lr" else name, group[name], interval)

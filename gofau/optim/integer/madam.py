@@ -18,7 +18,7 @@ Group = dict[str, Any]
 
 
 class IntegerMadam(Optimizer):
-    """B-bit Madam: weights live in a logarithmic number system, and a step adds to their integers.
+    """B-bit Madam: weights are integers in a logarithmic number system, and a step adds to them.
 
         θ = sign · θ_max · exp(−base_lr · k),   k ∈ {0, …, levels − 1},   θ_max = p_scale · rms(θ_0)
 
@@ -26,47 +26,47 @@ class IntegerMadam(Optimizer):
         ĝ_t = clip(g_t / √(v_t / (1 − β^t)), ±g_bound)                         0/0 counts as 0
         k_t = clamp(k_{t−1} + sign · round(lr_factor · ĝ_t), 0, levels − 1)    half to even
 
-    The sign is fixed: no weight crosses zero, and none is ever zero. One step multiplies a weight
+    The sign is fixed: no weight crosses zero, and no weight is zero. One step multiplies a weight
     by exp(±base_lr · n), n whole: the learning rate is base_lr · lr_factor.
 
-    **What is kept.** The state holds k (in the smallest integer dtype), the sign and θ_max: the
-    weights themselves, of which there is no float copy. The parameters hold what they decode to,
-    for the forward pass; they are set when the optimizer is made (a weight then moves by a factor
-    within exp(±base_lr/2), if it is in range), at each step and on loading. `state_dict` packs k
-    and sign (12 bits: 13/32 of the parameters' float32 bytes). v, a float32 per weight, comes on
-    top in the state, as the square average of Adam does. `packed_weights` is the weights alone.
-    When weights are loaded or changed after the optimizer was made, call `from_float`: a step
-    refuses to go on over changed parameters (a change through ``.data`` it cannot see).
+    **State.** The state holds k (in the smallest integer dtype), the sign and θ_max. These are the
+    weights; there is no float copy. The parameters hold the decoded values for the forward pass.
+    They are set when the optimizer is made (a weight in range then changes at most by the factor
+    exp(±base_lr/2)), at each step and on loading. `state_dict` packs k and sign (12 bits: 13/32 of
+    the parameters' float32 bytes). The state also has v, one float32 per weight, like the square
+    average of Adam. `packed_weights` returns only the weights. If weights are loaded or changed
+    after the optimizer was made, call `from_float`: a step refuses changed parameters (but cannot
+    detect a change through ``.data``).
 
     **The schedule.** ``lr_factor`` is in the param group as ``lr``, so that every torch scheduler
-    drives it. It counts as ``min_lr_factor`` where the schedule goes below that. The paper's
-    settings are 10 to 16; for CIFAR 16, divided by 4 at each decay, never below 1.
+    changes it. Below ``min_lr_factor``, that value is used instead. The paper's settings are 10 to
+    16; for CIFAR 16, divided by 4 at each decay, never below 1.
 
     **Zero at the start.** A tensor that is all zero when it is encoded (a bias, a normalisation
     shift) has no θ_max. ``zero_init="additive"`` keeps it in floats and steps it by
-    base_lr · lr_factor · ĝ, unclamped; ``zero_init="freeze"`` leaves it as it is. A zero among
-    other values becomes +θ_min.
+    base_lr · lr_factor · ĝ, unclamped; ``zero_init="freeze"`` does not step it. A zero among other
+    values becomes +θ_min.
 
     Args:
         params: parameters, named parameters, or dicts that define groups; plain dense tensors of
-            real floats. Those of half precision are computed with in float32.
+            real floats. Half-precision parameters are stepped in float32.
         base_lr: > 0, the logarithm of the ratio of neighbouring weights.
         lr_factor: ≥ min_lr_factor, integers per unit of ĝ; ``lr`` in the group.
-        levels: 2 to 65536; 256, 1024, 4096 and 65536 are 8, 10, 12 and 16 bits, beside the sign.
+        levels: 2 to 65536; 256, 1024, 4096 and 65536 are 8, 10, 12 and 16 bits, plus the sign.
         p_scale: > 0, θ_max in units of rms(θ_0); the paper: 3 for CIFAR-10, 1 for CIFAR-100.
         g_bound: > 0, the largest |ĝ|.
-        beta: β in [0, 1), of the average of squared gradients.
-        lr: in place of lr_factor where given, as other optimizers have it.
-        maximize: ascend instead of descend.
-        min_lr_factor: ≥ 0, the least lr_factor that a schedule reaches.
-        init: "encode", the weights as the model has them, or "random", drawn from torch's global
-            generator. For `from_float` it is "encode" always.
+        beta: β in [0, 1), the decay of the average of squared gradients.
+        lr: another name for lr_factor, used if given.
+        maximize: step towards a larger loss instead of a smaller one.
+        min_lr_factor: ≥ 0, the smallest lr_factor that a schedule can reach.
+        init: "encode", the weights of the model, or "random", drawn from torch's global generator.
+            `from_float` always encodes.
         zero_init: "additive" or "freeze".
-        foreach, fused, capturable, differentiable: refused, there is one way to step.
+        foreach, fused, capturable, differentiable: refused; there is only one execution path.
 
     Raises:
-        ValueError: an argument out of its range, or a parameter that cannot be encoded.
-        RuntimeError: on step, a sparse gradient, or parameters that somebody else has changed.
+        ValueError: an argument is out of range, or a parameter cannot be encoded.
+        RuntimeError: in a step, a gradient is sparse, or parameters were changed from outside.
 
     Example:
         >>> model = torch.nn.Linear(4, 2)
@@ -107,14 +107,14 @@ class IntegerMadam(Optimizer):
         super().__init__(params, given)  # type: ignore[arg-type]
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group as in torch, and encode its parameters. ``lr_factor`` in it is taken for
-        ``lr``; ValueError in one sentence where something is off."""
+        """Add a group as in torch, and encode its parameters. The key ``lr_factor`` is renamed to
+        ``lr``. ValueError if a setting or a parameter is not allowed."""
         if "lr_factor" in param_group:
             if "lr" in param_group:
                 raise ValueError("lr_factor and lr are one thing here: give a group one of them")
             param_group = dict(param_group)
             param_group["lr"] = param_group.pop("lr_factor")
-        # Unwrapped: torch's decorator would import its whole compiler (seconds) for nothing.
+        # Unwrapped, because torch's decorator would import the whole compiler (seconds).
         inspect.unwrap(Optimizer.add_param_group)(self, param_group)
         group = self.param_groups[-1]
         try:
@@ -122,7 +122,7 @@ class IntegerMadam(Optimizer):
             ours = [p for p in group["params"] if p.requires_grad]
             for p in ours:
                 weights.begin(p, self.state[p], group, group["init"])
-            for p in ours:  # not before all are known to have a code
+            for p in ours:  # only after all could be encoded
                 weights.write(p, self.state[p], group)
         except (ValueError, RuntimeError):
             self.param_groups.pop()
@@ -132,13 +132,13 @@ class IntegerMadam(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        """Perform one step; returns the closure's loss where a closure is given, as in torch."""
+        """Perform one step; returns the loss of the closure if one is given, as in torch."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         moved = [(p, p.grad, group) for p, group in self._parameters() if p.grad is not None]
-        for p, g, group in moved:  # before any of them is stepped
+        for p, g, group in moved:  # all checks first: if one fails, no parameter is stepped
             self._ready(p, g, group)
         for p, g, group in moved:
             self._step(p, g, group)
@@ -148,7 +148,7 @@ class IntegerMadam(Optimizer):
         if g.is_sparse:
             raise RuntimeError("IntegerMadam does not support sparse gradients")
         state = self.state[p]
-        if not state:  # it needed no gradient when the optimizer was made
+        if not state:  # it was frozen (requires_grad=False) when the optimizer was made
             weights.begin(p, state, group, "encode")
             weights.write(p, state, group)
         weights.must_be_ours(p, state, group)
@@ -166,8 +166,8 @@ class IntegerMadam(Optimizer):
 
     @torch.no_grad()
     def from_float(self) -> None:
-        """Take the present values of the parameters for the weights: to be called when some were
-        loaded or changed. k, sign and θ_max are made anew; v and the step numbers stay."""
+        """Encode the present values of the parameters again. Call it after weights were loaded or
+        changed. k, sign and θ_max are new; v and the step numbers stay."""
         for p, group in self._parameters():
             if self.state.get(p):
                 weights.encode(p, self.state[p], group)
@@ -175,17 +175,17 @@ class IntegerMadam(Optimizer):
 
     @torch.no_grad()
     def to_float(self) -> None:
-        """Set the parameters to what the integers say, whatever was done to them since."""
+        """Set the parameters to the decoded integers, and so undo changes from outside."""
         for p, group in self._parameters():
             if self.state.get(p):
                 weights.write(p, self.state[p], group)
 
     def packed_weights(self) -> dict[str, dict[str, Any]]:
-        """The weights alone, to be stored, by parameter name (``param_names``, else "group.index").
+        """The weights in packed form, by parameter name (``param_names``, else "group.index").
 
         An entry has ``packed``, ``theta_max``, ``base_lr``, ``levels`` and ``shape``, or ``values``
-        where the parameter is held in floats. `gofau.optim.lns.float_weights` is the way back;
-        ``torch.load(…, weights_only=True)`` reads them.
+        if the parameter is kept in floats. `gofau.optim.lns.float_weights` decodes them.
+        ``torch.load(…, weights_only=True)`` can read a file of them.
         """
         packed = {}
         for i, group in enumerate(self.param_groups):
@@ -195,7 +195,8 @@ class IntegerMadam(Optimizer):
         return packed
 
     def rule_counts(self) -> dict[str, dict[str, int]]:
-        """As `RuleOptimizer.rule_counts`: "integer", and "additive" or "frozen" what began at 0."""
+        """As `RuleOptimizer.rule_counts`: "integer", and "additive" or "frozen" for tensors that
+        started at zero."""
         counts: dict[str, dict[str, int]] = {}
         for p, group in self._parameters():
             rest = "frozen" if group["zero_init"] == "freeze" else "additive"
@@ -219,8 +220,8 @@ class IntegerMadam(Optimizer):
         return {**whole, "state": state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As in torch, and exact; the parameters are set to the loaded weights. ValueError where it
-        is not one of IntegerMadam, or not for these parameters; then nothing is changed."""
+        """As in torch, and exact; the parameters are set to the loaded weights. ValueError if it is
+        not from IntegerMadam, or not for these parameters; then nothing is changed."""
         fresh: dict[Tensor, dict[str, Any]] = {}
 
         def take(_: Optimizer, given: dict[str, Any]) -> None:
@@ -236,8 +237,8 @@ class IntegerMadam(Optimizer):
             self.state.update(fresh)
             self.to_float()
 
-        # torch would turn the integers into floats; so they are put in after it has done its work,
-        # but before anybody else's hook sees the optimizer.
+        # torch would turn the integers into floats, so we set them after torch has loaded the
+        # state, but before other hooks see the optimizer.
         hooks = [
             self.register_load_state_dict_pre_hook(take),
             self.register_load_state_dict_post_hook(put, prepend=True),

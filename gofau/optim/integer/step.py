@@ -1,4 +1,4 @@
-"""One step of B-bit Madam, for one parameter."""
+"""One step of B-bit Madam for one parameter."""
 
 import math
 from typing import Any
@@ -13,12 +13,12 @@ Group = dict[str, Any]
 
 
 def scaled_direction(g: Tensor, state: State, group: Group) -> Tensor:
-    """lr_factor · ĝ in a tensor of its own; advances v and the step number."""
+    """Compute lr_factor · ĝ in a new tensor; advances v and the step number."""
     beta, v = group["beta"], state["exp_avg_sq"]
     g = g.to(v.dtype).contiguous()
     state["step"] += 1
     v.mul_(beta).addcmul_(g, g, value=1 - beta)
-    # √v̂ = √v / u. The floor makes 0 of 0/0, and keeps gradients too small to be squared small.
+    # √v̂ = √v / u. The lower bound of √v makes 0/0 zero, and keeps ĝ small where g² underflows.
     u = math.sqrt(1 - beta ** state["step"].item())
     root = v.sqrt().clamp_(min=math.sqrt(torch.finfo(v.dtype).tiny))
     bound = group["g_bound"] / u
@@ -31,16 +31,16 @@ def scaled_direction(g: Tensor, state: State, group: Group) -> Tensor:
 
 
 def advance(p: Tensor, move: Tensor, state: State, group: Group) -> None:
-    """k ← clamp(k + sign · round(move), 0, levels − 1), and the parameter set to it.
+    """Set k ← clamp(k + sign · round(move), 0, levels − 1), and the parameter to its value.
 
     Args:
-        move: lr_factor · ĝ; used up. Where it is NaN the parameter becomes NaN.
+        move: lr_factor · ĝ; overwritten. Where it is NaN the parameter becomes NaN.
     """
     system = number_system(group)
     last = system.levels - 1
     sign = state["sign"].to(move.dtype)
     k = move.round_().mul_(sign).add_(state["k"].to(move.dtype)).clamp_(0, last)
     index = k.nan_to_num_(nan=system.levels).to(torch.int32)
-    # As `NumberSystem.decode` has it, product by product: the same weights to the bit.
+    # The same products in the same order as in `NumberSystem.decode`: equal weights, bit for bit.
     p.copy_(system.look_up(index, move.dtype).mul_(state["theta_max"]).mul_(sign))
     state["k"].copy_(index.clamp_(max=last))

@@ -1,15 +1,16 @@
-"""A parameter whose values are integers: what `IntegerMadam` keeps of it, and how the two agree.
+"""The state of a parameter in `IntegerMadam`: create it, store it, and keep it equal to the values
+of the parameter.
 
-The state of such a parameter is
+The state consists of
 
 ``step``, ``exp_avg_sq``
-    as of Adam: the number of steps, and v in float32 (float64 for a float64 parameter);
+    as in Adam: the number of steps, and v in float32 (float64 for a float64 parameter);
 ``k``, ``sign``, ``theta_max``
-    the weights, `gofau.optim.lns.Code`; missing where the parameter was all zero;
+    the weights, `gofau.optim.lns.Code`; missing if the parameter was all zero;
 ``version``
-    torch's count of the parameter's changes, as it was after the optimizer's own.
+    torch's counter of in-place changes of the parameter, as it was after the optimizer's last one.
 
-A stored state has ``packed`` in place of ``k`` and ``sign``, or ``values`` where those are missing,
+A stored state has ``packed`` in place of ``k`` and ``sign``, or ``values`` if those are missing,
 and no ``version``.
 """
 
@@ -26,11 +27,11 @@ Group = dict[str, Any]
 State = dict[str, Any]
 
 STORED = ({"step", "exp_avg_sq", "packed", "theta_max"}, {"step", "exp_avg_sq", "values"})
-"""What a stored state may consist of."""
+"""The two possible sets of keys of a stored state."""
 
 
 def number_system(group: Group) -> NumberSystem:
-    """The one of a param group."""
+    """The number system of a param group."""
     return NumberSystem(group["base_lr"], group["levels"])
 
 
@@ -39,14 +40,14 @@ def code_of(state: State) -> Code:
 
 
 def begin(p: Tensor, state: State, group: Group, init: str) -> None:
-    """Give a parameter its state before the first step. To be followed by `write`.
+    """Create the state of a parameter before its first step. Call `write` afterwards.
 
     Raises:
         ValueError: a weight is infinite or NaN.
     """
     encode(p, state, group)
     if init == "random" and "k" in state:
-        # Drawn by the CPU's generator, so that a seed means the same on every device.
+        # Drawn by the CPU's generator, so that a seed gives the same weights on every device.
         state["k"].copy_(
             torch.randint(0, group["levels"], p.shape, dtype=torch.int32, device="cpu")
         )
@@ -55,7 +56,7 @@ def begin(p: Tensor, state: State, group: Group, init: str) -> None:
 
 
 def encode(p: Tensor, state: State, group: Group) -> None:
-    """Take a parameter's present values for its weights; θ_max is from them."""
+    """Encode a parameter's present values into its state; θ_max is computed from them."""
     zero = all_zero(p)
     code = {} if zero else number_system(group).encode(p, group["p_scale"])._asdict()
     for name in ("k", "sign", "theta_max"):
@@ -65,7 +66,7 @@ def encode(p: Tensor, state: State, group: Group) -> None:
 
 @torch.no_grad()
 def write(p: Tensor, state: State, group: Group) -> None:
-    """Set a parameter to what its state says of its values."""
+    """Set a parameter to the values that its state holds."""
     if "k" in state:
         p.copy_(number_system(group).decode(code_of(state), p.dtype))
     elif "values" in state:
@@ -74,11 +75,12 @@ def write(p: Tensor, state: State, group: Group) -> None:
 
 
 def must_be_ours(p: Tensor, state: State, group: Group) -> None:
-    """A RuntimeError where somebody else has changed the values of a parameter, as loading weights
-    into the model does: the next step would silently undo that."""
+    """Raise a RuntimeError if something else has changed the values of a parameter, such as loading
+    weights into the model: the next step would silently undo that."""
     if "k" not in state or state.get("version") == p._version:
         return
-    # Touched, but perhaps put back, as where averaged weights stood in for a while; or a copy.
+    # The counter differs, but the values may be the same: averaged weights were swapped in and out
+    # again, or the parameter is a copy.
     if not torch.equal(p, number_system(group).decode(code_of(state), p.dtype)):
         raise RuntimeError(
             f"a parameter of shape {tuple(p.shape)} was changed outside IntegerMadam, whose"
@@ -87,18 +89,18 @@ def must_be_ours(p: Tensor, state: State, group: Group) -> None:
 
 
 def to_stored(p: Tensor, state: State, group: Group) -> State:
-    """A state as it goes into a state_dict: with the weights, their integers packed."""
+    """The state as it is stored in a state_dict: with packed integers, or with the values."""
     kept = {name: state[name] for name in ("step", "exp_avg_sq")}
     if "k" not in state:
-        # Also where the model is stored: an optimizer that is made for weights that have been
-        # loaded encodes them first, as they are not zero any more.
+        # The values are needed even if the model is stored too: an optimizer made for the loaded
+        # model encodes its weights, which are not zero any more and would change.
         return kept | {"values": p.detach().clone()}
     return kept | number_system(group).pack(code_of(state))
 
 
 def on_its_own(p: Tensor, state: State, group: Group) -> dict[str, Any]:
-    """The weights in packed form with all that decoding needs, or the ``values`` of a parameter
-    that is held in floats. The way back is `gofau.optim.lns.float_weights`."""
+    """The weights in packed form with everything needed to decode them, or the ``values`` of a
+    parameter that is kept in floats. `gofau.optim.lns.float_weights` decodes them."""
     if "k" not in state:
         return {"values": p.detach().clone()}
     system = number_system(group)
@@ -107,7 +109,7 @@ def on_its_own(p: Tensor, state: State, group: Group) -> dict[str, Any]:
 
 
 def from_stored(stored: Mapping[str, Any], p: Tensor, group: Group) -> State:
-    """The way back from `to_stored`, exact, for the parameter ``p``: to be followed by `write`.
+    """The exact inverse of `to_stored` for the parameter ``p``. Call `write` afterwards.
 
     Raises:
         ValueError: it was stored by another kind of optimizer, or for another shape.
@@ -133,5 +135,5 @@ def from_stored(stored: Mapping[str, Any], p: Tensor, group: Group) -> State:
 
 
 def wide_dtype(p: Tensor) -> torch.dtype:
-    """What a step of a parameter is computed in."""
+    """The dtype in which a step of a parameter is computed."""
     return torch.promote_types(p.dtype, torch.float32)

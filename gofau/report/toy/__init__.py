@@ -1,1 +1,1 @@
-"""Figures and tables of the experiments in two variables, from their csv files alone."""
+"""Figures and tables of the experiments in two variables. They read only the csv files."""

@@ -1,4 +1,4 @@
-"""``python -m gofau.report.toy [NAME …]``: draw the results folders named, or all there are."""
+"""``python -m gofau.report.toy [NAME …]``: draw the named results folders, or all of them."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ RESULTS = Path("results")
 
 
 def main(names: list[str]) -> None:
+    """Draw what the files in each folder allow, and print the paths of what was written."""
     from gofau.report.toy import drawn, paths, starts, table, tuned
 
     folders = [RESULTS / name for name in names] or sorted(
@@ -18,7 +19,7 @@ def main(names: list[str]) -> None:
     for folder in folders:
         if not (folder / "cells.csv").exists():
             first = f"python -m gofau.toy experiment={folder.name}"
-            raise UserError(f"{folder} holds no cells.csv: type {first} first")
+            raise UserError(f"{folder} holds no cells.csv: run {first} first")
         if (folder / "bests.csv.gz").exists():
             made = tuned.draw(folder)
         elif (folder / "quantiles.csv.gz").exists():

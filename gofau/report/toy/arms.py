@@ -1,4 +1,4 @@
-"""What the reports of drawn configurations share: arms, their names and lines, and the grid of
+"""Helpers of the reports on drawn configurations: names and line styles of arms, and the grid of
 panels."""
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from gofau.report.toy.cells import different, optimizer_name, where
 CELL = ["problem", "start", "optimizer"]
 NAMES = {"hybrid": "hybrid (η_out = η)", "hybrid_free": "hybrid (η_out free)"}
 ORDERS = {"hybrid": "η_out = η", "hybrid_free": "η_out free"}
-"""Hybrid arms that the order additive > multiplicative > hybrid is asked of."""
+"""The hybrid arms for which the order additive > multiplicative > hybrid is tested."""
 
 
 def name(arm: str) -> str:
@@ -23,14 +23,14 @@ def name(arm: str) -> str:
 
 
 def by_start(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a problem and start together, in the order in which these occur."""
+    """Sort the rows so that those of one problem and start are together, in order of appearance."""
     places = {place: i for i, place in enumerate(different(frame, "problem", "start"))}
     at = [places[place] for place in zip(frame["problem"], frame["start"], strict=True)]
     return frame.assign(at=at).sort_values("at", kind="stable").drop(columns="at")
 
 
 def style(arm: str, rule: str) -> dict[str, Any]:
-    """Colour and dashes: the rule's, with dashes of its own for an arm that is not named so."""
+    """Colour and dashes of an arm: those of its rule, but other dashes if its name differs."""
     own = RULE_DASHES.get(rule, "-") if arm == rule else (0, (5, 1.5, 1, 1.5, 1, 1.5))
     return {"color": rule_colour(rule), "ls": own}
 
@@ -38,11 +38,11 @@ def style(arm: str, rule: str) -> dict[str, Any]:
 def panels(
     cells: pd.DataFrame, draw: Callable[[Axes, dict[str, str]], None], labels: tuple[str, str]
 ) -> Figure:
-    """A row of panels for each problem and start, a column for each optimizer, one legend.
+    """A figure with one row of panels per problem and start, one column per optimizer, one legend.
 
     Args:
         cells: with columns problem, start, optimizer, arm, rule.
-        draw: draws into a panel the cell of that problem, start and optimizer.
+        draw: draws the cell of a problem, start and optimizer into a panel.
         labels: of the horizontal and the vertical axis.
     """
     rows, columns = different(cells, "problem", "start"), different(cells, "optimizer")
@@ -68,7 +68,7 @@ def panels(
 
 
 def ranges(cells: pd.DataFrame) -> str:
-    """Where hyperparameters were drawn from, as a sentence's end."""
+    """The ranges that hyperparameters were drawn from, as the end of a sentence."""
     words = (of for (text,) in different(cells, "ranges") for of in str(text).split("; "))
     return ", ".join(dict.fromkeys(words))
 

@@ -1,4 +1,4 @@
-"""What the figures and tables share: the cells of a results folder, and how things are named."""
+"""Helpers of the figures and tables: reading the cells of a results folder, and names."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]
 
 
 def load(folder: Path) -> pd.DataFrame:
-    """The rows of ``cells.csv``: one for each thing that is compared."""
+    """The rows of ``cells.csv``: one per arm that is compared."""
     return pd.read_csv(folder / "cells.csv")
 
 
@@ -29,7 +29,7 @@ def where(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
 
 
 def different(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
-    """The combinations of values that occur in the columns, in the order in which they do."""
+    """The distinct combinations of values in the columns, in order of appearance."""
     return list(dict.fromkeys(zip(*(frame[column].tolist() for column in columns), strict=True)))
 
 
@@ -42,14 +42,14 @@ def title(problem: str, optimizer: str) -> str:
 
 
 def minima(cells: pd.DataFrame, problem: str) -> list[tuple[float, float]]:
-    """The places of a problem's global minima."""
+    """The positions of a problem's global minima."""
     words = str(where(cells, problem=problem)["minima"].iloc[0]).split()
     return [(float(x0), float(x1)) for x0, x1 in (word.split(",") for word in words)]
 
 
 def plane(ax: Axes, box: Box, places: list[tuple[float, float]]) -> None:
-    """The plane of starts: its box, a star at each minimum, and the axes, which rules that only
-    scale the weights do not cross."""
+    """Draw the plane of starts: its box, a star at each minimum, and the two axes, which rules that
+    only scale the weights cannot cross."""
     ax.set_xlim(box[0], box[1])
     ax.set_ylim(box[2], box[3])
     ax.grid(False)
@@ -61,5 +61,5 @@ def plane(ax: Axes, box: Box, places: list[tuple[float, float]]) -> None:
 
 
 def rule_line(rule: str, **more: Any) -> Line2D:
-    """A legend's piece of a rule's line."""
+    """A legend entry for a rule's line."""
     return Line2D([], [], ls=RULE_DASHES.get(rule, "-"), color=rule_colour(rule), **more)

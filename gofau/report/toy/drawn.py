@@ -1,4 +1,4 @@
-"""The distribution over drawn configurations, beside what the authors published."""
+"""The distribution of results over drawn configurations, beside the authors' published numbers."""
 
 import math
 from itertools import pairwise
@@ -16,7 +16,7 @@ from gofau.report.toy.cells import different, load, minima, optimizer_name, wher
 from gofau.report.toy.texts import markdown, number, tex
 
 SHOWN = 1e-9, 3.0
-"""Relative distances that the figure shows at most; what is smaller is drawn at its edge."""
+"""The range of relative distances in the figure; smaller ones are drawn at its left edge."""
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -42,7 +42,7 @@ def draw(folder: Path) -> list[Path]:
 
 
 def _numbers(cells: pd.DataFrame, quantiles: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell, arm and number of configurations; quantiles are those of all of them."""
+    """One row per cell, arm and number of configurations; quantiles are over all configurations."""
     rows = []
     for row in cells.to_dict("records"):
         what = {key: row[key] for key in (*CELL, "arm", "rule", "draws", "configurations")}
@@ -100,7 +100,8 @@ def _order_table(numbers: pd.DataFrame, budgets: list[int]) -> Table:
 
 
 def verdict(arms: list[dict[Any, Any]]) -> str:
-    """Whether each mean lies below the one before by more than twice their standard error."""
+    """``found`` if each mean is below the one before by more than 1.96 standard errors of the
+    difference; ``not found`` if one is above it by as much; else ``undecided``."""
     gaps = []
     for a, b in pairwise(arms):
         error = np.sqrt((a["std"] ** 2 + b["std"] ** 2) / a["configurations"])
@@ -120,10 +121,10 @@ def _notes(cells: pd.DataFrame, budgets: list[int]) -> list[str]:
         " relative to the start's, mean ± standard deviation over the first"
         f" {' and the first '.join(f'{k:,}' for k in budgets)} of independently drawn"
         f" configurations from {ranges(cells)}, the same draws for all rules; * the lowest mean."
-        " In mean and standard deviation no configuration counts for more than 1, as one that did"
-        " not move; beyond the"
-        " start: the share that ends farther away than it began, in %. Diverged: not finite, or f"
-        " above that at the start, in %. Shares and quantiles are those of all configurations.",
+        " In mean and standard deviation no configuration counts for more than 1, the distance of"
+        " one that did not move. Beyond the start: the share that ends farther away than it began,"
+        " in %. Diverged: the share that is not finite, or where f is above f at the start, in %."
+        " Shares and quantiles are over all configurations.",
         f"Published: {published.SOURCE}: mean ± standard deviation over 100 randomly drawn"
         " configurations. Theirs, not ours: their convex problem, their starts (at distances 69.26"
         " and 2.06) and their ranges are not given. Their hybrid stands beside both of ours.",
@@ -131,9 +132,9 @@ def _notes(cells: pd.DataFrame, budgets: list[int]) -> list[str]:
 
 
 def _shares(ax: Axes, quantiles: pd.DataFrame, cell: dict[str, str], cells: pd.DataFrame) -> None:
-    """The empirical distribution function of each arm, in the range that its row needs; upright
-    lines at the distance of the start, and at that of (0, 0), where a rule that scales the weights
-    away ends up."""
+    """Draw the empirical distribution function of each arm, in the range that its row needs.
+    Vertical lines mark the distance of the start and that of (0, 0), where a rule ends that shrinks
+    the weights to zero."""
     row = where(quantiles, problem=cell["problem"], start=cell["start"])
     (lowest, high), first = SHOWN, min(where(row, quantile=0.01)["relative"].tolist())
     low = 10.0 ** math.floor(math.log10(max(first, lowest)))
@@ -141,7 +142,7 @@ def _shares(ax: Axes, quantiles: pd.DataFrame, cell: dict[str, str], cells: pd.D
         mine = where(row, optimizer=cell["optimizer"], arm=arm)
         x, y = (mine[c].to_numpy(dtype=float) for c in ("relative", "quantile"))
         x, y = x[x < high].clip(low), y[x < high]
-        # Flat from the last one that is shown to the edge.
+        # The line goes on horizontally to the right edge.
         ax.plot([*x, high], [*y, y[-1]], lw=1.4, **style(arm, rule))
     what = where(cells, problem=cell["problem"], start=cell["start"]).to_dict("records")[0]
     of_zero = min(math.hypot(*place) for place in minima(cells, cell["problem"]))

@@ -1,4 +1,4 @@
-"""Paths over contours, and below them the distance to the global minimum against the step."""
+"""Figures of paths over contours, and below them the distance to the global minimum per step."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gofau.report.style import RULE_DASHES, rule_colour, save_figure, styled
 from gofau.report.toy.cells import Box, different, load, minima, plane, rule_line, title, where
 
-FLOOR = 1e-12  # below, rounding has its say even in double precision
+FLOOR = 1e-12  # smaller distances are rounding errors, even in double precision
 GLYPHS = {"o": "○", "s": "□", "D": "◇", "^": "△", "v": "▽"}
 MARKS = "".join(GLYPHS)
 WORDS = "Each rule from each start at the learning rate that suits it best there; ✕: a path's end"
@@ -18,8 +18,8 @@ WORDS = "Each rule from each start at the learning rate that suits it best there
 
 @styled()
 def draw(folder: Path) -> list[Path]:
-    """Draw ``paths``: a column for each problem with its optimizer, a row of contours and a row for
-    each start."""
+    """Draw ``paths``: one column per problem with its optimizer, one row of contours, and one row
+    of distances per start."""
     paths = pd.read_csv(folder / "paths.csv.gz")
     figure = _figure(paths, pd.read_csv(folder / "surface.csv.gz"), load(folder))
     return save_figure(figure, folder / "paths")
@@ -48,12 +48,13 @@ def _figure(paths: pd.DataFrame, surface: pd.DataFrame, cells: pd.DataFrame) -> 
     figure.suptitle(WORDS, fontsize=9)
     figure.legend([rule_line(rule, lw=1.6) for rule in rules], rules, ncols=len(rules),
                   loc="upper center", bbox_to_anchor=(0.5, 0.975), frameon=False)  # fmt: skip
-    figure.tight_layout(rect=(0, 0, 1, 0.985))  # the constrained one differs in a last digit
+    figure.tight_layout(rect=(0, 0, 1, 0.985))  # constrained: last digits vary
     return figure
 
 
 def _contours(ax: Axes, ground: pd.DataFrame) -> Box:
-    """Contours at equal ratios, since the valleys are orders of magnitude deep; the box."""
+    """Draw contours at equal ratios, since the valleys are orders of magnitude deep; returns the
+    box."""
     table = ground.drop_duplicates().pivot(index="x1", columns="x0", values="value")
     x0, x1 = table.columns.to_numpy(dtype=float), table.index.to_numpy(dtype=float)
     values = table.to_numpy(dtype=float)
@@ -71,7 +72,7 @@ def _path(ax: Axes, path: pd.DataFrame, rule: str, mark: str) -> None:
 
 
 def _distances(ax: Axes, part: pd.DataFrame, region: str, mark: str) -> None:
-    """One start's, with the rate of each rule above, since it is the start's own."""
+    """Draw the distances from one start; the legend names each rule's learning rate for it."""
     pairs = different(part, "rule", "lr")
     for rule, _ in pairs:
         path = where(part, rule=rule)
@@ -80,7 +81,7 @@ def _distances(ax: Axes, part: pd.DataFrame, region: str, mark: str) -> None:
         ax.plot(path["step"].to_numpy(), distance, dashes, color=colour, lw=1.5)
     ax.set_yscale("log")
     low, high = ax.get_ylim()
-    ax.set_ylim(min(low, high / 100), high)  # so that little progress looks like little
+    ax.set_ylim(min(low, high / 100), high)  # two decades or more: little progress looks little
     last = int(part["step"].to_numpy().max())
     ax.set_xscale("symlog", linthresh=10)
     ticks = [t for t in (0, 5, 10, 100, 1000) if t <= last]

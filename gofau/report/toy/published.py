@@ -1,4 +1,4 @@
-"""What the authors published of problems in two variables: theirs, quoted to stand beside ours.
+"""The authors' published numbers for problems in two variables, quoted to stand beside ours.
 
 Source: the authors' slides of 2026 (``eakirtas/wcci26_on_difficulty_of_nnn``, ``sections/5_mult``).
 Not given there: the two problems' exact form, the starts, the ranges of the random configurations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 SOURCE = "the authors' slides of 2026 (eakirtas/wcci26_on_difficulty_of_nnn, sections/5_mult)"
 CONVEX, ROSENBROCK = "convex 2-D", "Rosenbrock"
 OURS: Mapping[str, str] = {"bowl": CONVEX, "tilted": CONVEX, "rosenbrock": ROSENBROCK}
-"""Which of their problems stands beside which of ours."""
+"""Our problem → the authors' problem that it stands beside."""
 
 RULES = ("additive", "multiplicative", "hybrid")
 Cell = tuple[str, str]
@@ -25,7 +25,7 @@ TUNED: Mapping[Cell, tuple[float, float, float]] = {
     (ROSENBROCK, "adam"): (8.24e-1, 7.84e-2, 5.73e-2),
     (ROSENBROCK, "rmsprop"): (4.58e-1, 1.85e-1, 5.06e-2),
 }
-"""Distance to the minimum after 100 iterations, best configuration; one number a rule of `RULES`.
+"""Distance to the minimum after 100 iterations, best configuration; one number per rule of `RULES`.
 The starts lie at 69.26 and 2.06 from it."""
 
 RANDOM: Mapping[Cell, tuple[tuple[float, float], ...]] = {
@@ -60,6 +60,6 @@ def tuned_falls(problem: str, optimizer: str) -> bool | None:
 
 
 def random_falls(problem: str, optimizer: str) -> bool | None:
-    """The same of the published means."""
+    """Whether the published means fall from additive over multiplicative to hybrid."""
     found = RANDOM.get((OURS.get(problem, ""), optimizer))
     return found[0][0] > found[1][0] > found[2][0] if found else None

@@ -1,4 +1,4 @@
-"""The score over starting points, as a heat map and as a surface."""
+"""Figures of the score over the starting points, as heat maps and as surfaces."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ WORDS = {
     "same signs": "Score over the starting points with the signs of a minimum, each rule at the "
     "learning rate that suits these best",
 }
-LABEL = "score: distance to the nearest global minimum, mean over the steps (low is good)"
+LABEL = "score: distance to the nearest global minimum, mean over the steps (lower is better)"
 
 
 @styled()
 def draw(folder: Path) -> list[Path]:
-    """Draw ``starts_<problem>_<region>`` for each region of starts that rates were chosen for: a
-    column for each rule, and for each optimizer a row of heat maps and a row of surfaces, all on
-    one logarithmic colour scale."""
+    """Draw ``starts_<problem>_<region>`` for each region of starts that has its own learning rates:
+    one column per rule, one row of heat maps and one row of surfaces per optimizer, all on one
+    logarithmic colour scale."""
     cells = where(load(folder), best=True)
     drawn: list[Path] = []
     for path in sorted(folder.glob("starts_*.csv.gz")):
@@ -44,8 +44,8 @@ def draw(folder: Path) -> list[Path]:
 
 
 def _figure(starts: pd.DataFrame, cells: pd.DataFrame) -> Figure:
-    """Laid out by hand, in inches: a layout that a solver finds differs in a last digit each time,
-    and so do the bytes of the file."""
+    """One figure, with positions given in inches. An automatic layout would differ in the last
+    digits each time, and so would the bytes of the file."""
     rows, rules = different(starts, "problem", "optimizer"), different(starts, "rule")
     scores = starts["score"].to_numpy(dtype=float)
     norm = LogNorm(max(float(np.quantile(scores, 0.01)), 1e-3), float(scores.max()))

@@ -1,4 +1,4 @@
-"""The table of scores: csv for reading on, Markdown and TeX for reading."""
+"""The table of scores: csv for programs, Markdown and TeX to read."""
 
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ HEAD = ["problem", "optimizer", "starts", "rule", *COLUMNS.values()]
 
 
 def draw(folder: Path) -> list[Path]:
-    """Write ``table.csv``, ``.md`` and ``.tex``: one row a problem, optimizer, region of starts and
-    rule, at the rule's best learning rate for that region and at the optimizer's default."""
+    """Write ``table.csv``, ``.md`` and ``.tex``: one row per problem, optimizer, region of starts
+    and rule, at the rule's best learning rate for that region and at the optimizer's default."""
     cells = load(folder)
     default = where(cells, default=True).loc[:, [*WHAT, "score", "converged"]]
     default.columns = [*WHAT, "default_score", "default_converged"]
@@ -48,7 +48,7 @@ def draw(folder: Path) -> list[Path]:
 
 
 def _texts(row: dict[Any, Any], lowest: list[str]) -> list[str]:
-    """The row's cells as they are read, with marks; see `_notes`."""
+    """The cells of a row as text, with the marks that `_notes` explains."""
     texts = [row["problem"], optimizer_name(row["optimizer"]), row["region"], row["rule"]]
     for name in COLUMNS:
         value = row[name]
@@ -62,20 +62,20 @@ def _notes(cells: pd.DataFrame) -> list[str]:
     row = cells.to_dict("records")[0]
     return [
         f"{row['steps']} steps in {row['dtype']}. Starts: {_starts(cells)}. Score: distance to the"
-        " nearest global minimum, averaged over steps and starts, at most the box's diagonal; * the"
-        " lowest of the problem, optimizer and starts. Shares in %.",
+        " nearest global minimum, averaged over steps and starts, at most the box's diagonal; *:"
+        " the lowest of the problem, optimizer and starts. Shares in %.",
         f"Converged: within {row['tolerance']:g} of a global minimum at the end. Steps: median"
-        " until converged, of those that do.",
-        "Best lr: the one with the lowest score over the starts of the row, of"
-        f" {cells['lr'].nunique()} tried; † it is the first or last of them.",
+        " number until convergence, over the starts that converge.",
+        "Best lr: the one with the lowest score over the starts of the row, out of"
+        f" {cells['lr'].nunique()}; †: it is the first or last of them.",
     ]
 
 
 def _starts(cells: pd.DataFrame) -> str:
     counts = where(cells, region="all")["starts"]
     if counts.empty:
-        return "one a row, each with a learning rate of its own"
+        return "one per row, each with its own learning rate"
     return (
         f"all {counts.iloc[0]} of the grid, or those with the signs of a minimum in both "
-        "coordinates, where these are not all"
+        "coordinates, if these are not all"
     )

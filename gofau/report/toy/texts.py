@@ -1,16 +1,17 @@
-"""A table as Markdown and as TeX."""
+"""Writes a table as Markdown and as TeX."""
 
 Rows = list[list[str]]
 
 
 def markdown(head: list[str], words: int, rows: Rows) -> str:
-    """A table whose first ``words`` columns are words, on the left; numbers are on the right."""
+    """A Markdown table whose first ``words`` columns are left-aligned words; the others are
+    right-aligned numbers."""
     lines = [head, ["---"] * words + ["---:"] * (len(head) - words), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace("*", "\\*")
 
 
 def tex(head: list[str], words: int, rows: Rows, group: int) -> str:
-    """The same as a tabular, with a gap wherever one of the first ``group`` columns changes."""
+    """A TeX tabular, with a gap wherever one of the first ``group`` columns changes."""
     lines = [f"\\begin{{tabular}}{{{'l' * words}{'r' * (len(head) - words)}}}", "\\toprule"]
     lines += [" & ".join(map(_escaped, head)) + r" \\", "\\midrule"]
     for i, row in enumerate(rows):

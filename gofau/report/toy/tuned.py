@@ -1,4 +1,4 @@
-"""The best of k drawn configurations, beside what the authors published: tables and a figure."""
+"""The best of k drawn configurations, beside the authors' numbers: tables and a figure."""
 
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from gofau.report.toy.cells import different, load, optimizer_name, where
 from gofau.report.toy.texts import markdown, number, tex
 
 FLOOR = 1e-12
-"""Distances below are rounding in double precision: they count as equal."""
+"""Smaller distances are rounding errors in double precision: they count as equal."""
 BUDGETS = 100, None
-"""Numbers of tried configurations that the table shows; None is the largest there is."""
+"""The numbers of tried configurations that the table shows; None is the largest available."""
 
 
 @styled()
@@ -48,7 +48,7 @@ def _budgets(bests: pd.DataFrame) -> list[int]:
 
 
 def _numbers(cells: pd.DataFrame, bests: pd.DataFrame) -> pd.DataFrame:
-    """Median and 95 % range over the repetitions, one row a cell, arm and number of tries."""
+    """Median and 95 % range over the repetitions: one row per cell, arm and number of tries."""
     rows = []
     for row in cells.to_dict("records"):
         what = {key: row[key] for key in (*CELL, "arm", "rule")}
@@ -132,12 +132,12 @@ def _notes(cells: pd.DataFrame, bests: pd.DataFrame) -> list[str]:
     row = cells.to_dict("records")[0]
     return [
         "First table: the order additive > multiplicative > hybrid in distance, and the share of"
-        f" {row['repeats']} repetitions of the draw in which it holds: found from 95 % on, not"
-        " found up to 5 %, and between it varies with the draw. Both arrive: in half of them or"
-        " more additive and multiplicative lie within 1e-12, where double precision's rounding"
+        f" {row['repeats']} repetitions of the draw in which it holds: found if at least 95 %, not"
+        " found if at most 5 %, else it varies with the draw. Both arrive: in at least half of"
+        " them additive and multiplicative end within 1e-12 of the minimum, where rounding"
         " decides, so that there is no order.",
         f"Second table: distance to the minimum after {row['steps']} steps in {row['dtype']} at the"
-        " best configuration, median and 95 % range over the repetitions; * the lowest median of a"
+        " best configuration, median and 95 % range over the repetitions; *: the lowest median of a"
         " problem, start and optimizer. Drawn: the rule's hyperparameters that vary, from"
         f" {ranges(cells)}. All rules get the same number of configurations from one sequence"
         f" ({row['sequence']}).",

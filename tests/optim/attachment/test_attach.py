@@ -676,7 +676,7 @@ def test_what_cannot_have_a_rule_is_refused_in_one_sentence():
 
     table = [
         (optimizer, ValueError, "SGD already has a rule attached"),
-        (torch.optim.LBFGS(params), ValueError, "LBFGS reads its curvature"),
+        (torch.optim.LBFGS(params), ValueError, "LBFGS computes its curvature"),
         (optim.Adam(params, rule="power"), ValueError, "Adam has a rule of its own, 'power'"),
         (torch.optim.SGD(params, differentiable=True), ValueError, "SGD is differentiable"),
         (Wrapper(optimizer), ValueError, "Wrapper wraps another optimizer: .* its .optimizer"),

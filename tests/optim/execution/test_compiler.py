@@ -166,10 +166,10 @@ SABOTAGE = {
     "one bit": (_flip, "is broken"),
     "no checksum": (lambda path, payload: path.write_bytes(payload[:-32]), "is broken"),
     "link": (_link, "symbolic link"),
-    "two names": (_second_name, "no plain file"),
+    "two names": (_second_name, "not a plain file"),
     "writable by others": (_writable, "has mode 602: others can write to it"),
-    "a pipe": (_pipe, "no plain file"),
-    "huge": (_huge, "no plain file"),
+    "a pipe": (_pipe, "not a plain file"),
+    "huge": (_huge, "not a plain file"),
 }
 
 
@@ -476,7 +476,7 @@ def test_native_0_turns_it_off(home, monkeypatch, use):
     monkeypatch.setenv("GOFAU_NATIVE", "0")
     use("cc")
     assert compiler.find() is None
-    with pytest.raises(compiler.CannotCompile, match="GOFAU_NATIVE=0 turns it off"):
+    with pytest.raises(compiler.CannotCompile, match="GOFAU_NATIVE=0 turns compiling off"):
         compiler.load(CODE)
 
 

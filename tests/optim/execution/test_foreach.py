@@ -64,6 +64,8 @@ def test_no_more_operations_than_torch_and_six_for_hybrid(base, options):
         ("adam", {}, 8),
         ("adamw", {}, 9),
         ("lion", {}, 6),
+        ("signsgd", {}, 2),
+        ("signsgd", {"momentum": 0.9}, 4),
     ],
 )
 def test_the_operations_of_the_additive_rule_are_counted(base, options, count):
@@ -90,7 +92,8 @@ def test_temporaries_are_no_larger_than_torchs_or_the_parameters(base, options):
     theirs_at_most = max(1.0, sizes_of(theirs(base, options)))
     assert sizes_of(ours(base, options)) <= theirs_at_most + 0.01
     for rule in RULES[1:]:
-        assert sizes_of(ours(base, options, rule)) <= 2.01
+        most = 3.01 if rule == "hypentropy" else 2.01  # it needs both β/θ and η·d at its end
+        assert sizes_of(ours(base, options, rule)) <= most
 
 
 def sizes_of(make, **kind):

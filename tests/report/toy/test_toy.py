@@ -120,7 +120,7 @@ def test_figures_of_what_was_not_run_end_in_one_sentence(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     code, _, err = outcome(partial(report.main, ["tab1_toy"]), capsys)
     assert code == 2
-    assert err.startswith("error: results/tab1_toy holds no cells.csv: type python -m gofau.toy")
+    assert err.startswith("error: results/tab1_toy holds no cells.csv: run python -m gofau.toy")
 
 
 def test_the_benchmark_writes_a_table_and_a_page(tmp_path, monkeypatch, capsys):

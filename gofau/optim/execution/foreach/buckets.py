@@ -2,8 +2,8 @@
 
 A recorded step becomes a `Plan` of few operations, and a `schedule` that needs little memory; both
 are made once. Then each operation is one call for all tensors of a bucket, and on an accelerator
-about one launch. Temporaries are as large as the parameters, once or twice over (the tests count
-them), but no larger than `PIECE` elements each: more than that goes piece by piece.
+about one launch. Temporaries take one to three times the parameters' memory (the tests count them),
+but at most `PIECE` elements each: larger buckets are stepped in pieces.
 """
 
 import functools
@@ -18,17 +18,17 @@ from gofau.optim.execution.foreach import lists
 from gofau.optim.execution.foreach.coefficients import evaluate
 from gofau.optim.execution.foreach.plan import Plan
 from gofau.optim.execution.foreach.schedule import Step, schedule
-from gofau.optim.execution.guards import compute_dtype, is_the_loops, key_of
+from gofau.optim.execution.guards import compute_dtype, key_of, matches_the_loop
 from gofau.optim.execution.program import BAKED, Operation, Program, Unsupported, split, tell_once
 from gofau.optim.execution.trace import record
 from gofau.optim.update import PLAIN, SHORT, Item, Statement, exact, update
 
 PIECE = 1 << 26
-"""Elements that are stepped together; of short floats, which are widened first, a quarter."""
+"""Most elements that are stepped together; a quarter of it for short floats, which are widened."""
 
 
 class Bucket(NamedTuple):
-    """Items of one group, rule, device and dtype, with the step that all of them take.
+    """Items with the same group, rule, device and dtype, and the recorded step of all of them.
 
     ``free`` are the values of the hyperparameters.
     """
@@ -39,7 +39,7 @@ class Bucket(NamedTuple):
     free: dict[str, Any]
 
     def lists(self) -> dict[str, list[Tensor]]:
-        """For each of the program's tensors, one per item."""
+        """For each tensor of the program, by name, the list of the items' tensors."""
         lists = {name: [x.state[name] for x in self.items] for name in self.buffers}
         return lists | {"p": [x.p for x in self.items], "g": [x.g for x in self.items]}
 
@@ -47,7 +47,7 @@ class Bucket(NamedTuple):
 def step(
     direction: Direction, group: Group, items: list[Item], statement: Statement = update
 ) -> list[Item]:
-    """Step the items that lists can; return the others (see `buckets_of`)."""
+    """Step the items that fit into buckets; return the others (see `buckets_of`)."""
     buckets, left = buckets_of(direction, group, items, statement)
     for bucket in buckets:
         run(bucket)
@@ -61,7 +61,7 @@ def run(bucket: Bucket) -> None:
 
 
 def execute(bucket: Bucket, values: dict[str, Any]) -> None:
-    """One step with the hyperparameters and the step number that ``values`` says."""
+    """One step with the hyperparameters and the step number in ``values``."""
     like = bucket.items[0].p
     numbers = (n for n, x in bucket.free.items() if n in BAKED and not isinstance(x, Tensor))
     operations, steps = planned(bucket.program, like.dtype in SHORT, frozenset(numbers))
@@ -75,13 +75,13 @@ def execute(bucket: Bucket, values: dict[str, Any]) -> None:
 def planned(
     program: Program, short: bool, numbers: frozenset[str]
 ) -> tuple[list[Operation], list[Step]]:
-    """What is to be computed once a step, and what on lists."""
+    """The operations to compute once per step, and the steps to execute on lists."""
     plan = Plan(program, short, numbers)
     return plan.coefficients.operations, schedule(plan)
 
 
 def _pieces(bucket: Bucket) -> Iterator[Bucket]:
-    """A bucket in parts of at most `PIECE` elements, or of one tensor."""
+    """Split a bucket into parts of at most `PIECE` elements, or of one larger tensor."""
     most = PIECE // 4 if bucket.items[0].p.dtype in SHORT else PIECE
     piece: list[Item] = []
     size = 0
@@ -97,8 +97,8 @@ def _pieces(bucket: Bucket) -> Iterator[Bucket]:
 def buckets_of(
     direction: Direction, group: Group, items: list[Item], statement: Statement = update
 ) -> tuple[list[Bucket], list[Item]]:
-    """The items in buckets, and those left over: tensor subclasses, a first step with a buffer to
-    make, a rule that cannot be recorded."""
+    """Sort items into buckets. Also returns the items that fit into none: tensor subclasses, a
+    first step that creates a buffer, a rule that cannot be recorded."""
     buffers = direction.buffers(group)
     left: list[Item] = []
     sorted_out: dict[tuple[str, torch.device, torch.dtype], list[Item]] = {}
@@ -124,20 +124,20 @@ _programs: dict[Any, Program | None] = {}
 def program_for(
     direction: Direction, group: Group, item: Item, statement: Statement
 ) -> Program | None:
-    """The recorded step of ``item`` and those like it; None, and one line, where there can be none:
-    a warning if the user has asked for this path, else in the log."""
+    """The recorded step of ``item`` and similar ones. If it cannot be recorded: None, and one
+    message, which is a warning if the user asked for this path, else a line in the log."""
     rule, dtype = item.rule, compute_dtype(item.p.dtype)
     baked, free = split(rule, group)
     try:
         key = key_of(direction, rule, dtype, baked, free, statement)
         if key not in _programs:
-            _programs[key] = None
+            _programs[key] = None  # a step that fails is not recorded again
             program = record(direction, rule, baked, free, dtype, statement=statement)
 
             def fast(sample: Item) -> None:
                 run(Bucket([sample], program, direction.buffers(group), free))
 
-            if rule.is_built_in or is_the_loops(direction, group, item, statement, fast):
+            if rule.is_built_in or matches_the_loop(direction, group, item, statement, fast):
                 _programs[key] = program
         return _programs[key]
     except Unsupported as e:
@@ -147,7 +147,7 @@ def program_for(
 
 
 def advance(items: list[Item]) -> list[Tensor]:
-    """Count one step for each; the counters, none where the direction has none."""
+    """Count one step per item; returns the counters, none if the direction has none."""
     counters = [item.state["step"] for item in items if "step" in item.state]
     if counters:
         lists.count_up(counters)
@@ -155,8 +155,8 @@ def advance(items: list[Item]) -> list[Tensor]:
 
 
 def values(bucket: Bucket) -> dict[str, Any]:
-    """The program's 0-d inputs: numbers if they can be had without waiting for a device, t as one
-    for all if it is, else as a vector."""
+    """The program's 0-d inputs: numbers where that needs no waiting for a device, else tensors. t
+    is one number if it is the same for all items, else a vector."""
     free = {name: _number(x) for name, x in bucket.free.items()}
     counters = advance(bucket.items)
     if not counters:
@@ -175,8 +175,8 @@ def _number(x: Any) -> Any:
 
 
 def _plain(x: Any, like: Tensor) -> Any:
-    """A 0-d value as operations on lists take it: a number, numbers, or, on a device, the same as
-    tensors."""
+    """A 0-d value in the form that operations on lists take: a number or a list of numbers; on a
+    device, a tensor or a list of tensors."""
     if not isinstance(x, Tensor):
         return x
     if x.is_cpu:

@@ -1,4 +1,4 @@
-"""The 0-d values of a step: put together once, when a plan is made, and computed once a step."""
+"""The 0-d values of a step: simplified once, when a plan is made, and computed once per step."""
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -10,11 +10,12 @@ from torch import Tensor
 from gofau.optim.execution.program import Operation, Program, Value
 
 Coefficient = float | Value
-"""A number that is known when a plan is made, or a 0-d value of each step."""
+"""A number that is known when a plan is made, or a 0-d value that is computed per step."""
 
 
 class Coefficients:
-    """Arithmetic of coefficients: of numbers at once, of others as further 0-d ``operations``."""
+    """Arithmetic of coefficients. Numbers are computed at once; other coefficients add 0-d
+    ``operations``, which are computed per step."""
 
     def __init__(self, program: Program) -> None:
         self.operations = [op for op in program.operations if program.is_scalar(op.out)]
@@ -36,14 +37,15 @@ class Coefficients:
     def over(self, a: Coefficient, b: Coefficient) -> Coefficient:
         if isinstance(b, Value):
             return self.times(a, self._new("reciprocal", "default", b))
+        # By torch, because 1 / 0.0 raises in Python; in a plan it must be infinite.
         return self.times(a, torch.tensor(b, dtype=torch.float64).reciprocal().item())
 
     def keep(self, wanted: Iterable[Value]) -> None:
-        """Drop the operations that lead to none of these."""
+        """Drop the operations that none of these values depends on."""
         self.operations = needed(self.operations, wanted)
 
     def _new(self, name: str, overload: str, *args: Coefficient) -> Value:
-        """The value of an operation; the same one when asked again."""
+        """The value of an operation; equal operations share one value."""
         if (name, *args) not in self._known:
             out = self._known[name, *args] = Value(self._next)
             self._next += 1
@@ -53,7 +55,7 @@ class Coefficients:
 
 
 def needed(operations: list[Operation], ends: Iterable[Value]) -> list[Operation]:
-    """Those of the operations that lead to one of ``ends``."""
+    """The operations that a value of ``ends`` depends on, in order."""
     wanted, kept = set(ends), []
     for op in reversed(operations):
         if op.out in wanted:
@@ -76,20 +78,20 @@ _ON_NUMBERS: dict[str, Callable[..., Any]] = {
 
 
 def evaluate(operations: list[Operation], inputs: Mapping[Value, Any]) -> dict[Value, Any]:
-    """Every 0-d value.
+    """Compute every 0-d value.
 
     Args:
-        operations: 0-d ones, in order.
-        inputs: numbers, 0-d tensors, or vectors with an element for each parameter.
+        operations: the 0-d operations, in order.
+        inputs: numbers, 0-d tensors, or vectors with one element per parameter.
 
     Returns:
-        Numbers if all inputs are; else 0-d tensors, and vectors.
+        Numbers if all inputs are numbers; else 0-d tensors and vectors.
     """
     if not any(isinstance(x, Tensor) for x in inputs.values()):
         try:  # many times faster than 0-d tensors
             return _evaluated(operations, inputs, lambda op: _ON_NUMBERS[op.name.split(".")[0]])
         except (ArithmeticError, LookupError, TypeError):
-            pass  # as for 1 / 0, which is no error to a tensor
+            pass  # such as 1 / 0: an error for numbers, but not for tensors
     wide = {
         value: x if isinstance(x, Tensor) else torch.tensor(x, dtype=torch.float64)
         for value, x in inputs.items()

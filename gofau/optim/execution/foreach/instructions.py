@@ -1,4 +1,4 @@
-"""What a plan is made of: tensors by number, sums that are not computed yet, and what to do."""
+"""The data types of a plan: tensors by number, sums not computed yet, and instructions."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 from gofau.optim.execution.foreach.coefficients import Coefficient
 from gofau.optim.execution.program import Operation
 
-ON_LISTS = "abs sqrt rsqrt reciprocal exp expm1 log log1p tanh sigmoid sign sin cos erf floor ceil"
+ON_LISTS = (
+    "abs sqrt rsqrt reciprocal exp expm1 log log1p tanh sigmoid sign sin cos sinh erf floor ceil"
+)
 ON_LISTS = (*ON_LISTS.split(), "round", "trunc", "maximum", "minimum")
-"""Operations that torch has for lists of tensors, alone and over the first argument."""
+"""Operations that torch has for lists of tensors, both with a new result and in place."""
 
 
 class Atom(NamedTuple):
@@ -18,7 +20,7 @@ class Atom(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A product or quotient of two tensors that is not computed yet; without a first one, 1/b."""
+    """A product a·b or quotient a/b of two tensors that is not computed yet; 1/b if a is None."""
 
     divides: bool
     a: Atom | None
@@ -27,7 +29,7 @@ class Pair(NamedTuple):
 
 @dataclass
 class Form:
-    """Σ c·x, and a constant if there is one."""
+    """A value as a sum Σ c·x, plus a constant if there is one."""
 
     terms: dict[Atom | Pair, Coefficient] = field(default_factory=dict)
     constant: Coefficient | None = None
@@ -35,10 +37,10 @@ class Form:
 
 @dataclass(frozen=True)
 class Instruction:
-    """``out = name(*args)``; args are Atoms, coefficients, and None where nothing is given.
+    """``out = name(*args)``; args are Atoms, coefficients, and None for an argument not given.
 
-    ``name`` is one of those below, or that of one of torch's operations on lists; with an
-    ``operation``, the record's, there is none, and each tensor is taken by itself.
+    ``name`` is one of those below, or torch's name of an operation on lists. If ``operation`` is
+    set, torch has no such operation on lists: the recorded one is applied to each tensor by itself.
 
     ======= ========== ============
     scale   x, c       c·x

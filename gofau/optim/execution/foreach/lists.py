@@ -1,7 +1,8 @@
-"""Operations on lists of tensors: each one call of torch, on an accelerator about one launch.
+"""Operations on lists of tensors: each is one torch call, on an accelerator about one launch.
 
-A coefficient is a number for all, a list of numbers, one for each tensor, or the same as tensors on
-a device. torch takes numbers into its combined operations; with tensors these are done in parts.
+A coefficient is one number for all tensors, or a list of numbers, one per tensor; on a device they
+are tensors. torch's combined operations (x + c·y) take numbers only; with tensors as coefficients
+they are done in several calls.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ Tensors = list[Tensor]
 
 
 def carry_out(steps: list[Step], lists: dict[str, Tensors], coefficients: dict[Value, Any]) -> None:
-    """Do what a schedule says to the lists of the step's tensors."""
+    """Execute a schedule on the lists of the step's tensors."""
     known = {Place(name): some for name, some in lists.items()}
     for step in steps:
         args = [
@@ -26,14 +27,14 @@ def carry_out(steps: list[Step], lists: dict[str, Tensors], coefficients: dict[V
         if step.operation is not None:
             known[step.out] = _each(step, args)
         else:
-            known[step.out] = _OWN.get(step.name, _torchs)(step, *args)
+            known[step.out] = _OWN.get(step.name, _by_name)(step, *args)
         for place in step.free:
             del known[place]
 
 
 def count_up(counters: Tensors) -> None:
-    """Add 1 to each."""
-    if counters[0].is_cpu:  # of a number each would make a tensor for itself
+    """Add 1 to each counter."""
+    if counters[0].is_cpu:  # with a number, torch would make a new tensor per counter
         _call("add", True, counters, torch.tensor(1.0), alpha=1.0)
     else:
         _call("add", True, counters, 1)
@@ -46,7 +47,7 @@ def _call(name: str, in_place: bool, x: Tensors, *rest: Any, **options: Any) -> 
     return list(getattr(torch, f"_foreach_{name}")(x, *rest, **options))
 
 
-def _torchs(step: Step, x: Tensors, *rest: Any) -> Tensors:
+def _by_name(step: Step, x: Tensors, *rest: Any) -> Tensors:
     return _call(step.name, step.in_place, x, *rest)
 
 
@@ -103,7 +104,7 @@ def _numeric(c: Any) -> bool:
 
 
 def _each(step: Step, args: list[Any]) -> Tensors:
-    """An operation that torch does not have for lists: on each tensor by itself."""
+    """Apply an operation that torch does not have for lists to each tensor by itself."""
     op = step.operation
     assert op is not None
     count = max(len(a) for a in args if isinstance(a, list))
@@ -112,6 +113,7 @@ def _each(step: Step, args: list[Any]) -> Tensors:
 
 
 def accepted(x: Any, only_tensor: bool) -> Any:
-    """A number as a 0-d tensor where the operator takes nothing else; it does not promote."""
+    """x; as a 0-d tensor if it is a number and the operator takes only tensors there. A 0-d tensor
+    does not change the dtype of the result."""
     number = isinstance(x, (bool, int, float))
     return torch.tensor(x) if number and only_tensor else x

@@ -1,14 +1,15 @@
-"""A recorded step in few operations: what `foreach` carries out instead of the record itself.
+"""Rewrite a recorded step into few operations, which `foreach` executes instead of the record.
 
-A record has one operation for every sign in a formula. torch has list operations that do several of
-them at once (x + a·y, x + a·y·z, x + a·y/z, x + a·(y − x)), and a number need not be multiplied
-into a tensor when another number follows. So a value is kept as a sum Σ c·x for as long as nobody
-asks for its elements; x is a tensor, or a product or quotient of two, and c is computed once a
+A record has one operation per operator in a formula. torch has list operations that do several of
+them at once (x + a·y, x + a·y·z, x + a·y/z, x + a·(y − x)), and two numbers can be multiplied with
+each other before one of them is multiplied with a tensor. So a value is kept as a sum Σ c·x until
+its elements are needed; x is a tensor, or a product or quotient of two, and c is computed once per
 step.
 
-Adam, additive, becomes lerp (m), mul and addcmul (v), sqrt, mul and add (√v̂ + ε), addcdiv (θ): what
-torch.optim does. Near overflow the order of operations shows: an intermediate value that is
-infinite in the plain loop may be finite here, or the other way round, as between torch's own paths.
+Adam with the additive rule becomes lerp (m), mul and addcmul (v), sqrt, mul and add (√v̂ + ε),
+addcdiv (θ), as in torch.optim. Near overflow the order of operations matters: an intermediate value
+that is infinite in the plain loop may be finite here, or the other way round. torch's own paths
+differ in the same way.
 """
 
 from collections import Counter
@@ -22,22 +23,23 @@ from gofau.optim.execution.program import BAKED, Operation, Program, Value
 
 
 class Plan:
-    """A program's operations on tensors, as few instructions.
+    """The operations of a program on tensors, rewritten into few instructions.
 
     Args:
         program: a recorded step.
         short: whether its tensors are short floats, to be computed in float32.
-        numbers: hyperparameters of `BAKED` that are numbers now; what is baked in, they are not.
+        numbers: names in `BAKED` whose values are numbers and inputs of the program. So their
+            values are not those in `BAKED`, which would be constants of another program.
 
     Attributes:
-        instructions: in an order in which they can be carried out.
-        inputs: the program's tensors.
-        stores: what is to be left in which of them.
-        coefficients: the 0-d values that the instructions name.
+        instructions: in an order in which they can be executed.
+        inputs: the program's tensors, by name.
+        stores: by name of an input, the tensor that is written to it at the end.
+        coefficients: the 0-d values that the instructions use.
     """
 
     def __init__(self, program: Program, short: bool = False, numbers: Iterable[str] = ()) -> None:
-        program = _decided(program, numbers)
+        program = _without_known_choices(program, numbers)
         self.coefficients = Coefficients(program)
         self.instructions: list[Instruction] = []
         self.inputs = {name: Atom(v.number) for name, v in program.tensors.items()}
@@ -53,7 +55,7 @@ class Plan:
             if op.out in targets:
                 target = next(iter(self._form(program.tensors[targets[op.out]]).terms))
                 self._atom(op.out, target)
-            elif self._uses[op.out] > 1:
+            elif self._uses[op.out] > 1:  # computed once, not in each sum that uses it
                 c, x = self._single(op.out)
                 self._forms[op.out] = Form({self._computed(x): c})
         self.stores = {name: self._atom(value) for name, value in program.stores.items()}
@@ -71,7 +73,7 @@ class Plan:
             return rewrite(*op.args, **op.options)
         return self._as_recorded(name, op, plain)
 
-    # Each of these takes an operation's arguments as the record has them.
+    # One method per operation of `_ALGEBRA`, called with the arguments of the recorded operation.
 
     def _add(self, a: Any, b: Any, alpha: float = 1.0) -> Form:
         total, more = self._form(a), self._form(b)
@@ -99,6 +101,7 @@ class Plan:
         if not self._whole(a) or not self._whole(b):
             return self._scaled(*((a, b) if self._whole(a) else (b, a)))
         (c, x), (k, y) = self._single(a), self._single(b)
+        # x · (1/z) becomes the quotient x/z.
         if isinstance(y, Pair) and y.divides and y.a is None:
             x, y = y, x
         if isinstance(x, Pair) and x.divides and x.a is None:
@@ -133,7 +136,7 @@ class Plan:
         on_lists = plain and name in ON_LISTS and all(isinstance(a, Atom) for a in args)
         return Form({self._emit(name, *args, operation=None if on_lists else op): 1.0})
 
-    # What is known of a value.
+    # Forms of a value.
 
     def _form(self, a: Any) -> Form:
         if not self._whole(a):
@@ -154,14 +157,14 @@ class Plan:
         return 1.0, self._total(form, None)
 
     def _atom(self, a: Any, target: Any = None) -> Atom:
-        """A value as a tensor, which is what it is known as from then on."""
+        """Compute a value; from then on its form is the resulting tensor."""
         atom = self._total(self._form(a), target)
         self._forms[a] = Form({atom: 1.0})
         return atom
 
     def _total(self, form: Form, target: Any) -> Atom:
-        """The sum, computed: upon ``target`` if that is one of its terms, else upon one that is not
-        scaled, so that this costs nothing."""
+        """Compute a sum, starting from one of its terms: from ``target`` if it is one of them, else
+        from a term with the coefficient 1, which saves a multiplication."""
         terms = dict(form.terms)
         first = [x for x in terms if x == target]
         first += [x for x, c in terms.items() if c == 1 and isinstance(x, Atom)]
@@ -169,11 +172,12 @@ class Plan:
         base = first[0] if first else next(iter(terms))
         c, x = terms.pop(base), self._computed(base)
         for y, k in terms.items():
+            # (1 − k)·x + k·y is one lerp.
             rest = self.coefficients.plus(1.0, self.coefficients.times(-1.0, k))
             if len(terms) == 1 and c == rest and isinstance(c, Value) and isinstance(y, Atom):
                 x, c, terms = self._emit("lerp", x, y, k), 1.0, {}
         x = x if c == 1 else self._emit("scale", x, c)
-        # Tensors before products: they may be free sooner.
+        # Tensors before products, because their memory may be free sooner.
         for y, k in sorted(terms.items(), key=lambda term: isinstance(term[0], Pair)):
             if isinstance(y, Pair) and y.a is not None:
                 x = self._emit("addcdiv" if y.divides else "addcmul", x, y.a, y.b, k)
@@ -189,7 +193,7 @@ class Plan:
         return self._emit("div" if x.divides else "mul", x.a, x.b)
 
     def _emit(self, name: str, *args: Any, operation: Operation | None = None) -> Atom:
-        """The result of an instruction; the same one when asked again."""
+        """Add an instruction and return its result; equal instructions are added once."""
         key = (name, args, operation and id(operation))
         if key not in self._emitted:
             out = self._emitted[key] = Atom(self._next)
@@ -201,9 +205,9 @@ class Plan:
 _ALGEBRA = ("add", "sub", "rsub", "neg", "mul", "div", "reciprocal")
 
 
-def _decided(program: Program, numbers: Iterable[str]) -> Program:
-    """The program without the choices between two values that are known already: where a number
-    that is not baked in would be at one of the values that are."""
+def _without_known_choices(program: Program, numbers: Iterable[str]) -> Program:
+    """The program without choices whose result is already known. The hyperparameters ``numbers``
+    are not baked in, so the conditions "is it one of the values in `BAKED`?" are all false."""
     baked = {program.scalars[name]: BAKED[name] for name in numbers}
     false = {
         op.out

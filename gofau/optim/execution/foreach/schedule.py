@@ -1,8 +1,8 @@
-"""In which order a plan is carried out, and where its results go, so that little memory is needed.
+"""Order the instructions of a plan and place their results, so that little memory is needed.
 
-A result is written over its first argument if nobody reads that any more: over a temporary, or over
-the weights and buffers themselves. Of the instructions that could come next, one that needs no
-memory is taken first, then one after which some is free. The gradient is never written to.
+A result overwrites its first argument if no later instruction reads that: a temporary, or the
+weights and buffers themselves. Among the instructions that could come next, one that needs no new
+memory is preferred, then one that frees most temporaries. The gradient is never overwritten.
 """
 
 from typing import Any, NamedTuple
@@ -17,16 +17,16 @@ _COMMUTE = ("mul", "maximum", "minimum")
 
 
 class Place(NamedTuple):
-    """Where tensors are: the step's own by name, temporaries by number."""
+    """Where tensors are stored: the step's tensors by name, temporaries by number."""
 
     key: str | int
 
 
 class Step(NamedTuple):
-    """One call: what an `Instruction` says, or "store", which copies its second argument.
+    """One call: an `Instruction`, or "store", which copies its second argument to its first.
 
-    args are Places, coefficients and None. With ``in_place`` the result goes over the first of
-    them. ``free`` are the temporaries that nobody reads after it.
+    args are Places, coefficients and None. With ``in_place`` the result overwrites the first.
+    ``free`` are the temporaries that no later step reads.
     """
 
     name: str
@@ -43,6 +43,8 @@ def schedule(plan: Plan) -> list[Step]:
 
 
 class _Schedule:
+    """Takes the instructions one by one, always the cheapest of those whose arguments are known."""
+
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.steps: list[Step] = []
@@ -55,8 +57,8 @@ class _Schedule:
             self._take(min(ready, key=self._cost))
 
     def _chain(self, name: str) -> set[Atom]:
-        """What may stand in the place of an input before its end: the results that lead from there
-        to what is stored, each made of the one before."""
+        """The results that may overwrite an input before the end: the chain from the input to the
+        tensor stored there, each computed from the one before as its first argument."""
         makers = {i.out: i for i in self.plan.instructions}
         atom, found = self.plan.stores[name], set()
         while atom in makers and makers[atom].name in _OVERWRITE:
@@ -68,21 +70,21 @@ class _Schedule:
         return [i for i in self.waiting if atom in i.atoms]
 
     def _may(self, i: Instruction) -> bool:
-        """Whether a store would overwrite nothing that is still read."""
+        """Whether an instruction may come next: a store must not overwrite what is still read."""
         if i.name != "store":
             return True
         there = [x for x, place in self.places.items() if place.key == i.args[0] and x != i.out]
         return not any(map(self._readers, there))
 
     def _cost(self, i: Instruction) -> tuple[bool, int]:
-        """Whether it needs memory, and how little it gives back; at the same cost, first come first
-        served."""
+        """(whether it needs new memory, minus the temporaries that it frees). At equal cost the
+        first in the plan is taken."""
         allocates = i.name != "store" and self._overwritten(i) is None
         last = (x for x in i.atoms if self._readers(x) == [i])
         return allocates, -sum(isinstance(self.places[x].key, int) for x in last)
 
     def _overwritten(self, i: Instruction) -> int | None:
-        """Which of the arguments the result can be written over."""
+        """The index of the argument that the result can overwrite; None if there is none."""
         if i.operation is not None or i.name not in _OVERWRITE:
             return None
         for k in (0, 1) if i.name in _COMMUTE else (0,):

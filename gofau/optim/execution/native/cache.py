@@ -1,15 +1,16 @@
-"""The folder of compiled steps, and how one is loaded: what lies there is code that we will run.
+"""The cache folder of compiled steps, and safe loading from it: its files are code that we run.
 
-Three things can be wrong with a file in it, and each has its own guard:
+Three things can be wrong with a file, and there is a guard against each:
 
-- somebody else wrote it: the folder and the file must be ours alone (owner, mode, no link). They
-  are opened once and judged by their descriptors, so nothing can be swapped after the look.
-- it is broken (a full disk, a power cut, a killed copy): a checksum is part of the file. Without
-  it half a library is mapped and its first call kills the process (SIGBUS).
-- it breaks later, while it runs (a home on NFS that is emptied by another machine): not the file
-  itself is loaded but a private copy of the bytes that were checked, removed as soon as it is open.
+- another user wrote it: folder and file must belong to us, and only we may write to them (owner,
+  mode, no link). They are opened once and checked by their descriptors, so nobody can exchange them
+  after the check.
+- it is damaged (a full disk, a power cut, a killed copy): the file contains a checksum. Without it,
+  half a library would be mapped, and its first call would kill the process (SIGBUS).
+- it is damaged later, while it is in use (a home on NFS that another machine empties): the file
+  itself is never loaded, but a private copy of the checked bytes, deleted as soon as it is open.
 
-Nothing here is needed for a step to be right: a folder that is refused is one that is not used.
+A step is correct without the cache too: if the folder is refused, it is not used.
 """
 
 import contextlib
@@ -28,28 +29,29 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 log_once = functools.cache(logger.info)
-"""What is refused here is refused again by every kernel."""
+"""Logs a message once: every kernel would repeat it."""
 
 PREFIX = "gofau-kernels-"
-"""Of all that is meant to be there for a moment only."""
+"""Prefix of the names of temporary files and folders."""
 
 STALE_SECONDS = 3600
-"""Age from which such a thing was left behind by a killed process: no compiler is given so long."""
+"""Age from which a temporary file or folder is taken for one that a killed process left behind: no
+compiler may run that long."""
 
 LARGEST = 1 << 26
-"""Bytes; a compiled step has some 20,000."""
+"""Largest accepted file in bytes; a compiled step has about 20,000."""
 
 _DIGEST = hashlib.sha256().digest_size
 
 
 def cache_folder() -> Path:
-    """Where compiled steps are kept: under $XDG_CACHE_HOME or ~/.cache. It need not exist.
+    """The folder for compiled steps, in $XDG_CACHE_HOME or ~/.cache. It need not exist.
 
     Raises:
-        OSError: this user has no home.
+        OSError: this user has no home folder.
     """
     root = os.environ.get("XDG_CACHE_HOME", "")
-    if not os.path.isabs(root):  # not Path.home(): where there is no home, that raises
+    if not os.path.isabs(root):  # not Path.home(), which raises a RuntimeError without a home
         root = os.path.join(os.path.expanduser("~"), ".cache")
     if not os.path.isabs(root):
         raise FileNotFoundError("there is no home folder (set XDG_CACHE_HOME)")
@@ -57,26 +59,26 @@ def cache_folder() -> Path:
 
 
 def read(name: str) -> bytes | None:
-    """The library kept under a name; None where there is none that can be trusted, and one line in
-    the log where that is not simply because it was never made."""
+    """Read the library kept under a name. None if there is none that can be trusted; the log says
+    why, unless the file just does not exist."""
     try:
         with _opened() as folder:
             content = _content(folder, name)
     except FileNotFoundError:
         return None
     except OSError as e:
-        log_once(f"a compiled step that was kept is not used: {e}")
+        log_once(f"a cached compiled step is not used: {e}")
         return None
     binary = content[:-_DIGEST]
     if content != _sealed(binary):
-        log_once(f"a compiled step that was kept is broken, it is compiled again: {name}")
+        log_once(f"a cached compiled step is broken and is compiled again: {name}")
         return None
     return binary
 
 
 def keep(name: str, binary: bytes) -> None:
-    """Keep a library for later processes, in place of what has its name. It is written beside its
-    place and renamed, so that nobody sees half of it; that it cannot be kept is told in the log."""
+    """Keep a library for later processes; replaces a file of that name. It is written to another
+    name and renamed, so that nobody reads half of it. If it cannot be kept, the log says so."""
     try:
         with _opened() as folder:
             _write(folder, name, _sealed(binary))
@@ -85,13 +87,13 @@ def keep(name: str, binary: bytes) -> None:
 
 
 def load(binary: bytes) -> ctypes.CDLL:
-    """The library made of these bytes, from a copy that is gone when this returns.
+    """Load the library that consists of these bytes, from a temporary copy that is deleted again.
 
     Raises:
         OSError: it is no library for this machine, or there is no folder to load it from.
     """
     error = OSError("no folder to load a library from")
-    for place in places():  # the next one, if programs may not be loaded from here, or it is full
+    for place in places():  # a folder may be full, or mounted so that no code can be loaded from it
         try:
             with workshop(place) as folder:
                 path = folder / "step.so"
@@ -103,13 +105,13 @@ def load(binary: bytes) -> ctypes.CDLL:
 
 
 def places() -> list[Path]:
-    """Folders for temporary work, the best first: in which nobody else can rename what is ours.
+    """Folders for temporary files, best first. Only folders in which no other user can rename ours.
 
     Raises:
         OSError: there is none.
     """
     found = []
-    for folder in (tempfile.gettempdir, cache_folder):  # the first is rarely on a network
+    for folder in (tempfile.gettempdir, cache_folder):  # the first is rarely on a network drive
         with contextlib.suppress(OSError):
             found.append(Path(os.path.realpath(folder())))
     guarded = [folder for folder in found if _guarded(folder)]
@@ -121,7 +123,7 @@ def places() -> list[Path]:
 
 @contextlib.contextmanager
 def workshop(place: Path) -> Iterator[Path]:
-    """A new folder that only this user can enter, removed at the end.
+    """Context manager: a new folder that only this user can enter, removed at the end.
 
     Raises:
         OSError: it cannot be made.
@@ -130,20 +132,20 @@ def workshop(place: Path) -> Iterator[Path]:
     try:
         yield Path(folder)
     finally:
-        # A process forked meanwhile leaves it to us. (So no TemporaryDirectory, which does not.)
+        # A process forked meanwhile must not remove it; TemporaryDirectory would.
         if os.getpid() == maker:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep() -> None:
-    """Remove what killed processes of this user left behind in the temporary places."""
+    """Remove temporary files and folders that killed processes of this user left behind."""
     with contextlib.suppress(OSError):
         for path in [path for place in places() for path in place.glob(f"{PREFIX}*")]:
             _remove_if_stale(path)
 
 
 def _remove_if_stale(path: Path) -> None:
-    with contextlib.suppress(OSError):  # another process removes it as well
+    with contextlib.suppress(OSError):  # another process may remove it at the same time
         status = path.lstat()
         if status.st_uid != os.geteuid() or time.time() - status.st_mtime < STALE_SECONDS:
             return
@@ -154,8 +156,8 @@ def _remove_if_stale(path: Path) -> None:
 
 
 def _guarded(folder: Path) -> bool:
-    """Whether what is made in a folder stays there: neither in it nor above it can others rename.
-    Who owns the folders is not asked: in a container root's may seem to be anybody's."""
+    """Whether no other user can rename anything in the folder or in the folders above it. Their
+    owners are not checked, because in a container root's folders may seem to be another user's."""
     try:
         modes = [os.stat(path).st_mode for path in (folder, *folder.parents)]
     except OSError:
@@ -165,7 +167,8 @@ def _guarded(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _opened() -> Iterator[int]:
-    """The cache folder's descriptor, made if need be; OSError if it is not ours alone."""
+    """Context manager: the descriptor of the cache folder, which is created if needed. OSError if
+    others own it or can write to it."""
     path = cache_folder()
     if path.is_symlink():
         raise PermissionError(f"'{path}' is a link")
@@ -182,7 +185,7 @@ def _opened() -> Iterator[int]:
 def _make(path: Path) -> None:
     nearest = next(parent for parent in path.parents if parent.exists())
     if os.geteuid() == 0 and nearest.stat().st_uid != 0:
-        # `sudo` with the user's HOME: the user could never write there again.
+        # `sudo` with the user's HOME: root would own the folder, so the user could not write to it.
         raise PermissionError(f"'{nearest}' is another user's home or cache")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -196,14 +199,14 @@ def _check_ours(status: os.stat_result, name: str) -> None:
 
 
 def _content(folder: int, name: str) -> bytes:
-    # NONBLOCK: to open a pipe must not wait for somebody who writes into it.
+    # NONBLOCK: opening a pipe would wait for a writer.
     file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     try:
         status = os.fstat(file)
         _check_ours(status, name)
-        # No links at all is right: another process has just put a new file in its place.
+        # A link count of 0 is fine: another process has just replaced the file.
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_size > LARGEST:
-            raise PermissionError(f"'{name}' is no plain file of one name and a likely size")
+            raise PermissionError(f"'{name}' is not a plain file with one name and a likely size")
         with open(file, "rb", closefd=False) as stream:
             return stream.read(LARGEST)
     finally:
@@ -211,7 +214,7 @@ def _content(folder: int, name: str) -> bytes:
 
 
 def _sealed(binary: bytes) -> bytes:
-    """With its checksum behind it, where loaders and debuggers do not look."""
+    """The bytes with their checksum appended, where loaders and debuggers ignore it."""
     return binary + hashlib.sha256(binary).digest()
 
 

@@ -1,16 +1,16 @@
-"""The system's C compiler, where there is one: source in, loaded library out, kept on disk.
+"""Compile C source with the system's compiler and load the library; libraries are kept on disk.
 
-Nothing is compiled when the package is installed. A library is found again by a hash of its source,
-the flags, the compiler and the processor, so that a home directory shared by unlike machines is
-safe; how it is kept is `kernel_cache`'s.
+Nothing is compiled when the package is installed. The name of a library is a hash of its source,
+the flags, the compiler and the processor, so different machines can share a home directory. `cache`
+reads and writes the files.
 
-A step must not depend on any of that: whatever is wrong with the compiler, the folders or the
-library, the only exception is `CannotCompile`, and soon. A compiler that says nothing is killed
-with all that it started, and is not asked again by this process.
+A step must work without all of this: whatever is wrong with the compiler, the folders or the
+library, the only exception is `CannotCompile`, after a limited time. A compiler that does not
+finish is killed with its child processes, and this process does not run it again.
 
-``CC`` names the compiler, with arguments if need be ("ccache gcc"). If that one cannot be used no
-other is taken in its place: who sets it has a reason. ``GOFAU_NATIVE=0`` turns compiling off. Both
-are read once.
+``CC`` names the compiler, with arguments if needed ("ccache gcc"). If it cannot be used, no other
+compiler is tried: the user who sets it has a reason. ``GOFAU_NATIVE=0`` turns compiling off. Both
+variables are read once.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ __all__ = ["CannotCompile", "cache_folder", "find", "load"]
 logger = logging.getLogger(__name__)
 
 BASIC = ("-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
-FLAGS = (  # the first that the compiler takes
+FLAGS = (  # the first set that the compiler accepts is used
     (*BASIC, "-march=native", "-mprefer-vector-width=512", "-fopenmp"),
     (*BASIC, "-march=native", "-fopenmp"),
     (*BASIC, "-mcpu=native", "-fopenmp"),
@@ -44,25 +44,25 @@ FLAGS = (  # the first that the compiler takes
     BASIC,
 )
 VERSION_SECONDS = 10.0
-"""How long the compiler may take to tell its version,"""
+"""Time limit for the compiler to print its version."""
 COMPILE_SECONDS = 60.0
-"""to compile with one set of flags (it takes less than one),"""
+"""Time limit to compile with one set of flags; usually it takes less than a second."""
 TOTAL_SECONDS = 120.0
-"""and with all of them."""
+"""Time limit to compile with all sets of flags together."""
 LONGEST = 1 << 20
-"""Bytes that it may say meanwhile."""
+"""Limit of the compiler's output in bytes."""
 
 
 class CannotCompile(Exception):
-    """There is no compiler, or it or the loader failed. The message is one sentence."""
+    """There is no compiler, or the compiler or the loader failed. The message is one sentence."""
 
 
 @functools.cache
 def find() -> str | None:
-    """The command that is the C compiler, as one would type it in a shell: $CC, or else cc, gcc,
-    clang or their C++ siblings. None without one, and where GOFAU_NATIVE is 0.
+    """The command of the C compiler, in shell syntax: $CC, else cc, gcc, clang or their C++
+    counterparts. None if there is none, or if GOFAU_NATIVE is 0.
 
-    The answer is kept; ``find.cache_clear()`` forgets it.
+    The result is cached; ``find.cache_clear()`` clears it.
     """
     if os.name != "posix" or os.environ.get("GOFAU_NATIVE") == "0":
         return None
@@ -76,17 +76,17 @@ def find() -> str | None:
 
 
 def load(source: str) -> ctypes.CDLL:
-    """The library made of ``source``, from the cache or the compiler.
+    """The library compiled from ``source``, from the cache or by the compiler.
 
     Raises:
-        CannotCompile: with the reason.
+        CannotCompile: there is no library; the message says why.
     """
     command = find()
     if command is None:
         raise CannotCompile(_why_none())
     try:
         return _load(command, source)
-    except (OSError, ValueError, subprocess.SubprocessError) as e:  # ValueError: text no UTF-8
+    except (OSError, ValueError, subprocess.SubprocessError) as e:  # ValueError: not UTF-8
         raise CannotCompile(str(e)) from e
 
 
@@ -101,7 +101,7 @@ def _command(name: str) -> str | None:
 
 def _why_none() -> str:
     if os.environ.get("GOFAU_NATIVE") == "0":
-        return "GOFAU_NATIVE=0 turns it off"
+        return "GOFAU_NATIVE=0 turns compiling off"
     given = os.environ.get("CC", "").strip()
     if given:
         return f"CC is {given!r}, which is not a program that can be run"
@@ -109,16 +109,16 @@ def _why_none() -> str:
 
 
 def _load(command: str, source: str) -> ctypes.CDLL:
-    """From the cache if what is there is right, else made anew. It is kept only after it could be
-    loaded, so a compiler that writes nonsense does so once."""
+    """Load from the cache if the file there is valid, else compile. A library is kept only after it
+    has been loaded, so that nonsense from a broken compiler is not kept."""
     key = "\0".join((source, repr(FLAGS), command, _version(command), _processor()))
     name = hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:32]
     kept = cache.read(f"{name}.so")
     if kept is not None:
         try:
             return _stamped(cache.load(kept), name)
-        except (OSError, ValueError) as e:  # a library that it needs is not there any more
-            log_once(f"a compiled step that was kept cannot be loaded, it is compiled again: {e}")
+        except (OSError, ValueError) as e:  # a library that it needs may have been removed
+            log_once(f"a cached compiled step cannot be loaded and is compiled again: {e}")
     made = _compile(command, f'{source}\nconst char gofau_name[] = "{name}";\n')
     library = _stamped(cache.load(made), name)
     cache.keep(f"{name}.so", made)
@@ -126,8 +126,8 @@ def _load(command: str, source: str) -> ctypes.CDLL:
 
 
 def _stamped(library: ctypes.CDLL, name: str) -> ctypes.CDLL:
-    """The library, if it says itself that it is the one of this name: another one's step would be
-    wrong without a sign. ValueError or OSError otherwise."""
+    """Return the library if it contains this name, else raise ValueError or OSError. The library of
+    another step would compute wrong results without an error."""
     stamp = (ctypes.c_char * (len(name) + 1)).in_dll(library, "gofau_name")
     if stamp.value != name.encode():
         raise OSError("the library is another step's")
@@ -143,7 +143,7 @@ def _compile(command: str, source: str) -> bytes:
         for flags in FLAGS:
             arguments = (*flags, "-x", "c", str(code), "-o", str(out), "-lm")
             seconds = min(COMPILE_SECONDS, deadline - time.monotonic())
-            # TMPDIR: what a compiler that is killed leaves there goes with the folder.
+            # TMPDIR: files that a killed compiler leaves there are removed with the folder.
             status, said = _ask(command, arguments, seconds, {"TMPDIR": str(folder)})
             if status == 0 and out.is_file():
                 logger.debug("compiled a step with %s %s", command, " ".join(flags))
@@ -158,14 +158,14 @@ def _version(command: str) -> str:
 
 
 _given_up: dict[str, str] = {}
-"""Commands that cannot be run or did not come to an end, and what was said about them."""
+"""Commands that cannot be run or did not finish, with the message about them."""
 
 
 def _ask(
     command: str, arguments: tuple[str, ...], seconds: float, environment: dict[str, str]
 ) -> tuple[int, str]:
-    """Exit code and output of the compiler; CannotCompile if there are none, now and from now on:
-    every other kernel would wait as long."""
+    """Run the compiler: exit code and output. CannotCompile if it cannot be run or does not finish;
+    then it is never run again, because every further kernel would wait as long."""
     if command not in _given_up:
         words = [*shlex.split(command), *arguments]
         try:
@@ -184,8 +184,9 @@ def _named(command: str) -> str:
 
 
 def _run(words: list[str], seconds: float, environment: dict[str, str]) -> tuple[int, bytes]:
-    """Exit code and output; TimeoutError, and nothing of it is alive any more, if it takes longer
-    or says too much. A group of its own: the compiler proper is a child of the command."""
+    """Run a command: exit code and output. If it takes too long or prints too much, it is killed,
+    and TimeoutError is raised. It runs in its own process group, so that its child processes (the
+    compiler proper) can be killed with it."""
     deadline = time.monotonic() + seconds
     process = subprocess.Popen(
         words,
@@ -200,10 +201,10 @@ def _run(words: list[str], seconds: float, environment: dict[str, str]) -> tuple
         try:
             said = _until_end(pipe.fileno(), deadline)
             return process.wait(max(0.0, deadline - time.monotonic())), said
-        except BaseException as e:  # Ctrl-C as well, which does not reach another group
+        except BaseException as e:  # also Ctrl-C, which does not reach another process group
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.kill()  # should it have left its group
+            process.kill()  # in case it has left its group
             process.wait()
             if isinstance(e, subprocess.TimeoutExpired):
                 raise TimeoutError("it takes too long") from e
@@ -211,7 +212,7 @@ def _run(words: list[str], seconds: float, environment: dict[str, str]) -> tuple
 
 
 def _until_end(pipe: int, deadline: float) -> bytes:
-    # Not communicate(): it would hold all that an endless output is.
+    # Not communicate(), which would keep an endless output in memory.
     said = b""
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
@@ -227,7 +228,7 @@ def _until_end(pipe: int, deadline: float) -> bytes:
 
 @functools.cache
 def _processor() -> str:
-    """What -march=native depends on."""
+    """Description of the processor: whatever -march=native depends on."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

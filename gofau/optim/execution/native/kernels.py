@@ -1,8 +1,8 @@
 """The fused path on the CPU: one compiled loop per group, over all of its tensors at once.
 
-A recorded step (`record`) is written as C (`csource`) and compiled (`compiler`) once for each
-combination of base, rule, flags and dtype; shapes and the values of hyperparameters are arguments.
-Every tensor is read and written once, and nothing is allocated.
+A recorded step (`trace`) is written as C (`source`) and compiled (`compiler`) once per combination
+of base, rule, flags and dtype; shapes and the values of hyperparameters are arguments. Every tensor
+is read and written once, and nothing is allocated.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from gofau.optim.directions import Direction, Group
-from gofau.optim.execution.guards import compute_dtype, is_the_loops, key_of
+from gofau.optim.execution.guards import compute_dtype, key_of, matches_the_loop
 from gofau.optim.execution.native import compiler
 from gofau.optim.execution.native.source import source
 from gofau.optim.execution.program import Unsupported, split, tell_once
@@ -21,8 +21,8 @@ from gofau.optim.execution.trace import record
 from gofau.optim.rules import Rule
 from gofau.optim.update import PLAIN, Item, Statement, update
 
-ENOUGH = 1 << 16
-"""Elements that make another thread worth waking."""
+ELEMENTS_PER_THREAD = 1 << 16
+"""Elements per thread: with fewer, starting another thread costs more than it saves."""
 
 Row = tuple[Item, list[Tensor]]
 
@@ -30,8 +30,8 @@ Row = tuple[Item, list[Tensor]]
 def step(
     direction: Direction, group: Group, items: list[Item], statement: Statement = update
 ) -> list[Item]:
-    """Step the items that a kernel can; return the others: those on other devices, with holes in
-    memory, in their first step with a buffer to make, or of a rule that has no form in C."""
+    """Step the items that a kernel accepts; return the others: items on other devices, items whose
+    memory is not dense, first steps that create a buffer, and rules that have no form in C."""
     buffers = direction.buffers(group)
     left: list[Item] = []
     buckets: dict[tuple[str, torch.dtype], list[Row]] = {}
@@ -54,9 +54,9 @@ class Kernel:
     """A compiled step.
 
     Args:
-        direction, rule, dtype: whose step, on tensors of which dtype.
-        baked, free: the group's hyperparameters, as `execution.program.split` gives them.
-        statement: what the step does to one tensor.
+        direction, rule, dtype: the direction, the rule and the tensors' dtype of the step.
+        baked, free: the group's hyperparameters, as `execution.program.split` returns them.
+        statement: the definition of the step of one tensor.
 
     Raises:
         Unsupported: the step has no form in C.
@@ -81,11 +81,11 @@ class Kernel:
         self.function.restype = None
 
     def __call__(self, rows: list[Row], free: dict[str, Any]) -> None:
-        """Step the rows' tensors; ``free`` are the hyperparameters' values of today."""
+        """Step the tensors of the rows; ``free`` are the present values of the hyperparameters."""
         sizes = [tensors[0].numel() for _, tensors in rows]
         streams = [x.data_ptr() for _, tensors in rows for x in tensors]
         steps = [_address(item.state.get("step")) for item, _ in rows]
-        threads = max(1, min(torch.get_num_threads(), sum(sizes) // ENOUGH))
+        threads = max(1, min(torch.get_num_threads(), sum(sizes) // ELEMENTS_PER_THREAD))
         self.function(
             ctypes.c_int64(len(sizes)),
             (ctypes.c_int64 * len(sizes))(*sizes),
@@ -94,7 +94,7 @@ class Kernel:
             (ctypes.c_double * len(free))(*map(float, free.values())),
             ctypes.c_int32(threads),
         )
-        # So that autograd notices, as it does for torch's own operations in place.
+        # Autograd must notice the change, as it does for torch's own in-place operations.
         increment_version([tensors[i] for _, tensors in rows for i in self.written])
 
 
@@ -104,8 +104,8 @@ _kernels: dict[Any, Kernel | None] = {}
 def kernel_for(
     direction: Direction, group: Group, item: Item, dtype: torch.dtype, statement: Statement
 ) -> Kernel | None:
-    """The kernel that steps ``item`` and those like it, made when it is first asked for; None, and
-    one line, where it cannot be made: a warning if the user has asked for fused steps, else in the
+    """The kernel for ``item`` and similar ones, made at the first call. If it cannot be made: None,
+    and one message, which is a warning if the user asked for fused steps, else a line in the
     log."""
     rule = item.rule
     baked, free = split(rule, group)
@@ -125,7 +125,7 @@ def kernel_for(
         tensors = [sample.p, sample.g, *(sample.state[n] for n in direction.buffers(group))]
         kernel([(sample, tensors)], free)
 
-    sound = rule.is_built_in or is_the_loops(direction, group, item, statement, fast)
+    sound = rule.is_built_in or matches_the_loop(direction, group, item, statement, fast)
     _kernels[key] = kernel if sound else None
     return _kernels[key]
 
@@ -138,7 +138,8 @@ def _without(direction: Direction, group: Group, item: Item, why: Exception) -> 
 
 
 def _operands(item: Item, buffers: tuple[str, ...]) -> list[Tensor] | None:
-    """Parameter, gradient and buffers, if a loop over their memory pairs the right elements."""
+    """Parameter, gradient and buffers, if a loop over their memory pairs the right elements; else
+    None. Tensors with another memory layout than the parameter's are copied into that layout."""
     p, g, state, _ = item
     if type(p) not in PLAIN or not p.is_cpu or p.layout != torch.strided or p.is_inference():
         return None
@@ -150,7 +151,8 @@ def _operands(item: Item, buffers: tuple[str, ...]) -> list[Tensor] | None:
         if type(x) not in PLAIN or x.dtype != dtype or x.numel() != size or not x.is_cpu:
             return None
         alike = x.is_contiguous() if contiguous else x.stride() == p.stride()
-        if not alike or x.is_neg():  # a gradient for once, a buffer (made of one) for good
+        # The copy of a gradient is for this step; the copy of a buffer replaces it in the state.
+        if not alike or x.is_neg():
             tensors[i] = torch.empty_like(p, requires_grad=False).copy_(x.view_as(p))
             if i > 1:
                 state[buffers[i - 2]] = tensors[i]
@@ -160,7 +162,8 @@ def _operands(item: Item, buffers: tuple[str, ...]) -> list[Tensor] | None:
 
 
 def _dense(p: Tensor) -> bool:
-    """No holes and no overlaps: p's elements are p.numel() neighbours in memory, in some order."""
+    """Whether p is dense in a channels-last format: p.numel() neighbouring elements in memory,
+    without holes or overlaps."""
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     return p.dim() in formats and p.is_contiguous(memory_format=formats[p.dim()])
 

@@ -1,8 +1,8 @@
-"""A recorded step as C: one loop that reads every tensor once, computes, and writes once.
+"""Write a recorded step as C: one loop that reads every tensor once, computes, and writes once.
 
 Arithmetic is IEEE, operation by operation as recorded, so that the result does not depend on the
-compiler's taste: contraction to fused multiply-add is off, and asked for in one place only, where a
-product is added to a constant (the polynomials of tanh). What depends on 0-d values alone is
+compiler. Contraction to fused multiply-add is off, and used explicitly in one case only, where a
+product is added to a constant (the polynomials of tanh). What depends only on 0-d values is
 computed in double, outside the loop.
 """
 
@@ -58,10 +58,10 @@ _FORMS |= {name: f"{{{name}}}({{0}}, {{1}})" for name in _PAIRS}
 
 
 def source(program: Program, dtype: torch.dtype) -> str:
-    """The C source of ``gofau_step``, which steps many tensors of ``dtype``.
+    """The C source of ``gofau_step``, a function that steps many tensors of ``dtype``.
 
     Raises:
-        Unsupported: an operation has no form in C here.
+        Unsupported: for an operation, this module has no form in C.
     """
     if dtype not in TYPES:
         raise Unsupported(f"parameters of {dtype}")
@@ -89,14 +89,18 @@ def source(program: Program, dtype: torch.dtype) -> str:
 
 
 def _functions(kind: str) -> dict[str, str]:
-    """Names of the functions of math.h for a type, for the forms above."""
+    """Names of the math.h functions for a C type, to be inserted into the forms above."""
     suffix = "f" if kind == "float" else ""
     names = {name: f"{name}{suffix}" for name in (*_CALLS.split(), "fabs", "rint")}
-    return names | {"T": kind} | ({"expm1": "quick_expm1"} if kind == "float" else {})
+    return (
+        names
+        | {"T": kind}
+        | ({n: f"quick_{n}" for n in ("expm1", "sinh")} if kind == "float" else {})
+    )
 
 
 class _Writer:
-    """Statements of the loop (``body``) and of what comes before it (``scalars``)."""
+    """Writes the statements of the loop (``body``) and those before it (``scalars``)."""
 
     def __init__(self, program: Program, compute: str) -> None:
         self.program = program
@@ -119,7 +123,8 @@ class _Writer:
         ]
 
     def name(self, value: Value) -> str:
-        """A value inside the loop: a 0-d one has been converted to the type of the loop."""
+        """The C name of a value inside the loop. 0-d values have a second name there, for their
+        conversion to the type of the loop."""
         return f"{'c' if self.program.is_scalar(value) else 'v'}{value.number}"
 
     def _statement(self, op: Operation) -> None:
@@ -156,7 +161,8 @@ class _Writer:
         return _FORMS[base]
 
     def _is_product(self, op: Operation) -> bool:
-        """A product used for this sum alone, whose other term is a constant of the formula."""
+        """Whether the sum is a product, used nowhere else, plus a constant of the formula. If so,
+        the statement of the product is removed, because it becomes a part of the FMA."""
         term, constant = op.args[:2]
         if isinstance(constant, Value) or not isinstance(term, Value) or self.uses[term] != 1:
             return False

@@ -1,9 +1,9 @@
-"""The C around a step's arithmetic: types, and the walk over many tensors with many threads.
+"""The C around a step's arithmetic: types, and the loop over many tensors with many threads.
 
 ``gofau_step`` takes the tensors' sizes, the pointers to their streams (parameter, gradient and
 buffers, one tensor after the other), pointers to their step counters (or null), and the
 hyperparameters. The counters are advanced first; then threads take pieces of work until none is
-left, so that 62 tensors cost one parallel region and a slow core does not hold the others up.
+left. So 62 tensors need only one parallel region, and the other cores do not wait for a slow one.
 """
 
 from typing import NamedTuple
@@ -26,8 +26,9 @@ static inline S STORE(T y) { /* to the nearest, ties to even */
 
 
 class Type(NamedTuple):
-    """C types: of the arithmetic, of memory, an integer as wide as the former; and the way between
-    the first two. The short floats are computed in float, as in torch's fused optimizers."""
+    """C types: of the arithmetic, of memory, and an integer as wide as the first; and the macros
+    that convert between the first two. Short floats are computed in float, as in torch's fused
+    optimizers."""
 
     compute: str
     stored: str
@@ -78,6 +79,12 @@ static inline float quick_expm1(float x) {{
     float half;
     memcpy(&half, &bits, sizeof half);
     return n == 0 ? e : 2 * FMA(e, half, half - 0.5f);
+}}
+
+/* As (s + s/(s + 1))/2 of s = exp(|x|) - 1, where nothing cancels; 1 + 1/(s + 1) for s = inf. */
+static inline float quick_sinh(float x) {{
+    const float s = quick_expm1(fabsf(x));
+    return copysignf(0.5f * s * (1 + 1 / (1 + s)), x);
 }}
 
 /* A choice that is the same for the whole loop, as bits: a branch would keep it from vectors. */

@@ -1,0 +1,45 @@
+"""The keys of a param group: which rule and step size they name, and what a constructor puts in."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+from gofau.optim.directions import Group
+from gofau.optim.hyperparameters import SHARED, Part
+from gofau.optim.rules import get_rule
+from gofau.optim.stepsize import BASE, get_stepsize
+
+
+def parts_of(group: Group) -> tuple[Part, ...]:
+    """The rule of a group, and its step size if that is not the base's own; ValueError with the
+    nearest match if a name is unknown."""
+    rule, stepsize = get_rule(group["rule"]), get_stepsize(group["stepsize"])
+    return (rule,) if stepsize is BASE else (rule, stepsize)
+
+
+def arguments(local: dict[str, Any]) -> dict[str, Any]:
+    """The hyperparameters in a constructor's ``locals()``: the entries that go into
+    param_groups."""
+    left_out = ("self", "__class__", "params", "rule_options")
+    return {name: value for name, value in local.items() if name not in left_out}
+
+
+def fixed(rule: str, stepsize: str = "base") -> dict[str, Any]:
+    """What the groups of an optimizer with a rule of its own (`RuleOptimizer.own_rule`) say in
+    place of what its constructor does not ask for."""
+    shared = {h.name: h.default for h in SHARED.values()}
+    return {"rule": rule, "stepsize": stepsize, "weight_decay": 0, **shared}
+
+
+def filled(theirs: Group, ours: Group) -> Group:
+    """A loaded group, with its missing keys taken from the present one."""
+    return {k: v for k, v in ours.items() if k not in ("params", "param_names")} | theirs
+
+
+def refuse_misspelt(unknown: Iterable[str]) -> None:
+    """Raise a ValueError if one of these unknown keys looks like a misspelt key of ours."""
+    ours = ["rule", "stepsize", "zero_init", *SHARED]
+    for name in unknown:
+        close = difflib.get_close_matches(str(name), ours, n=1, cutoff=0.85)
+        if close:
+            raise ValueError(f"a param group has no key '{name}'. Did you mean '{close[0]}'?")
