@@ -1,5 +1,7 @@
 """One step of an optimizer that asks for nothing, and of those that ask for more."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -16,7 +18,7 @@ class Asking(torch.optim.SGD):
         super().__init__(params, lr=1.0)
         self.needs, self.losses, self.grads = {need}, [], []
 
-    def step(self, closure=None):
+    def step(self, closure: Any = None):
         params = self.param_groups[0]["params"]
         for _ in range(2 if self.needs == {"difference"} else 1):
             loss = closure()

@@ -4,6 +4,7 @@ differences of gradients and by second derivatives."""
 import copy
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from torch import nn
 from gofau import optim
 from gofau.optim import layerwise
 from gofau.optim.evidence import Gathered
+from gofau.optim.layerwise import LayerwiseStepSize
 from gofau.optim.stepsize import Layer, get_stepsize
 from tests.optim.stepping import FOREACH, FUSED, LOOP, RULES
 
-PATHS = {"loop": LOOP, "foreach": FOREACH, "fused": FUSED}
+PATHS: dict[str, dict[str, Any]] = {"loop": LOOP, "foreach": FOREACH, "fused": FUSED}
 SIZES = ("layerwise", "layerwise_exact")
 SYSTEMS = {
     "sgd": (optim.SGD, {"momentum": 0.9}),
@@ -74,7 +76,9 @@ class Estimate:
 
     def __init__(self, size):
         model, self.loss, data = network()
-        self.size = get_stepsize(size)
+        named = get_stepsize(size)
+        assert isinstance(named, LayerwiseStepSize)
+        self.size = named
         self.params = list(model.parameters())
         self.ds = [torch.randn_like(p) for p in self.params]
         self.states = [{"signs": 0} for _ in self.params]
@@ -304,7 +308,7 @@ def test_of_bfloat16_the_step_is_float32s_rounded(size):
     ends = []
     for dtype in (torch.bfloat16, torch.float32):
         p = w.bfloat16().to(dtype).requires_grad_()
-        own = {} if size == "layerwise_exact" else {"radius": 0.01}
+        own: dict[str, Any] = {} if size == "layerwise_exact" else {"radius": 0.01}
         optimizer = optim.SGD([p], lr=1, stepsize=size, **own)
         take(optimizer, lambda p=p: (p.float() ** 4).mean())
         assert optimizer.state[p]["curvature"].dtype == torch.float32
@@ -420,8 +424,9 @@ def test_a_difference_needs_no_second_derivative():
 
 def test_a_difference_is_nearly_the_second_derivative():
     """On a smooth network, over 10 steps."""
-    ends = []
-    for size, own in zip(SIZES, ({"radius": 1e-7}, {}), strict=True):
+    ends, radius = [], {"radius": 1e-7}
+    options: list[dict[str, Any]] = [radius, {}]
+    for size, own in zip(SIZES, options, strict=True):
         model, loss, _ = network()
         torch.manual_seed(5)
         optimizer = optim.SGD(model.parameters(), lr=0.2, stepsize=size, **own)
@@ -448,7 +453,7 @@ def test_the_second_look_leaves_no_trace(set_to_none):
         optimizer.zero_grad(set_to_none=set_to_none)
         loss = model(x).square().sum()
         loss.backward()
-        seen.append([p.grad.clone() for p in model.parameters()])
+        seen.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
         return loss
 
     before = [p.detach().clone() for p in model.parameters()]
@@ -462,6 +467,7 @@ def test_the_second_look_leaves_no_trace(set_to_none):
     assert not torch.equal(seen[0][0], seen[1][0])
     for p, old, grad in zip(model.parameters(), before, seen[0], strict=True):
         assert torch.equal(p, old)
+        assert p.grad is not None
         assert torch.equal(p.grad, grad)
     torch.manual_seed(7)
     assert model(x).square().sum() == loss
@@ -482,4 +488,5 @@ def test_when_the_closure_fails_the_weights_are_back():
     with pytest.raises(KeyboardInterrupt):
         optimizer.step(closure)
     assert calls[1] != calls[0] == p.tolist() == [3, 4]
+    assert p.grad is not None
     assert p.grad.tolist() == [6, 8]
