@@ -93,3 +93,5 @@ def by_name() -> None:
     assert_type(optim.STEPSIZES, dict[str, optim.StepSize])
     assert_type(optim.TrustRatio(), optim.TrustRatio)
     assert_type(optim.Neuron(), optim.Neuron)
+    assert_type(optim.Layerwise(), optim.Layerwise)
+    assert_type(optim.LayerwiseExact(), optim.LayerwiseExact)
