@@ -72,7 +72,9 @@ def test_its_file_is_what_the_step_size_declares(script, stepsize):
     written = (ROOT / "configs" / "stepsize" / f"{stepsize}.yaml").read_text(encoding="utf-8")
     assert written == script.stepsize_text(STEPSIZES[stepsize])
     values = yaml.safe_load(written)
-    values = values.get("stepsize", values)  # a file may set what else the step size needs
+    if STEPSIZES[stepsize].role == "eta":  # the learning rate is its factor
+        assert values["optimizer"] == {"lr": 1}
+        values = values["stepsize"]
     assert values.pop("name") == stepsize
     assert values == {h.name: h.default for h in STEPSIZES[stepsize].hyperparameters}
 
