@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast test-guides test-slurm crash check format
+.PHONY: help install train test test-fast test-long test-slurm crash check format
 .PHONY: tables figures report smoke defaults first-run bench bench-optim bench-train clean
 
 help:  ## list the targets
@@ -36,10 +36,10 @@ test: $(VENV)/.installed  ## all tests: offline, on a CPU, under 5 minutes on 2 
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto $(ARGS)
 
 test-fast: $(VENV)/.installed  ## all tests except the slow ones
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m "not slow and not guide and not crash and not slurm" $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m "not slow and not long and not crash and not slurm" $(ARGS)
 
-test-guides: $(VENV)/.installed  ## follow the guides of docs/ word for word, each in a copy: 3 minutes
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m guide tests/docs $(ARGS)
+test-long: $(VENV)/.installed  ## the long tests: every guide of docs/ word for word, killed sweeps; 4 minutes
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m long $(ARGS)
 
 test-slurm: $(VENV)/.installed  ## tests of sweeps in a real Slurm, started for them: needs root
 	$(PY) -m pytest -v --durations=0 -m slurm tests/slurm $(ARGS)

@@ -45,7 +45,7 @@ def test_every_block_of_the_page_is_followed_and_three_places_are_touched(what):
     assert GUIDES[what].places == PLACES[what]
 
 
-@pytest.mark.guide
+@pytest.mark.long
 @pytest.mark.parametrize("what", PLACES)
 def test_the_page_word_for_word(what, tmp_path):
     GUIDES[what].follow(tmp_path)

@@ -28,7 +28,7 @@ def test_the_page_can_be_undone(tmp_path):
         assert "lion" not in (tmp_path / path).read_text(encoding="utf-8").lower()
 
 
-@pytest.mark.guide
+@pytest.mark.long
 def test_the_page_word_for_word(tmp_path):
     copy_project(tmp_path)
     GUIDE.undo(tmp_path)

@@ -19,7 +19,7 @@ def test_a_logger_touches_three_places():
     assert folders == ["gofau/loggers", "configs/logger", "tests/loggers"]
 
 
-@pytest.mark.guide
+@pytest.mark.long
 def test_the_page_word_for_word(tmp_path):
     GUIDE.follow(tmp_path)
     (made,) = (tmp_path / "runs").glob("*/metrics.jsonl")

@@ -22,7 +22,7 @@ def test_a_rule_touches_three_places():
     assert written == ["gofau/optim/rules.py", "tests/optim/test_softsign.py"]
 
 
-@pytest.mark.guide
+@pytest.mark.long
 def test_the_page_word_for_word(tmp_path):
     GUIDE.follow(tmp_path)
     said = (tmp_path / "configs" / "rule" / "softsign.yaml").read_text(encoding="utf-8")

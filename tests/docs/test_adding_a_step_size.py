@@ -20,7 +20,7 @@ def test_a_step_size_touches_three_places():
     assert GUIDE.places == files
 
 
-@pytest.mark.guide
+@pytest.mark.long
 def test_the_page_word_for_word(tmp_path):
     GUIDE.follow(tmp_path)
     said = (tmp_path / "configs" / "stepsize" / "rms_clip.yaml").read_text(encoding="utf-8")

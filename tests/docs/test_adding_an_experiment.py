@@ -20,7 +20,7 @@ def test_an_experiment_touches_two_places():
     ]
 
 
-@pytest.mark.guide
+@pytest.mark.long
 def test_the_page_word_for_word(tmp_path):
     GUIDE.follow(tmp_path)
     results = tmp_path / "results" / "hybrid_momentum"

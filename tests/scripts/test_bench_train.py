@@ -59,7 +59,7 @@ def test_training_is_measured_beside_a_plain_loop(bench):
     assert "| resnet8 best | ≥ 2.2 |" in page
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_commands_are_measured_from_outside(bench, part, monkeypatch):
     startup, sweep = part("startup"), part("sweep")
     monkeypatch.setattr(startup, "IMPORTS", ("hydra", "gofau.optim"))

@@ -113,7 +113,7 @@ def undisturbed(folder, epochs):
     return results(folder, epochs)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_few_kills_terms_and_torn_checkpoints(tmp_path):
     expected = undisturbed(tmp_path / "undisturbed", SHORT)
     stopped, spoilt = survive(tmp_path / "runs", SHORT, kills=2, terms=1, tears=1)

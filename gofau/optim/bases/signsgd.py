@@ -13,8 +13,8 @@ from gofau.optim.rules import Scalar
 
 
 class SignSGDDirection(Direction):
-    """m = sign(b_t), b_t = μ·b_{t−1} + g and b_0 = 0, which is sign(g) for μ = 0; l = 1. The
-    paper's average μ·b + (1 − μ)·g has the same sign. Source: arXiv 1802.04560."""
+    """m = sign(b_t), b_t = μ·b_{t−1} + (1 − μ)·g and b_0 = 0, which is sign(g) for μ = 0; l = 1.
+    Source: arXiv 1802.04560."""
 
     counts = False
 
@@ -25,15 +25,18 @@ class SignSGDDirection(Direction):
         return ("momentum_buffer",) if active(group["momentum"]) else ()
 
     def __call__(self, g: Tensor, state: State, group: Group) -> tuple[Tensor, Tensor | None]:
-        if not active(group["momentum"]):
+        mu = group["momentum"]
+        if not active(mu):
             return torch.sign(g), None
-        return torch.sign(state["momentum_buffer"].mul_(group["momentum"]).add_(g)), None
+        # An average, as in the paper: a plain sum has the same sign only while μ is constant, and
+        # some schedulers cycle it.
+        return torch.sign(state["momentum_buffer"].mul_(mu).add_((1 - mu) * g)), None
 
 
 class SignSGD(RuleOptimizer):
-    """d_t = sign(g_t), or with momentum (Signum) the sign of μ·b_{t−1} + g_t: every weight moves by
-    η, up or down, or stays where that is 0. Source: Bernstein et al., *signSGD: compressed
-    optimisation for non-convex problems*, arXiv 1802.04560.
+    """d_t = sign(g_t), or with momentum (Signum) the sign of the average
+    μ·b_{t−1} + (1 − μ)·g_t: every weight moves by η, up or down, or stays if that is 0. Source:
+    Bernstein et al., *signSGD: compressed optimisation for non-convex problems*, arXiv 1802.04560.
 
     Args:
         params, lr, foreach and what follows: as in `SGD`; lr is 1e-4 unless told.

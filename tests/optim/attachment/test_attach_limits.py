@@ -531,7 +531,8 @@ def test_half_precision_is_computed_in_float32_and_rounded_once(rule, dtype):
     one.step()
     twin.step()
     theta = theta * (1 - 0.25 * 0.01)
-    group = {"lr": 0.25, "eta_in": 0.7, "eta_out": 0.3, "gamma": 0.4}
+    own = {name: h.default for name, h in get_rule(rule).own.items()}
+    group = own | {"lr": 0.25, "eta_in": 0.7, "eta_out": 0.3, "gamma": 0.4}
     xi = get_rule(rule)(theta, (theta - q.detach().float()) / 0.25, group)
     assert torch.equal(p.detach(), (theta - xi).to(dtype))
     assert torch.equal(watcher.seen[0], (theta - q.detach().float()) / 0.25)

@@ -65,7 +65,7 @@ def test_a_fused_step_is_what_the_formulas_say():
     hold(of_few_programs(24, 2), "fused")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["loop", "foreach", fused])
 def test_more_of_them(path):
     hold((case for seed in range(3, 7) for case in of_few_programs(6, seed)), path)
