@@ -83,6 +83,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not(train):
     assert results[0] == results[1] != results[2]
 
 
+@pytest.mark.long
 def test_every_base_and_rule_in_one_sweep(train):
     code, _, err = train("-m", *QUICK, f"optimizer={','.join(BASES)}", f"rule={','.join(RULES)}")
     assert (code, err) == (0, "")

@@ -46,7 +46,7 @@ def test_one_process_is_a_world_of_its_own(monkeypatch):
     assert torch.equal(world.sum(torch.ones(2)), torch.ones(2))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_are_as_one(train, tmp_path):
     """The last batch of an epoch has 44 images of 50, so shares differ from batch to batch."""
     code, _, err = train(*WORDS, f"paths.runs_dir={tmp_path / 'one'}")
@@ -66,7 +66,7 @@ def test_two_processes_are_as_one(train, tmp_path):
     assert again.stdout.count("done already") == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_measure_the_curvature_of_the_whole_batch(train, tmp_path):
     """Only for two steps: a step size that feeds back on itself magnifies rounding after that."""
     words = [*WORDS, "stepsize=layerwise", "rule=additive", "trainer.limit_batches=1"]
