@@ -83,7 +83,7 @@ def test_short_floats_are_stepped_in_float32_and_rounded_once(base, dtype, path)
     ulp = torch.finfo(dtype).eps
     for p, q in zip(short, long, strict=True):
         unlike = ~torch.isclose(p.float(), q.detach(), rtol=ulp, atol=ulp * 1e-2, equal_nan=True)
-        # The sign of an average that is zero to rounding is either of two: in one of 10,000 elements.
+        # An average that is zero to rounding has either sign: in one of 10,000 elements.
         assert unlike.sum() <= (p.numel() / 10_000 if base in ("lion", "signsgd") else 0)
 
 
