@@ -17,13 +17,14 @@ FIRST = """
 import sys, time
 sys.argv = ["train.py", *sys.argv[1:]]
 import train, gofau.engine.trainer
+from gofau.cli.entry import start
 step = gofau.engine.trainer.Trainer._one_step
 def first(*args):
     step(*args)
     print("first", time.time(), flush=True)
     gofau.engine.trainer.Trainer._one_step = step
 gofau.engine.trainer.Trainer._one_step = first
-train.main()
+start(train.main)
 """
 
 

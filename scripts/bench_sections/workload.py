@@ -72,7 +72,8 @@ def trained(*words: str) -> dict[str, Any]:
     from gofau.cli.run import run
 
     with TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        cfg = composed(*words, f"paths.runs_dir={folder}", "trainer.progress=none")
+        quiet = ("trainer.progress=none", "trainer.keep=none")  # as in a sweep
+        cfg = composed(*words, f"paths.runs_dir={folder}", *quiet)
         began = time.perf_counter()
         run(cfg)
         wall = time.perf_counter() - began
