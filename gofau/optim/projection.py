@@ -1,7 +1,7 @@
-"""What brings weights back into a set after a step.
+"""Projections: they bring the weights back into a set after every step.
 
-A projection looks at whole tensors or neurons, which a recorded step does not; so it comes after
-the step, one and the same code whichever way the step went:
+A projection reads whole tensors or neurons, which a recorded step cannot. So it runs after the
+step, with the same code on every execution path:
 
     θ_t = P(θ_{t−1} − ξ(θ_{t−1}, m_t·l_t; η, …))
 
@@ -24,14 +24,14 @@ class Projection(ABC):
     """Weights → weights of a set, in place. Implementations hold no data of their own."""
 
     def prepare(self, p: Tensor) -> None:
-        """Do to p, in place, what must be done before its first gradient; called when an optimizer
-        is given the parameter. Nothing unless overridden."""
+        """Change p in place before its first gradient; called when an optimizer is given the
+        parameter. Does nothing unless overridden."""
         return
 
     def begin(self, p: Tensor, state: State, group: Group) -> None:
-        """Note in the state what must be known of the start, under a name of its own; called before
-        every step. Numbers are kept as they are when a state_dict is loaded; torch casts tensors to
-        the parameter's dtype. Nothing unless overridden."""
+        """Store in the state what the projection needs to know of the start, under its own name;
+        called before every step. When a state_dict is loaded, numbers stay as they are, and torch
+        casts tensors to the parameter's dtype. Does nothing unless overridden."""
         return
 
     @abstractmethod
@@ -67,15 +67,15 @@ class Clamp(Projection):
 
 
 def pays_on_lists(items: Sequence[Item], group: Group) -> bool:
-    """Whether an operation on all tensors at once is to be had, and cheaper than one for each: on
-    an accelerator, where it is one launch."""
+    """Whether one operation on a list of tensors is possible and cheaper than one per tensor: it is
+    on an accelerator, where it needs one launch."""
     plain = all(type(x.p) in PLAIN and x.p.device.type != "cpu" for x in items)
     return plain and not group["differentiable"]
 
 
 def rms(p: Tensor) -> float:
-    """The root mean square of a tensor, as a number; 0 where there is none to be had: of an empty
-    tensor, and of one without values (on the meta device, or fake)."""
+    """The root mean square of a tensor, as a number; 0 for an empty tensor and for one without
+    values (on the meta device, or fake)."""
     if p.numel() == 0 or p.device.type == "meta":
         return 0.0
     norm: Callable[..., Any] = torch.linalg.vector_norm  # type: ignore[reportUnknownMemberType]
