@@ -12,7 +12,7 @@ from gofau.engine.evaluation import evaluate
 from gofau.errors import UserError
 from gofau.problems import Loading
 from gofau.problems.language_model import LanguageModel
-from tests.problems.resuming import check, configuration
+from tests.session.resuming import check, configuration
 
 LOADING = Loading(batch_size=4, eval_batch_size=6)
 QUICK = ("problem=grammar_chars", "optimizer=adam", "optimizer.lr=0.003", "rule=hybrid")

@@ -11,7 +11,7 @@ from gofau.errors import UserError
 from gofau.problems import Loading
 from gofau.problems.node_classification import NodeClassification
 from tests.data.planetoid_files import Network, write
-from tests.problems.resuming import check, configuration
+from tests.session.resuming import check, configuration
 
 PROBLEM = NodeClassification()
 QUICK = ("optimizer=adam", "rule=hybrid", "trainer.epochs=5", "trainer.progress=none")

@@ -7,9 +7,9 @@ from hydra import compose, initialize_config_dir
 
 from gofau.config.schema import settle
 from gofau.engine.checkpoint import load, random_state, save, set_random_state
-from gofau.session.build import build
 from tests.command_line import ROOT
 from tests.data.fashion import write
+from tests.session.resuming import check
 
 BASES = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
 RULES = ("additive", "multiplicative", "hybrid", "exponential")
@@ -19,60 +19,10 @@ SHORT = [
 ]
 
 
-class Enough(Exception):
-    pass
-
-
 @pytest.fixture(scope="module")
 def config():
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         yield lambda *words: settle(compose("train", [*SHORT, *words]))
-
-
-def finish(trainer):
-    rows = []
-    while trainer.epoch < trainer.settings.epochs:
-        rows.append(trainer.run_epoch())
-    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
-
-
-def until(trainer, step):
-    """Train so many steps and stop there, as a signal would."""
-
-    def stop(examples):
-        if trainer.step == step:
-            raise Enough
-
-    rows = []
-    try:
-        while True:
-            rows.append(trainer.run_epoch(stop))
-    except Enough:
-        assert trainer.step == step
-    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
-
-
-def weights(trainer):
-    return {k: v.clone() for k, v in trainer.model.state_dict().items()}
-
-
-def check(tmp_path, config, step):
-    whole = build(config).trainer
-    expected = finish(whole)
-
-    first = build(config).trainer
-    before = until(first, step)
-    save(tmp_path / "c", "x", step, {"t": first.state_dict(), "r": random_state()})
-    torch.manual_seed(99)  # another process, another past
-
-    second = build(config).trainer
-    state = load(tmp_path / "c", "x")
-    assert state is not None
-    second.load_state_dict(state["t"])
-    set_random_state(state["r"])
-    assert before + finish(second) == expected
-    for name, value in weights(whole).items():
-        assert torch.equal(value, second.model.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -1,4 +1,4 @@
-"""A run of any problem that is stopped after a step, saved, and goes on in another process."""
+"""A run of any problem that is stopped after a step, saved, and resumed by another trainer."""
 
 from typing import Any
 
@@ -9,7 +9,10 @@ from gofau.config.schema import settle
 from gofau.engine.checkpoint import load, random_state, save, set_random_state
 from gofau.session.build import build
 from tests.command_line import ROOT
-from tests.session.test_resume import finish, until, weights
+
+
+class Enough(Exception):
+    pass
 
 
 def configuration(*words: str) -> dict[str, Any]:
@@ -17,8 +20,36 @@ def configuration(*words: str) -> dict[str, Any]:
         return settle(compose("train", [*words]))
 
 
-def check(tmp_path, config: dict[str, Any], step: int) -> None:
-    """It has the rows and the weights of the run that was not stopped."""
+def finish(trainer):
+    rows = []
+    while trainer.epoch < trainer.settings.epochs:
+        rows.append(trainer.run_epoch())
+    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
+
+
+def until(trainer, step):
+    """Train so many steps and stop there, as a signal would."""
+
+    def stop(examples):
+        if trainer.step == step:
+            raise Enough
+
+    rows = []
+    try:
+        while True:
+            rows.append(trainer.run_epoch(stop))
+    except Enough:
+        assert trainer.step == step
+    return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
+
+
+def weights(trainer):
+    return {k: v.clone() for k, v in trainer.model.state_dict().items()}
+
+
+def check(tmp_path, config, step):
+    """A run that is stopped after ``step`` steps, saved and resumed by another trainer has the rows
+    and the weights of the run that was not stopped, to the bit."""
     whole = build(config).trainer
     expected = finish(whole)
 
