@@ -20,10 +20,11 @@ MACHINERY = tuple(
     f"gofau.optim.{name}"
     for name in (
         *("execution", "attachment", "optimizer", "registry", "checks", "groups", "diagnostics"),
-        *("monitor", "hyperparameters", "evidence", "figures"),
+        *("group_keys", "monitor", "hyperparameters", "evidence", "figures"),
     )
 )
-"""Parts that decide how a step is executed, not its result: tests show all paths to be equal."""
+"""Parts that decide how a step is executed, not its result: tests show all paths to be equal. If a
+change here does change results, raise `gofau.runs.identity.SCIENCE`."""
 
 
 class Missing(LookupError):

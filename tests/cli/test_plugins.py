@@ -46,7 +46,7 @@ def test_tracebacks_are_for_users_who_ask_for_them(monkeypatch):
     assert os.environ[entry.FULL] == "1"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_in_a_sweep_of_processes_a_failed_run_is_written_down(train, monkeypatch):
     monkeypatch.setenv("GOFAU_JOBS", "2")
     quick = ["debug=fast", "model=mlp", "model.hidden=[8]"]

@@ -54,7 +54,7 @@ def test_gradient_accumulation_is_the_joint_batch():
     assert_same(weights(net), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("default")  # torch's own, raised while it traces
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile on a CPU needs a C++ compiler")
 def test_a_whole_train_step_can_be_compiled():

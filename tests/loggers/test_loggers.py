@@ -335,6 +335,7 @@ def no_key_below(folder: Path) -> None:
     assert not [p for p in files if KEY.encode() in p.read_bytes()]
 
 
+@pytest.mark.long
 def test_wandb_offline_makes_one_run_for_each_run_of_a_sweep(train, wandb, tmp_path):
     code, out, err = train("-m", *QUICK, "logger=wandb", "seed=0,1")
     assert (code, err) == (0, "")
