@@ -16,7 +16,7 @@ FINITE_NOT_NEGATIVE = Interval(0, open_high=True)
 
 
 class LayerwiseStepSize(StepSize):
-    """What `Layerwise` and `LayerwiseExact` share: all but how H·v is had."""
+    """What `Layerwise` and `LayerwiseExact` share: everything except how H·v is computed."""
 
     role = "eta"
     hyperparameters = (
@@ -35,7 +35,7 @@ class LayerwiseStepSize(StepSize):
     )
 
     def init(self, p: Tensor, group: dict[str, Any]) -> dict[str, Any]:
-        # The count of signs goes on from a place of the seed's own: seeds share no signs.
+        # The seed is in the upper bits and the count in the lower, so that seeds share no signs.
         state: dict[str, Any] = {"signs": torch.initial_seed() << 32}
         for name in ("slope", "curvature"):
             state[name] = p.new_zeros((), dtype=torch.promote_types(p.dtype, torch.float32))
@@ -50,8 +50,7 @@ class LayerwiseStepSize(StepSize):
     def curvatures(
         self, layers: Sequence[Layer], group: dict[str, Any], evidence: Evidence
     ) -> list[Tensor]:
-        """An estimate of d_ℓᵀH_ℓℓd_ℓ of every layer, unbiased over the signs, of which it draws the
-        next ones."""
+        """Estimate d_ℓᵀH_ℓℓd_ℓ of every layer with the next signs; unbiased over the signs."""
         signs = [_next_sign(place, layer.state) for place, layer in enumerate(layers)]
         vectors = [sign * layer.d for sign, layer in zip(signs, layers, strict=True)]
         products = self.products(vectors, layers, group, evidence)
@@ -65,7 +64,7 @@ class LayerwiseStepSize(StepSize):
         group: dict[str, Any],
         evidence: Evidence,
     ) -> Sequence[Tensor]:
-        """H·v, the arguments those of the step size, v as one vector for each layer."""
+        """H·v, for v as one vector per layer; the other arguments are those of the step size."""
 
 
 @register_stepsize("layerwise")
@@ -87,14 +86,14 @@ class Layerwise(LayerwiseStepSize):
     has a step size of its own), and H is that over the layers of one param group.
 
     One product H·v per step and group gives all blocks: with independent random signs σ_ℓ per
-    layer, E[σ_ℓ·(H(σ∘d))_ℓ] = H_ℓℓd_ℓ, as the cross terms average out. Averaged is the absolute
-    value of such an estimate, so the noise of the cross terms makes c larger in the mean, and
-    steps shorter. The product is a difference of gradients on the same examples (*our reading*)::
+    layer, E[σ_ℓ·(H(σ∘d))_ℓ] = H_ℓℓd_ℓ, as the cross terms average out. The average
+    is of absolute values, so the noise of the cross terms makes c larger on average, and steps
+    shorter. The product is a difference of gradients on the same examples (*our reading*)::
 
         H·v ≈ (g(θ + r·v) − g(θ)) / r,    r = radius·‖θ‖/‖v‖, norms over the group
 
-    which costs one more gradient, where `LayerwiseExact`, a second backward pass, costs several. It
-    sees the kinks of ReLU, which a second derivative does not. The default radius suits float32
+    It costs one more gradient; the second backward pass of `LayerwiseExact` costs several. It sees
+    the kinks of ReLU, which a second derivative does not. The default radius suits float32
     weights, under autocast as well; weights in bfloat16 need about 0.01, or it is lost in rounding.
 
     The signs are a hash of torch's seed (``torch.initial_seed()`` when the tensor is first
@@ -107,8 +106,8 @@ class Layerwise(LayerwiseStepSize):
       c = 0: before its first gradient that is not zero, or, with damping 0, where the loss is
       linear.
     - An estimate that is not finite is left out of both averages.
-    - ``maximize`` turns g round. Weight decay is part neither of g nor of H; d has it, where it is
-      L2, and decoupled decay is by s.
+    - ``maximize`` changes the sign of g. Weight decay is not part of g or H; L2 decay is part of d,
+      and decoupled decay is scaled by s.
 
     How to use it: ``lr=1`` (constructors have torch's default, 0.001), which a schedule takes down
     from there, and a closure as L-BFGS wants one: it computes the gradients and returns the loss.
@@ -116,16 +115,12 @@ class Layerwise(LayerwiseStepSize):
     numbers; what else it does, such as BatchNorm's running statistics, it does twice. (gofau's
     trainer leaves buffers as the first call did.) Several processes need the same seed of torch.
 
-    A pilot (digits, small CNN, 8 epochs, 3 seeds, second derivatives, no l_max): times a cosine
-    factor, dampings from 0.001 to 1 all give 98.6 to 99.3 %, and the untuned 0.1 gives 99.3 (SGD
-    with momentum) and 99.2 % (Adam's direction) where the best of 7 fixed rates gives 99.2 and
-    99.3 %. Without a schedule a damping of 0.1 falls apart late (88.8 and 95.2 %). Under the
-    multiplicative rule l is the largest relative change: an ``l_max`` below 1 keeps signs.
+    Use a schedule that ends at 0, such as a cosine: near a minimum the curvature along d falls, and
+    the step size grows. Under the multiplicative rule l is the largest relative change: an
+    ``l_max`` below 1 keeps signs.
 
-    Cost: 2.0 to 2.1 times the plain step of resnet8 on a CPU, where the exact one is 7 to 9 times
-    (one core, batch of 128, measured roughly on a busy machine). Memory: of the weights, their
-    shifts and gradients one copy more, during the step. State of a tensor: two numbers, and one for
-    the signs.
+    Cost: one more gradient per step, so about twice the time of a plain step. Memory during a step:
+    one more copy of the weights, their shifts and the gradients. State: three numbers per tensor.
 
     Example:
         >>> from gofau.optim import SGD
@@ -171,11 +166,11 @@ class Layerwise(LayerwiseStepSize):
 class LayerwiseExact(LayerwiseStepSize):
     """s = lr · gᵀd / (|dᵀHd| + damping·‖d‖²) per tensor, with second derivatives; see `Layerwise`.
 
-    H·v by a second backward pass through the first one. The closure returns the loss and does not
-    call ``backward()``; every operation of the model needs a second derivative, which torch's fused
-    attention and what it compiles have not. It costs a multiple of what the difference does, and
-    the memory of both graphs, and has none of the curvature that lies in the kinks of ReLU: it is
-    the reference that the other is held against.
+    H·v is computed by a second backward pass through the first one. The closure returns the loss
+    and does not call ``backward()``. Every operation of the model needs a second derivative;
+    torch's fused attention and compiled models have none. It costs several times as much as the difference,
+    needs the memory of both graphs, and does not see the curvature in the kinks of ReLU. It is the
+    reference that `Layerwise` is tested against.
 
     Example:
         >>> from gofau.optim import SGD
@@ -201,19 +196,19 @@ class LayerwiseExact(LayerwiseStepSize):
 
 
 def _norm(tensors: Iterable[Tensor]) -> Tensor:
-    """Of all together."""
+    """The norm of all tensors together."""
     return torch.stack([x.detach().square().sum() for x in tensors]).sum().sqrt()
 
 
 def _next_sign(place: int, state: dict[str, Any]) -> int:
-    """1 or −1. Made on the host: signs on the device would be one more transfer for each layer."""
+    """1 or −1, computed on the host: on the device it would be one more transfer per layer."""
     state["signs"] += 1
     digest = blake2b(f"{state['signs']} {place}".encode(), digest_size=1).digest()
     return 1 if digest[0] & 1 else -1
 
 
 def _size(layer: Layer, curvature: Tensor, group: dict[str, Any]) -> Tensor:
-    """l of one layer, from averages that are advanced."""
+    """Advance the two averages of one layer, and return its l."""
     a, c = layer.state["slope"], layer.state["curvature"]
     slope = (layer.g * layer.d).sum()
     if group["maximize"]:

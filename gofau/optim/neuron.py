@@ -1,4 +1,4 @@
-"""Nero's step size: a step of every neuron in proportion to its weights."""
+"""Nero's step size: the step of every neuron is proportional to the norm of its weights."""
 
 from collections.abc import Sequence
 from typing import Any
