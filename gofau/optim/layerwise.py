@@ -168,9 +168,9 @@ class LayerwiseExact(LayerwiseStepSize):
 
     H·v is computed by a second backward pass through the first one. The closure returns the loss
     and does not call ``backward()``. Every operation of the model needs a second derivative;
-    torch's fused attention and compiled models have none. It costs several times as much as the difference,
-    needs the memory of both graphs, and does not see the curvature in the kinks of ReLU. It is the
-    reference that `Layerwise` is tested against.
+    torch's fused attention and compiled models have none. It costs several times as much as the
+    difference, needs the memory of both graphs, and does not see the curvature in the kinks of
+    ReLU. It is the reference that `Layerwise` is tested against.
 
     Example:
         >>> from gofau.optim import SGD
