@@ -53,6 +53,9 @@ REPORTS: Mapping[str, Report] = {
         ("over_horizon", "speedup"),
     ),
     "autoencoder": Report("A problem without labels, where lower is better: an autoencoder"),
+    "sanity_graphs": Report("Beside published numbers: Cora and Citeseer", ("accuracy",)),
+    "sanity_text": Report("A short training on Tiny Shakespeare", ("accuracy",)),
+    "sanity_fashion": Report("Beside usual numbers: Fashion-MNIST", ("accuracy",)),
     "is_it_just_lr": Report(
         "The control: both rules with the learning rate tuned at equal budget",
         ("control", "accuracy"),
