@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from gofau.config.schema import Config
-from gofau.engine.trainer import Trainer
 from gofau.optim.descent import LossAround, of_relative_size
 from gofau.optim.diagnostics import directions_of
 from gofau.optim.log_weights import layer_weights
@@ -41,7 +40,7 @@ def measure(built: Built, config: Config) -> dict[str, list[dict[str, Any]]]:
     directions = _directions(built, twin, batches[0], eta_in)
     rows = []
     for loss, part in (("batch", batches[:1]), ("training set", batches)):
-        around = LossAround(_loss(trainer, twin, part), theta)
+        around = LossAround(_loss(built, twin, part), theta)
         for direction, change in directions.items():
             about = {"loss": loss, "value": around.value, "direction": direction}
             rows += [about | row for row in _decreases(around, change, theta, settings["sizes"])]
@@ -68,7 +67,7 @@ def _gradients(built: Built, twin: nn.Module, batch: Batch) -> Iterator[None]:
     """Give the optimizer's parameters the gradient of a batch, computed on the twin."""
     params, twins = list(built.trainer.model.parameters()), list(twin.parameters())
     kept = [p.grad for p in params]
-    value = _loss(built.trainer, twin, [batch])()
+    value = _loss(built, twin, [batch])()
     for p, g in zip(params, torch.autograd.grad(value, twins), strict=True):
         p.grad = g
     try:
@@ -78,11 +77,11 @@ def _gradients(built: Built, twin: nn.Module, batch: Batch) -> Iterator[None]:
             p.grad = g
 
 
-def _loss(trainer: Trainer, model: nn.Module, batches: Sequence[Batch]) -> Callable[[], Tensor]:
+def _loss(built: Built, model: nn.Module, batches: Sequence[Batch]) -> Callable[[], Tensor]:
     """The training loss as the mean over the examples of some batches, each with its own statistics
     in BatchNorm, as in a training step: the loss whose gradient the optimizer follows. In double
     precision from the model's output on; the same random numbers (of dropout) at every call."""
-    problem = trainer.problem
+    problem = built.trainer.problem
     counts = [problem.count(batch) for batch in batches]
 
     def loss() -> Tensor:

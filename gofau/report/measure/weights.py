@@ -28,7 +28,7 @@ def draw(folder: Path) -> list[Path]:
     """Write ``table.md``, ``.tex``, ``.csv`` and the figure ``distribution``."""
     moments = pd.read_csv(folder / "moments.csv")
     histogram = pd.read_csv(folder / "histogram.csv.gz")
-    paths = save_table(_table(moments, conditions(folder)), folder)
+    paths = save_table(table(moments, conditions(folder)), folder)
     return paths + save_figure(_figure(histogram, moments), folder / "distribution")
 
 
@@ -56,7 +56,8 @@ def reference(kind: str) -> dict[str, float]:
     return {"sd": math.nan, "skew": 0.0, "kurtosis": 0.0, "near_zero": math.nan}
 
 
-def _table(moments: pd.DataFrame, data: str) -> Table:
+def table(moments: pd.DataFrame, data: str) -> Table:
+    """The table of ``moments.csv``; ``data`` says what was trained."""
     whole = moments[moments["layer"] == LAYERS]
     last = int(whole["epoch"].max())
     rows: list[TableRow] = []
