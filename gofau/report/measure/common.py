@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gofau.report.statistics import MIN_SEEDS, summary
+from gofau.report.types import Frame
 
 NAMES = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
 NAMES |= {"adagrad": "Adagrad"}
@@ -28,7 +29,7 @@ def moment(epoch: int, last: int) -> str:
 
 def conditions(folder: Path) -> str:
     """What was trained, in one sentence for the note below a table."""
-    trainings = pd.read_csv(folder / "trainings.csv")
+    trainings: Frame = pd.read_csv(folder / "trainings.csv")
     row = trainings.iloc[0]
     seeds, lost = trainings["seed"].nunique(), int(trainings["diverged"].sum())
     more = f" {lost} of {len(trainings)} trainings diverged." if lost else ""

@@ -12,6 +12,7 @@ from scipy import stats
 from gofau.report.measure.common import moment, optimizer_name, spread
 from gofau.report.render import Cell, Table, TableRow
 from gofau.report.statistics import LEVEL, MIN_SEEDS, holm, summary
+from gofau.report.types import Frame
 
 TOLERANCE = 0.5
 """The prediction holds while |measured/predicted − 1| is at most this."""
@@ -19,10 +20,10 @@ DIRECTIONS = ("additive", "multiplicative")
 CELL = ["optimizer", "rule", "epoch", "loss", "scaling"]
 
 
-def load(folder: Path) -> pd.DataFrame:
+def load(folder: Path) -> Frame:
     """The measured steps, with measured/predicted as ``ratio``. The start of a training is the same
     for all rules, so it is there once per optimizer and seed."""
-    steps = pd.read_csv(folder / "steps.csv.gz")
+    steps: Frame = pd.read_csv(folder / "steps.csv.gz")
     same = (steps["epoch"] == 0) & (steps["rule"] != steps["rule"].iloc[0])
     return steps[~same].assign(ratio=steps["measured"] / steps["predicted"])
 
@@ -46,7 +47,7 @@ def reach(sizes: Sequence[float], ratios: Sequence[float]) -> float:
     return sizes[-1]
 
 
-def per_seed(steps: pd.DataFrame) -> pd.DataFrame:
+def per_seed(steps: Frame) -> Frame:
     """One row per cell, seed and direction: reach, cosine, and the largest measured decrease as a
     share of the loss."""
     rows: list[dict[str, Any]] = []
@@ -55,18 +56,18 @@ def per_seed(steps: pd.DataFrame) -> pd.DataFrame:
         best = (part["measured"] / part["value"]).max()
         found = reach(part["size"].tolist(), part["ratio"].tolist())
         rows.append(
-            dict(zip([*CELL, "seed", "direction"], key, strict=True))  # type: ignore[call-overload]
+            dict(zip([*CELL, "seed", "direction"], key, strict=True))
             | {"reach": found, "cosine": part["cosine"].mean(), "best": best}
         )
     return pd.DataFrame(rows)
 
 
-def compared(steps: pd.DataFrame) -> pd.DataFrame:
+def compared(steps: Frame) -> Frame:
     """One row per cell: the reach of both directions, and the ratio of the two, paired over the
     seeds."""
     rows: list[dict[str, Any]] = []
     for key, part in per_seed(steps).groupby(CELL, sort=False):
-        row: dict[str, Any] = dict(zip(CELL, key, strict=True))  # type: ignore[call-overload]
+        row: dict[str, Any] = dict(zip(CELL, key, strict=True))
         wide = part.pivot(index="seed", columns="direction")
         a, m = (np.log(wide["reach"][name].to_numpy(dtype=float)) for name in DIRECTIONS)
         s = summary(m - a)
@@ -76,15 +77,16 @@ def compared(steps: pd.DataFrame) -> pd.DataFrame:
         row["p"] = 2 * float(stats.t.sf(t, s.n - 1)) if s.n >= MIN_SEEDS and s.mean else math.nan
         for what in ("best", "cosine"):
             row |= {f"{what}_{name}": wide[what][name].to_numpy() for name in DIRECTIONS}
+        row["best_difference"] = row["best_multiplicative"] - row["best_additive"]
         rows.append(row)
-    found = pd.DataFrame(rows)
+    found: Frame = pd.DataFrame(rows)
     return found.assign(p_holm=holm(found["p"].tolist()))
 
 
-def table(found: pd.DataFrame, data: str) -> Table:
+def table(found: Frame, data: str) -> Table:
     """The table of what `compared` returns; ``data`` says what was trained."""
     last = int(found["epoch"].max())
-    spreads = [f"{what}_{name}" for what in ("best", "cosine") for name in DIRECTIONS]
+    spreads = [name for name in found if name.startswith(("best_", "cosine_"))]
     rows = [TableRow(tuple(_cells(row, last))) for row in found.to_dict("records")]
     means = {name: found[name].map(np.mean) for name in spreads}
     title = "Up to what relative size the first-order model of the loss holds"
@@ -99,13 +101,15 @@ def _cells(row: dict[Any, Any], last: int) -> list[Cell]:
     text = f"{row['ratio']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
     cells.append(Cell(text, bold=row["p_holm"] < 1 - LEVEL))
     cells += [Cell(spread(100 * row[f"best_{name}"], ".1f")) for name in DIRECTIONS]
+    cells.append(Cell(spread(100 * row["best_difference"], "+.1f")))
     return cells + [Cell(spread(row[f"cosine_{name}"], ".2f")) for name in DIRECTIONS]
 
 
 COLUMNS = (
     *("optimizer", "trained with", "moment", "loss", "equal size of"),
     *("additive holds to", "multiplicative holds to", "ratio of the two"),
-    *("best decrease, %: additive", "multiplicative", "cosine: additive", "multiplicative"),
+    *("best decrease, %: additive", "multiplicative", "difference"),
+    *("cosine: additive", "multiplicative"),
 )
 NOTE = (
     "Additive step: Δθ ∝ −d; multiplicative: Δθ ∝ −|θ|·tanh(η_in·d), from the same weights, with"
@@ -114,7 +118,8 @@ NOTE = (
     " geometric mean over the seeds. Ratio of the two: multiplicative/additive, paired over the"
     " seeds: geometric mean with its 95 % Student-t interval (of the logarithm); bold: p < 0.05"
     " after Holm's correction over all rows. Best decrease: the largest one at any of the measured"
-    " sizes, in per cent of the loss; cosine: of the angle between Δθ and −g; both mean ± half of"
-    " the 95 % interval. Loss: that of the next batch, whose gradient is part of d, or the mean"
-    " over all batches of the training set, each predicted with its own gradient."
+    " sizes, in per cent of the loss; difference: multiplicative less additive, paired; cosine: of"
+    " the angle between Δθ and −g; each mean ± half of the 95 % interval. Loss: that of the next"
+    " batch, whose gradient is part of d, or the mean over all batches of the training set, each"
+    " predicted with its own gradient."
 )

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,6 +13,7 @@ from gofau.report.measure.common import conditions, moment, optimizer_name
 from gofau.report.measure.descent import DIRECTIONS, TOLERANCE, compared, load, table
 from gofau.report.render import save_table
 from gofau.report.style import OTHERS, rule_colour, save_figure, styled
+from gofau.report.types import Frame
 
 WORDS = {
     "network": "relative size of the whole network, ‖Δθ‖/‖θ‖",
@@ -37,7 +37,7 @@ def draw(folder: Path) -> list[Path]:
     return paths
 
 
-def _moments(frame: pd.DataFrame) -> list[tuple[int, str]]:
+def _moments(frame: Frame) -> list[tuple[int, str]]:
     """The different (epoch, rule of the training), in the order of the training."""
     return sorted(set(zip(frame["epoch"], frame["rule"], strict=True)))
 
@@ -46,7 +46,7 @@ def _name(epoch: int, rule: str, last: int, gap: str) -> str:
     return moment(epoch, last) + (f"{gap}with the {rule} rule" if epoch else "")
 
 
-def _ratios(steps: pd.DataFrame, words: str) -> Figure:
+def _ratios(steps: Frame, words: str) -> Figure:
     """One row per optimizer and loss, one column per moment and rule of the training."""
     optimizers, moments = list(steps["optimizer"].unique()), _moments(steps)
     rows = [(optimizer, loss) for optimizer in optimizers for loss in LOSSES]
@@ -71,7 +71,7 @@ def _ratios(steps: pd.DataFrame, words: str) -> Figure:
     return figure
 
 
-def _panel(ax: Axes, part: pd.DataFrame) -> None:
+def _panel(ax: Axes, part: Frame) -> None:
     ax.axhspan(1 - TOLERANCE, 1 + TOLERANCE, color="0.93", zorder=0)
     ax.axhline(0, color="0.5", lw=0.7, zorder=1)
     for direction in DIRECTIONS:
@@ -86,7 +86,7 @@ def _panel(ax: Axes, part: pd.DataFrame) -> None:
     ax.set_xlim(part["size"].min(), part["size"].max())
 
 
-def _forest(found: pd.DataFrame) -> Figure:
+def _forest(found: Frame) -> Figure:
     """How much farther the prediction holds for the multiplicative step than for the additive one:
     one row per optimizer, moment and rule of the training, one column per loss."""
     lines = [(o, e, r) for o in found["optimizer"].unique() for e, r in _moments(found)]
@@ -111,7 +111,7 @@ def _forest(found: pd.DataFrame) -> Figure:
     return figure
 
 
-def _intervals(ax: Axes, found: pd.DataFrame, lines: list[tuple[str, int, str]]) -> None:
+def _intervals(ax: Axes, found: Frame, lines: list[tuple[str, int, str]]) -> None:
     """Geometric means over the seeds with 95 % intervals; each seed is a pair at the same
     weights."""
     ax.axvline(1, color="0.3", lw=0.9, zorder=1)

@@ -14,6 +14,7 @@ from scipy.special import ndtr, polygamma
 from gofau.report.measure.common import conditions, moment, optimizer_name, spread
 from gofau.report.render import Cell, Table, TableRow, save_table
 from gofau.report.style import rule_colour, save_figure, styled
+from gofau.report.types import Frame
 
 SHOWN = {"sd": ".3f", "skew": ".2f", "kurtosis": ".2f", "near_zero": ".3f"}
 """The columns of the table with their formats; near_zero is in per cent."""
@@ -26,8 +27,8 @@ FLOOR = 1e-4
 @styled()
 def draw(folder: Path) -> list[Path]:
     """Write ``table.md``, ``.tex``, ``.csv`` and the figure ``distribution``."""
-    moments = pd.read_csv(folder / "moments.csv")
-    histogram = pd.read_csv(folder / "histogram.csv.gz")
+    moments: Frame = pd.read_csv(folder / "moments.csv")
+    histogram: Frame = pd.read_csv(folder / "histogram.csv.gz")
     paths = save_table(table(moments, conditions(folder)), folder)
     return paths + save_figure(_figure(histogram, moments), folder / "distribution")
 
@@ -56,7 +57,7 @@ def reference(kind: str) -> dict[str, float]:
     return {"sd": math.nan, "skew": 0.0, "kurtosis": 0.0, "near_zero": math.nan}
 
 
-def table(moments: pd.DataFrame, data: str) -> Table:
+def table(moments: Frame, data: str) -> Table:
     """The table of ``moments.csv``; ``data`` says what was trained."""
     whole = moments[moments["layer"] == LAYERS]
     last = int(whole["epoch"].max())
@@ -92,21 +93,19 @@ NOTE = (
 )
 
 
-def _cells(whole: pd.DataFrame, last: int) -> list[tuple[tuple[str, str, int], pd.DataFrame]]:
+def _cells(whole: Frame, last: int) -> list[tuple[tuple[str, str, int], Frame]]:
     """The rows of the table: before training once, since all rules begin with the same weights,
     then the other moments of each optimizer and rule."""
     found = []
     groups = whole.groupby(["optimizer", "rule", "epoch"], sort=False)
-    for i, ((optimizer, rule, epoch), part) in enumerate(groups):  # type: ignore[misc]
+    for i, ((optimizer, rule, epoch), part) in enumerate(groups):
         if epoch or not i:
             name = (optimizer, rule, epoch) if epoch else ("any", "any", 0)
             found.append((name, part))
     return found
 
 
-def _difference(
-    whole: pd.DataFrame, part: pd.DataFrame, optimizer: str, rule: str, epoch: int
-) -> str:
+def _difference(whole: Frame, part: Frame, optimizer: str, rule: str, epoch: int) -> str:
     at = (whole["optimizer"] == optimizer) & (whole["epoch"] == epoch)
     base = whole[at & (whole["rule"] == "additive")].set_index("seed")["skew"]
     if rule == "additive" or base.empty:
@@ -118,7 +117,7 @@ def _text(value: float, form: str) -> str:
     return "any" if math.isnan(value) else f"{value:{form}}".replace("-", "−")
 
 
-def _figure(histogram: pd.DataFrame, moments: pd.DataFrame) -> Figure:
+def _figure(histogram: Frame, moments: Frame) -> Figure:
     """One row per optimizer, one column per rule."""
     optimizers, rules = (list(histogram[name].unique()) for name in ("optimizer", "rule"))
     last = int(histogram["epoch"].max())
@@ -135,19 +134,19 @@ def _figure(histogram: pd.DataFrame, moments: pd.DataFrame) -> Figure:
     for rule, ax in zip(rules, axes[0], strict=True):
         ax.set_title(rule)
     figure.supxlabel("|θ| / root mean square of its layer", fontsize=9)
-    lines = [
+    lines: list[tuple[str, dict[str, Any]]] = [
         ("before training", {"color": "0.55"}),
         (f"after {last} epochs, in the colour of the rule", {"color": "black"}),
+        ("log-normal, same mean and sd", {"color": "0.2", "ls": "--", "lw": 1}),
+        ("normal weights", {"color": "0.2", "ls": ":", "lw": 1}),
     ]
-    lines += [("log-normal, same mean and sd", {"color": "0.2", "ls": "--", "lw": 1})]
-    lines += [("normal weights", {"color": "0.2", "ls": ":", "lw": 1})]
     handles = [Line2D([], [], **style) for _, style in lines]
     figure.legend(handles, [word for word, _ in lines], ncols=4, loc="upper center", frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 0.94))  # constrained: last digits vary
     return figure
 
 
-def _panel(ax: Axes, histogram: pd.DataFrame, moments: pd.DataFrame, rule: str, last: int) -> None:
+def _panel(ax: Axes, histogram: Frame, moments: Frame, rule: str, last: int) -> None:
     """Lines: means over the seeds; bands: their range."""
     for epoch, colour in ((0, "0.55"), (last, rule_colour(rule))):
         part = histogram[histogram["epoch"] == epoch]
