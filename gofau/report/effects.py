@@ -61,7 +61,7 @@ class Effect:
 def effects_of(runs: Frame) -> Iterator[Effect]:
     """Yield the effects, problem by problem: of rules, then of rivals."""
     arms = runs["optimizer"].where(
-        runs["stepsize"] == "base", runs["optimizer"] + ", " + runs["stepsize"]
+        runs["stepsize"].isin(["base", ""]), runs["optimizer"] + ", " + runs["stepsize"]
     )
     for (dataset, model), part in runs.assign(arm=arms).groupby(PROBLEM, sort=False):
         several = part.groupby("arm")["rule"].transform("nunique") > 1
@@ -167,8 +167,8 @@ def _panel(ax: Axes, found: list[Effect]) -> None:
     metric, margin = found[0].metric, max(e.margin for e in found)
     scale = metric.scale
     ends = [abs(x) for e in found for x in (e.comparison.low, e.comparison.high) if x == x]
-    # Wide enough for three quarters of the intervals; the others would squeeze these to a point.
-    reach = max(REACH * margin, 1.1 * float(np.quantile(ends, 0.75)) if ends else 0.0)
+    # Wide enough for most intervals; the longest ones would squeeze these to a point.
+    reach = max(REACH * margin, 1.1 * float(np.quantile(ends, 0.6)) if ends else 0.0)
     arms = list(dict.fromkeys(e.arm for e in found))
     ax.axvspan(-scale * margin, scale * margin, color="0.9", lw=0)
     ax.axvline(0, color="0.5", lw=0.8)
