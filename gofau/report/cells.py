@@ -9,7 +9,7 @@ import pandas as pd
 from gofau.report.metric import Counts
 from gofau.report.population import images
 from gofau.report.types import Column, Frame
-from gofau.runs import SECTIONS
+from gofau.runs import LATER, SECTIONS
 
 AXES = (*SECTIONS, "lr", "horizon")
 """A run's labels. Together with the seed they identify it."""
@@ -130,7 +130,7 @@ def _text(runs: Frame, column: str) -> Column:
 
 def _label(runs: Frame, section: str) -> Column:
     name = f"{section}.name"
-    label = start = _text(runs, name)
+    label = start = _text(runs, name).replace({"": LATER.get(section, "")})
     whose = [start, _text(runs, "optimizer.name")] if section == "rule" else [start]
     for column in (c for c in runs if c.startswith(f"{section}.")):
         # As text, so that a missing value counts as a value: only some schemes have init.scale.
