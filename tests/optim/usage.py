@@ -86,10 +86,18 @@ class Polyak(optim.StepSize):
         return [evidence.loss / total for _ in layers]
 
 
+@optim.register_post_step("usage_kept", optim.Hyperparameter("kept", "κ", 0.9))
+def kept(theta: Tensor, g: Tensor, eta: float | Tensor, *, kept: float | Tensor) -> Tensor:
+    """ξ = (1 − κ)·θ."""
+    return (1 - kept) * theta
+
+
 def by_name() -> None:
     """The registries."""
     assert_type(optim.get_rule("hybrid"), optim.Rule)
     assert_type(optim.RULES, dict[str, optim.Rule])
+    assert_type(optim.get_post_step("ham"), optim.Rule)
+    assert_type(optim.POST_STEPS, dict[str, optim.Rule])
     assert_type(optim.get_stepsize("base"), optim.StepSize)
     assert_type(optim.STEPSIZES, dict[str, optim.StepSize])
     assert_type(optim.TrustRatio(), optim.TrustRatio)
