@@ -63,14 +63,15 @@ def ham(theta: Tensor, g: Tensor, eta: Scalar, *, ham_alpha: Scalar, ham_beta: S
     """ξ = θ · (1 − exp(−η · (α · g · sign θ + β))), that is θ ← θ·exp(η·(−α·sign(θ)·g − β)), the
     hyperbolic step of HAM. Source: [H], algorithm 1.
 
-    It is the exponential rule for d = α·g + β·sign θ, and combines the steps of the base with those
-    of the hyperbolic geometry: it never changes a sign, the base's step does; a zero stays zero.
+    This is the exponential rule with d = α·g + β·sign θ. It never changes a sign, and a weight that
+    is zero stays zero: only the step of the base does more. β is a decay of all weights.
 
-    The formula is that of the paper. The authors' code also limits the exponent to ±5, leaves
-    tensors of one dimension (biases, normalisation) to the base alone, and clips the gradient's and
-    the weights' norms. Here param groups choose the tensors, ``post_step="none"`` for the others.
-    η·α·g is what counts: where gradients or the learning rate are large (SGD; a step size that
-    replaces η, whose ``lr`` is 1), the weights may overflow: choose a smaller α.
+    The formula is the paper's. The authors' code does not apply it to tensors of one dimension
+    (biases, normalisation): give those a param group with ``post_step="none"``. Their code also
+    limits the exponent to ±5, and clips gradients and weights by their norms; this does not.
+
+    One step multiplies a weight by exp(−η·α·g·sign θ), so α = 200 suits a small η·g. It is too much
+    where η is large: for a step size that replaces η, the group's ``lr`` is a factor of about 1.
 
     Args:
         theta: θ, the weights after the step, any shape.

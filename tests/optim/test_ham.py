@@ -62,7 +62,7 @@ def gradients(dtype):
     return [gradient(i)(p.detach(), 1) for i, p in enumerate(starts(dtype))]
 
 
-def walk(optimizer, params, steps, first=1, sign=1):
+def walk(optimizer, params, steps, first=1, sign=1.0):
     for t in range(first, first + steps):
         for i, p in enumerate(params):
             p.grad = sign * gradient(i)(p.detach(), t)
@@ -196,7 +196,7 @@ def test_compiled_or_capturable_it_is_the_same():
     ends = []
     for flags in ({}, {"capturable": True}, {"lr": torch.tensor(0.01, dtype=torch.float64)}):
         params = starts(torch.float64)
-        own = {"lr": 0.01, "post_step": "ham", "ham_alpha": 3.0} | flags
+        own: dict[str, Any] = {"lr": 0.01, "post_step": "ham", "ham_alpha": 3.0} | flags
         optimizer = optim.AdamW(params, **own)
         compiled = "lr" in flags
         step = torch.compile(optimizer.step, backend="eager") if compiled else optimizer.step
