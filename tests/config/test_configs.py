@@ -77,6 +77,8 @@ def test_the_groups_are_the_documented_ones():
         "experiment",
         "debug",
         "search",
+        "arms",
+        "budget",
     }
     assert set(GROUPS) | {"tuned"} == documented
     assert all(names for group, names in GROUPS.items() if group != "tuned")
