@@ -1,10 +1,11 @@
 """Gives an arm its hyperparameters: drawn from ranges, or chosen by an earlier search.
 
-An arm is an optimizer with a rule, a step size and a post step. A search draws: the same points for every arm,
-from one sequence. Point k is number k + 1 of Halton's sequence in bases 2, 3 and 5; its coordinates
-give the learning rate, the gain or scale of the rule or post step (η_in, β, α) and γ. So a sweep over
-``search.trial=0,1,2,…`` tries the same relative positions in the ranges of every arm, for any
-number of trials. After 25 trials each fifth of every range has been tried about equally often.
+An arm is an optimizer with a rule, a step size and a post step. A search draws: the same points for
+every arm, from one sequence. Point k is number k + 1 of Halton's sequence in bases 2, 3 and 5; its
+coordinates give the learning rate, the gain or scale of the rule or post step (η_in, β, α), and γ.
+So a sweep over ``search.trial=0,1,2,…`` tries the same relative positions in the ranges of every
+arm, for any number of trials. After 25 trials each fifth of every range has been tried about
+equally often.
 Source: J. H. Halton, *On the efficiency of certain quasi-random sequences of points in evaluating
 multi-dimensional integrals* (1960).
 
