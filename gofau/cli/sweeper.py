@@ -1,6 +1,5 @@
 """Hydra's basic sweeper, with a quicker check of a sweep before it starts."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -8,7 +7,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gofau.cli.preflight import each_value_once, preflight
+from gofau.cli.preflight import preflight
 from gofau.config.composer import Composer
 
 
@@ -29,7 +28,8 @@ class AxesSweeper(Sweeper):
 
         self._basic = BasicSweeper(**more)
         self.params = more.get("params") or {}
-        self._basic.validate_batch_is_legal = self.validate_batch_is_legal
+        # `sweep` composes each value before it calls the basic sweeper, which need not repeat it.
+        self._basic.validate_batch_is_legal = lambda batch: None
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -58,7 +58,3 @@ class AxesSweeper(Sweeper):
             lambda overrides: loader.load_sweep_config(config, [*overrides]),
         )
         return self._basic.sweep(arguments)
-
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Raise Hydra's error for a value with which no run can be composed."""
-        super().validate_batch_is_legal(each_value_once(batch))

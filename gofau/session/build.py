@@ -155,8 +155,11 @@ def _compute(
 
 
 def _model(config: Config, task: Task) -> nn.Module:
-    _check_fit(config, task.model)
-    model = make("model", config["model"], **task.model)
+    try:
+        model = make("model", config["model"], **task.model)
+    except UserError:
+        _check_fit(config, task.model)  # a better sentence, if that is the reason
+        raise
     init = config["init"]
     initialise(model, init["name"], scale=init["scale"], seed=config["seed"])
     return model
@@ -182,23 +185,25 @@ def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
 
 def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
     own = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
-    made: Any = _call("optimizer", own).func
-    fused = isinstance(made, type) and issubclass(made, RuleOptimizer)
+    call = _call("optimizer", own)
+    fused = isinstance(call.func, type) and issubclass(call.func, RuleOptimizer)
     # A run takes hundreds of steps, and its kernel is compiled once per machine: that pays off for
     # small models as well, for which the library by itself would use a loop.
     fused = fused and device.type == "cpu" and compiler.find() is not None
     path = {"fused": True} if fused else {}
     if config["optimizer"].get("own_rule"):
-        return _made(own, model, **path)
+        return _made(own, call, model, **path)
     parts = (config["rule"], config["stepsize"])
     keys = path | {k: v for part in parts for k, v in part.items() if k != "name"}
     names = {"rule": config["rule"]["name"], "stepsize": config["stepsize"]["name"]}
-    return _made(config["optimizer"], model, **names, **keys)
+    return _made(own, call, model, **names, **keys)
 
 
-def _made(keys: Config, model: nn.Module, **more: Any) -> RuleOptimizer:
+def _made(
+    own: Config, call: functools.partial[Any], model: nn.Module, **more: Any
+) -> RuleOptimizer:
     try:
-        return make("optimizer", keys, model.parameters(), **more)
+        return _finish("optimizer", own, call, model.parameters(), **more)
     except (ValueError, TypeError) as e:  # TypeError: a hyperparameter they do not have
         raise UserError(f"optimizer: {e}") from e
 
@@ -210,7 +215,12 @@ def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
     Raises:
         UserError: there is no such target, or it does not take these keys.
     """
-    call = _call(section, config)
+    return _finish(section, config, _call(section, config), *args, **more)
+
+
+def _finish(
+    section: str, config: Config, call: functools.partial[Any], *args: Any, **more: Any
+) -> Any:
     # Checked before the call: a TypeError from within it is not about the keys.
     try:
         inspect.signature(call.func).bind(*args, **call.keywords, **more)
@@ -221,8 +231,9 @@ def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
 
 def _call(section: str, config: Config) -> functools.partial[Any]:
     """The ``_target_`` of a config group, with its keys."""
+    # Hydra's two flags among the keys, since merging them with the keys would take as long again.
     keys = {key: value for key, value in config.items() if key != "name"}
     try:
-        return instantiate(keys, _partial_=True, _convert_="all")
+        return instantiate(keys | {"_partial_": True, "_convert_": "all"})
     except InstantiationException as e:
         raise UserError(f"{section}._target_: {str(e).splitlines()[0]}") from e
