@@ -14,14 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gofau.engine.compilation import Compiled, operations, pays
 from gofau.engine.compute import FORMATS, LAST, Compute, has_formats
 from gofau.engine.hardware import processor_flags
 from gofau.engine.measurements import folder, measured
 from gofau.engine.timing import seconds_per_call
-from gofau.problems import Batch, Problem, Task
+from gofau.problems import Batch, Loader, Problem
 from gofau.runs.provenance import provenance
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ gain could be noise; and of the shortest run that may be compiled, compiling tak
 def worth_measuring(
     device: torch.device,
     model: nn.Module,
-    example: tuple[torch.Tensor, ...],
+    example: tuple[Tensor, ...],
     steps: int,
     batch: int,
 ) -> bool:
@@ -75,7 +75,9 @@ class Chooser:
     and random number generators are restored.
 
     Args:
-        problem, model, task: those of the run; the model is on the CPU.
+        problem, model: those of the run; the model is on the CPU.
+        train: its training batches; read only if there is something to measure.
+        example: the model's inputs for one example, on the CPU.
         steps: those of the whole run.
         processes: how many train together, each with its share of every batch.
         case: what else the seconds of a step depend on, besides hardware, precision and the
@@ -86,17 +88,19 @@ class Chooser:
         self,
         problem: Problem,
         model: nn.Module,
-        task: Task,
+        train: Loader,
+        example: tuple[Tensor, ...],
         steps: int,
         processes: int,
         case: Mapping[str, Any],
     ) -> None:
-        self.problem, self.model, self.task, self.steps = problem, model, task, steps
-        self.batch = task.train.count(0)
+        self.problem, self.model, self.steps = problem, model, steps
+        self.train, self.example = train, example
+        self.batch = train.count(0)
         self.share = self.batch // processes
         self.case = {
             **case,
-            "example": [list(x.shape) for x in task.example],
+            "example": [list(x.shape) for x in example],
             "batch": self.share,
         }
 
@@ -113,7 +117,7 @@ class Chooser:
         return layout, bool(compiled)
 
     def _memory_format(self, compute: Compute) -> str:
-        sizes = (self.task.example, self.steps, self.batch)
+        sizes = (self.example, self.steps, self.batch)
         if not worth_measuring(compute.device, self.model, *sizes):
             return LAST
         ways = {name: replace(compute, memory_format=name, compiled=None) for name in FORMATS}
@@ -121,7 +125,7 @@ class Chooser:
 
     def _compiled(self, compute: Compute) -> bool:
         examples = self.steps * self.batch
-        if not pays(compute.device, self.model, self.task.example, examples):
+        if not pays(compute.device, self.model, self.example, examples):
             return False
         ways = {
             "false": replace(compute, compiled=None),
@@ -130,13 +134,13 @@ class Chooser:
         return clearly_faster(self._seconds("compile", compute, ways), "false") == "true"
 
     def _seconds(self, key: str, usual: Compute, ways: Mapping[str, Compute]) -> dict[str, float]:
-        question = {"choice": key, **machine(usual), **self.case}
+        question = {"choice": key, "of": [*ways], **machine(usual), **self.case}
         if key == "compile":
             question["memory_format"] = usual.memory_format
         return measured(question, functools.partial(self._measure, key, ways))
 
     def _measure(self, key: str, ways: Mapping[str, Compute]) -> dict[str, float]:
-        batch = next(iter(self.task.train.epoch()))
+        batch = next(iter(self.train.epoch()))
         device = batch[0].device
         # Dropout draws random numbers, which are the run's.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -49,15 +49,17 @@ def computing(
     if begun is not None:
         layout = (begun.get("memory_format") or LAST) if layout == AUTO else layout
         wanted = begun.get("compiled", False) if wanted == AUTO else wanted
+    problem, model, task = parts
     compute = Compute(device, config["trainer"]["precision"])
     if AUTO in (layout, wanted):
         chosen: tuple[str, bool] | None = None
         if world.first:  # it chooses for all, so that they compute alike
             case = {key: config[key] for key in ("problem", "model")}
-            case["given"] = str(dict(parts[2].model))
-            chosen = Chooser(*parts, steps, world.size, case).choose(compute, layout, wanted)
+            case["given"] = str(dict(task.model))
+            chooser = Chooser(problem, model, task.train, task.example, steps, world.size, case)
+            chosen = chooser.choose(compute, layout, wanted)
         layout, wanted = world.agree(chosen)
-    share = parts[2].train.count(0) // world.size
+    share = task.train.count(0) // world.size
     return Compute(device, compute.precision, layout, Compiled(share) if wanted else None)
 
 

@@ -11,7 +11,6 @@ from gofau.engine import choice, compilation
 from gofau.engine.choice import CLEARLY, Chooser, clearly_faster, machine, worth_measuring
 from gofau.engine.compilation import operations
 from gofau.engine.compute import Compute
-from gofau.problems import Metric, Task
 from gofau.problems.image_classification import ImageClassification
 
 CPU = torch.device("cpu")
@@ -51,9 +50,7 @@ def perceptron():
 
 def chooser(model, steps=LONG, loader=None, processes=1, **case):
     loader = loader or Loader()
-    metric = Metric("acc", "accuracy", higher_is_better=True)
-    task = Task(loader, loader, loader, metric, {}, IMAGE, {})
-    return Chooser(ImageClassification(), model, task, steps, processes, case)
+    return Chooser(ImageClassification(), model, loader, IMAGE, steps, processes, case)
 
 
 @pytest.fixture
