@@ -1,14 +1,16 @@
-"""Hydra's basic sweeper, with a quicker check of a sweep before it starts."""
+"""Hydra's basic sweeper, with arms, and a quicker check of a sweep before it starts."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gofau.cli.preflight import each_value_once, preflight
+from gofau.config.arms import expand
 from gofau.config.composer import Composer
 
 
@@ -19,16 +21,19 @@ class AxesSweeper(Sweeper):
     and changed, not composed anew (`gofau.config.composer`).
 
     Args:
+        arms: name → axes of one arm: see `gofau.config.arms`. None: the sweep is one product.
         more: the keys of Hydra's basic sweeper.
     """
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, *, arms: Any = None, **more: Any) -> None:
         # Imported here, and an attribute instead of a base class: Hydra executes that module again
         # whenever it looks for plugins, and a subclass of the previous class would break.
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
         self._basic = BasicSweeper(**more)
         self.params = more.get("params") or {}
+        self.arms = arms
+        self._basic.split_arguments = self.split_arguments
         self._basic.validate_batch_is_legal = self.validate_batch_is_legal
 
     def setup(
@@ -51,13 +56,23 @@ class AxesSweeper(Sweeper):
         loader = context.config_loader
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         parsed = OverridesParser.create(loader).parse_overrides(words)
-        batches = self._basic.split_arguments(parsed, self._basic.max_batch_size)
+        batches = self.split_arguments(parsed, self._basic.max_batch_size)
         preflight(
             config.hydra.launcher["_target_"],
             [run for batch in batches for run in batch],
             lambda overrides: loader.load_sweep_config(config, [*overrides]),
         )
         return self._basic.sweep(arguments)
+
+    def split_arguments(
+        self, overrides: Sequence[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
+        """The overrides of each run, in batches. Hydra calls it with those of ``params`` first,
+        then those that are typed."""
+        typed = overrides[len(self.params) :]
+        runs = expand(OverridesParser.create(), self.params, self.arms, typed)
+        size = max_batch_size or len(runs)
+        return [runs[i : i + size] for i in range(0, len(runs), size)]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Raise Hydra's error for a value with which no run can be composed."""
