@@ -166,6 +166,15 @@ def rules(runs: Frame) -> list[str]:
     return sorted(found, key=lambda rule: rule != BASELINE)
 
 
+def compared(runs: Frame) -> list[str]:
+    """The rules that are swept in the same cells as the baseline, without the baseline. A rival
+    that has a rule of its own is swept in other cells. All rules if there is no baseline."""
+    base = set(runs.loc[runs["rule"] == BASELINE, "cell"])
+    others = [rule for rule in rules(runs) if rule != BASELINE]
+    cells = {rule: set(runs.loc[runs["rule"] == rule, "cell"]) for rule in others}
+    return [rule for rule in others if not base or base & cells[rule]]
+
+
 def counts(runs: Frame) -> Counts:
     """Count the runs: finished (including diverged and dead ones), diverged, dead, missing."""
     state = runs["state"]

@@ -45,7 +45,10 @@ REPORTS: Mapping[str, Report] = {
         ("accuracy", "robustness", "comparison"),
         ("over_lr", "heatmap", "profile"),
     ),
-    "tab4_cifar100": Report("Optimizers and architectures, CIFAR-100"),
+    "tab4_cifar100": Report(
+        "Optimizers, architectures and rivals, CIFAR-100",
+        ("accuracy", "comparison", "published"),
+    ),
     "tab5_tiny_imagenet": Report("Optimizers and architectures, Tiny ImageNet"),
     "tab6_acceleration": Report(
         "Epochs to equal accuracy, from trainings of different length",

@@ -20,6 +20,7 @@ from gofau.report.importance import importance, importance_figure
 from gofau.report.page import write_page
 from gofau.report.panels import what
 from gofau.report.profile import profile
+from gofau.report.published import published
 from gofau.report.render import Table, save_table
 from gofau.report.robustness_table import robustness
 from gofau.report.sensitivity import over_horizon, over_init, over_lr
@@ -37,6 +38,7 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "tuning": lambda runs, folder: tuning(runs),
     "importance": lambda runs, folder: importance(runs),
     "first_run": lambda runs, folder: first_run(runs),
+    "published": published,
     "acceleration": lambda runs, folder: acceleration(runs),
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {

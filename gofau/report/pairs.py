@@ -139,8 +139,12 @@ def _flags(pairs: Frame) -> Frame:
 
 
 def differences(runs: Frame, rule: str, value: str = "outcome") -> Frame:
-    """Pair a rule with the additive rule over the same cells and seeds: see `paired`."""
+    """Pair a rule with the additive rule over the same cells and seeds: see `paired`. Cells in
+    which only one of them is swept are left out: nothing is missing there."""
     ours, theirs = (runs[runs["rule"] == name] for name in (rule, BASELINE))
+    shared = set(ours["cell"]) & set(theirs["cell"])
+    if shared:
+        ours, theirs = (part[part["cell"].isin(shared)] for part in (ours, theirs))
     return paired(ours, theirs, ["cell", "seed"], value)
 
 
