@@ -134,7 +134,7 @@ def _cells(sweeper: dict[str, Any], apart: set[str]) -> int:
     """The cells in which rules are compared; an arm with one rule has none. The axes ``apart`` make
     no cells."""
     cells = 0
-    for arm in sweeper.get("arms", {"": {}}).values():
+    for arm in sweeper.get("arms", [{}]):
         sizes = {k: len(str(v).split(",")) for k, v in (sweeper["params"] | arm).items()}
         if sizes.get("rule", 1) > 1:
             cells += math.prod(n for axis, n in sizes.items() if axis not in apart)

@@ -1,16 +1,15 @@
-"""Hydra's basic sweeper, with arms, and a quicker check of a sweep before it starts."""
+"""Hydra's basic sweeper, with a quicker check of a sweep before it starts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gofau.cli.preflight import each_value_once, preflight
-from gofau.config.arms import expand
+from gofau.config.axes import overrides, points
 from gofau.config.composer import Composer
 
 
@@ -21,20 +20,19 @@ class AxesSweeper(Sweeper):
     and changed, not composed anew (`gofau.config.composer`).
 
     Args:
-        arms: name → axes of one arm: see `gofau.config.arms`. None: the sweep is one product.
+        arms: small grids whose union is crossed with the axes (`gofau.config.axes`).
         more: the keys of Hydra's basic sweeper.
     """
 
-    def __init__(self, *, arms: Any = None, **more: Any) -> None:
+    def __init__(self, arms: Sequence[Mapping[str, Any]] = (), **more: Any) -> None:
         # Imported here, and an attribute instead of a base class: Hydra executes that module again
         # whenever it looks for plugins, and a subclass of the previous class would break.
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
         self._basic = BasicSweeper(**more)
-        self.params = more.get("params") or {}
-        self.arms = arms
-        self._basic.split_arguments = self.split_arguments
+        self.params, self.arms = more.get("params") or {}, arms
         self._basic.validate_batch_is_legal = self.validate_batch_is_legal
+        self._basic.split_arguments = self._batches
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -54,24 +52,25 @@ class AxesSweeper(Sweeper):
         assert config is not None
         assert context is not None
         loader = context.config_loader
-        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        parsed = OverridesParser.create(loader).parse_overrides(words)
-        batches = self.split_arguments(parsed, self._basic.max_batch_size)
+        runs = self._runs(arguments)
         preflight(
             config.hydra.launcher["_target_"],
-            [run for batch in batches for run in batch],
+            runs,
             lambda overrides: loader.load_sweep_config(config, [*overrides]),
         )
+        self._typed = arguments
         return self._basic.sweep(arguments)
 
-    def split_arguments(
-        self, overrides: Sequence[Override], max_batch_size: int | None
-    ) -> list[list[list[str]]]:
-        """The overrides of each run, in batches. Hydra calls it with those of ``params`` first,
-        then those that are typed."""
-        typed = overrides[len(self.params) :]
-        runs = expand(OverridesParser.create(), self.params, self.arms, typed)
-        size = max_batch_size or len(runs)
+    def _runs(self, arguments: Sequence[str]) -> list[list[str]]:
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(self.hydra_context.config_loader)
+        fixed, swept = points(parser, self.params, self.arms, arguments)
+        return [overrides(fixed | point) for point in swept]
+
+    def _batches(self, overrides: Any, max_batch_size: int | None) -> list[list[list[str]]]:
+        """In place of the basic sweeper's ``split_arguments``, which knows no arms."""
+        runs = self._runs(self._typed)
+        size = max_batch_size or max(len(runs), 1)
         return [runs[i : i + size] for i in range(0, len(runs), size)]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:

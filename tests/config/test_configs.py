@@ -289,14 +289,14 @@ def test_a_twin_is_small_and_has_seeds_enough(config, name):
 
 
 def _grid(name):
-    """The axes that all runs of an experiment share, each with its values; and those of each arm,
-    one without axes where there are no arms."""
+    """The axes that all runs of an experiment share, each with its values; and those of each of its
+    arms, of which there is one without axes where none are named."""
 
     def values(axes):
         return {axis: str(words).split(",") for axis, words in axes.items()}
 
     sweeper = compose("train", [f"experiment={name}"], return_hydra_config=True).hydra.sweeper
-    return values(sweeper.params), [values(axes) for axes in (sweeper.arms or {"": {}}).values()]
+    return values(sweeper.params), [values(axes) for axes in sweeper.arms or [{}]]
 
 
 @pytest.mark.parametrize("name", REPORTED)
