@@ -24,6 +24,7 @@ from gofau.report.published import published
 from gofau.report.render import Table, save_table
 from gofau.report.robustness_table import robustness
 from gofau.report.sensitivity import over_horizon, over_init, over_lr
+from gofau.report.stored import stored
 from gofau.report.style import save_figure, styled
 from gofau.report.tables import accuracy, comparison
 from gofau.report.tuning import tuning, tuning_figure
@@ -39,6 +40,7 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "importance": lambda runs, folder: importance(runs),
     "first_run": lambda runs, folder: first_run(runs),
     "published": published,
+    "stored": lambda runs, folder: stored(runs),
     "acceleration": lambda runs, folder: acceleration(runs),
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
