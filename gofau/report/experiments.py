@@ -55,7 +55,7 @@ REPORTS: Mapping[str, Report] = {
         ("acceleration", "accuracy", "comparison"),
         ("over_horizon", "speedup"),
     ),
-    "madam": Report("Madam and integer weights: accuracy and bytes", ("stored",), ("over_lr",)),
+    "madam": Report("Madam and integer weights: accuracy and bytes", ("stored",), ()),
     "autoencoder": Report("A problem without labels, where lower is better: an autoencoder"),
     "sanity_graphs": Report("Beside published numbers: Cora and Citeseer", ("accuracy",)),
     "sanity_text": Report("A short training on Tiny Shakespeare", ("accuracy",)),
