@@ -61,14 +61,15 @@ def _bits(runs: Frame) -> Any:
     """Bits of an integer weight, 0 for weights that are floats."""
     if "optimizer.levels" not in runs:
         return 0
-    levels = pd.to_numeric(runs["optimizer.levels"]).fillna(1)
+    levels: Any = runs["optimizer.levels"].fillna(1)
     return levels.map(lambda n: (int(n) - 1).bit_length())
 
 
 def _chosen(part: Frame) -> Frame:
     """The fresh runs at the chosen rate; none if the search has no result."""
     first = part[part["seed"] == SEARCH_SEED]
-    found = loss(first).groupby(first["lr"]).mean().dropna()
+    found: Any = loss(first).groupby(first["lr"]).mean()
+    found = found.dropna()
     rate = found.idxmin() if len(found) else math.nan
     return part[(part["lr"] == rate) & (part["seed"] != SEARCH_SEED)]
 
