@@ -142,9 +142,10 @@ def differences(runs: Frame, rule: str, value: str = "outcome") -> Frame:
     """Pair a rule with the additive rule over the same cells and seeds: see `paired`. Cells in
     which only one of them is swept are left out: nothing is missing there."""
     ours, theirs = (runs[runs["rule"] == name] for name in (rule, BASELINE))
-    shared = set(ours["cell"]) & set(theirs["cell"])
-    if shared:
-        ours, theirs = (part[part["cell"].isin(shared)] for part in (ours, theirs))
+    if len(ours):  # a rule that was not run at all is missing everywhere
+        theirs = theirs[theirs["cell"].isin(ours["cell"])]
+    if len(theirs):
+        ours = ours[ours["cell"].isin(theirs["cell"])]
     return paired(ours, theirs, ["cell", "seed"], value)
 
 
