@@ -1,0 +1,168 @@
+"""What the site says of the experiments: command, cost and status, from the configurations, the
+READMEs and the records, so that a new record changes the page and nobody writes a status."""
+
+import math
+import re
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from docs._ext.sources import CONFIGS, EXPERIMENTS, RESULTS, command, comment
+from gofau.report.cells import FINISHED, read
+from gofau.report.experiments import REDUCED, SMOKE
+from gofau.report.published import CIFAR100
+from gofau.report.statistics import summary
+
+FOLDER = CONFIGS / "experiment"
+TWINS = {REDUCED: "on a small budget", SMOKE: "on the digits"}
+PARTS = re.compile(r"\*\*([^*]+)\.\*\*\s+(.+?)(?=\n\n\*\*|\Z)", re.DOTALL)
+PAPER, SLIDES = ("fig", "tab"), ("toy_",)
+NOTHING = "no records yet"
+
+
+def names() -> list[str]:
+    """The experiments, without their twins and without the searches for defaults."""
+    found = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return [name for name in found if not name.startswith((*TWINS, "defaults_"))]
+
+
+def paper() -> str:
+    """The table of the paper's figures and tables."""
+    return _table([name for name in names() if name.startswith(PAPER)])
+
+
+def slides() -> str:
+    """The table of what the authors' slides show."""
+    return _table([name for name in names() if name.startswith(SLIDES)])
+
+
+def ours() -> str:
+    """The table of our own experiments."""
+    return _table([name for name in names() if not name.startswith((*PAPER, *SLIDES))])
+
+
+def _table(some: list[str]) -> str:
+    rows = ["| what, and the command | cost | status |", "|---|---|---|"]
+    for name in some:
+        path = FOLDER / f"{name}.yaml"
+        what = f"{_page(name)}: {comment(path)}<br>`{command(path)}`"
+        rows.append(f"| {what} | {cost(name)} | {status_with_twins(name)} |")
+    return "\n".join(rows)
+
+
+def contents() -> str:
+    """The pages of the experiments, for the navigation; those of the twins are only linked."""
+    found = sorted(path.parent.name for path in EXPERIMENTS.glob("*/README.md"))
+    lines = [f"../experiments/{name}/README" for name in found if not name.startswith((*TWINS,))]
+    return "\n".join(["```{toctree}", ":hidden:", "", *lines, "```"])
+
+
+def _page(name: str, base: str = "../experiments/") -> str:
+    """The name as a link to the experiment's page, if it has one, from a page of docs/; ``base``
+    leads from another page to the experiments."""
+    there = (EXPERIMENTS / name / "README.md").exists()
+    return f"[{name}]({base}{name}/README.md)" if there else f"`{name}`"
+
+
+def cost(name: str) -> str:
+    """The number of runs, from the README, and the hours that they took, from the records."""
+    readme = EXPERIMENTS / name / "README.md"
+    parts = dict(PARTS.findall(readme.read_text(encoding="utf-8"))) if readme.exists() else {}
+    text = " ".join(parts.get("Cost", "").split())
+    said = re.split(r"(?<=[\w)])[.;:] |, times the seconds", text)[0].rstrip(".") + "." * bool(text)
+    path = RESULTS / name / "runs.csv"
+    if not path.exists():
+        return said
+    seconds = pd.read_csv(path, usecols=["seconds_total"])["seconds_total"].sum()
+    return f"{said} Measured: {seconds / 3600:.2g} hours of runs."
+
+
+def status_with_twins(name: str, base: str = "../experiments/") -> str:
+    """The status of an experiment and of its twins; ``base`` as in `_page`."""
+    said = [status(name)]
+    for prefix, words in TWINS.items():
+        if (FOLDER / f"{prefix}{name}.yaml").exists():
+            said.append(f"{_page(prefix + name, base)} ({words}): {status(prefix + name)}")
+    return "; ".join(said)
+
+
+def status(name: str) -> str:
+    """How much of an experiment is recorded."""
+    folder = RESULTS / name
+    if (folder / "cells.csv").exists():
+        commits = pd.read_csv(folder / "cells.csv", usecols=["provenance.commit"]).iloc[:, 0]
+        return f"**done**, at {', '.join(dict.fromkeys(commits.astype(str).str[:10]))}"
+    if not (folder / "runs.csv").exists():
+        return NOTHING
+    states = pd.read_csv(folder / "runs.csv", usecols=["state"])["state"]
+    there, all_ = int(states.isin(FINISHED).sum()), runs(name)
+    diverged = int((states == "diverged").sum())
+    words = f"**done**, {there} runs" if there >= all_ else f"{there} of {all_} runs"
+    return words + f", {diverged} of them diverged" * bool(diverged)
+
+
+def runs(name: str) -> int:
+    """The number of runs in an experiment's grid; 0 if it has no configuration of its own."""
+    path = FOLDER / f"{name}.yaml"
+    if not path.exists():  # the search for the defaults: a script makes its sweeps
+        return 0
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params = config.get("hydra", {}).get("sweeper", {}).get("params", {})
+    lines = [f"{key}={value}" for key, value in params.items()]
+    parsed = OverridesParser.create().parse_overrides(lines)
+    swept = (o for o in parsed if o.is_sweep_override())
+    return math.prod(sum(1 for _ in o.sweep_string_iterator()) for o in swept)
+
+
+def accuracies() -> str:
+    """The published accuracies of ResNet18 on CIFAR-100, and ours in a column of their own."""
+    rows = ["| arm | published, % | ours, % |", "|---|---|---|"]
+    folder = RESULTS / "tab4_cifar100"
+    found = read(folder) if (folder / "runs.csv").exists() else None
+    for name, published in CIFAR100.items():
+        theirs = f"{published.mean:.2f} ± {published.spread:.2f}"
+        rows.append(f"| {name} | {theirs} | {_ours(found, published.arm)} |")
+    if found is not None:
+        for base in ("sgd", "adagrad", "rmsprop", "adam"):
+            arm = (base, "additive", "base")
+            rows.append(f"| additive {base} | not published | {_ours(found, arm)} |")
+    return "\n".join(rows)
+
+
+def _ours(found: pd.DataFrame | None, arm: tuple[str, str, str] | None) -> str:
+    if found is None or arm is None:
+        return NOTHING
+    kinds = zip(("optimizer.name", "rule.name", "stepsize.name"), arm, strict=True)
+    mine = found[found["model.name"] == "resnet18"]
+    for column, value in kinds:
+        mine = mine[mine[column] == value]
+    s = summary(100 * mine["outcome"])
+    return f"{s.mean:.2f} ± {s.half:.2f} ({s.n})" if s.n else NOTHING
+
+
+def verdicts() -> str:
+    """The first columns of the table of verdicts in results/claims.md."""
+    text = (RESULTS / "claims.md").read_text(encoding="utf-8").partition("## The claim")[2]
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    kept = ("sentence", "rule", "verdict", "effect", "experiment", "data")
+    cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+    places = [cells[0].index(name) for name in kept]
+    end = next((i for i, row in enumerate(rows) if i > 1 and row == rows[0]), len(rows))
+    table = [[row[i] for i in places] for row in cells[:1] + cells[2:end]]
+    lines = [f"| {' | '.join(row)} |" for row in table]
+    return "\n".join([lines[0], "|" + "---|" * len(kept), *lines[1:]])
+
+
+def records(name: str) -> str:
+    """What an experiment's page says beyond its README: the status, tables and figures."""
+    folder = RESULTS / name
+    lines = ["", "## Records", "", f"Status: {status_with_twins(name, '../')}."]
+    tables = sorted(folder.glob("*.md"))
+    if tables:
+        links = (f"[{path.stem}](../../results/{name}/{path.name})" for path in tables)
+        lines += ["", f"Tables: {', '.join(links)}."]
+    for path in sorted(folder.glob("*.svg")):
+        lines += ["", f"![{path.stem}](../../results/{name}/{path.name})"]
+    return "\n".join(lines) + "\n"
