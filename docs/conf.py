@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))  # this checkout is what is documented
 
 project = "gofau"
 author = "the authors of gofau"
-copyright = "MIT licence"  # noqa: A001
+copyright = "MIT licence"
 root_doc = "docs/index"
 extensions = [
     "sphinx.ext.autodoc",

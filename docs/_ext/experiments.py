@@ -1,15 +1,12 @@
 """What the site says of the experiments: command, cost and status, from the configurations, the
 READMEs and the records, so that a new record changes the page and nobody writes a status."""
 
-import math
 import re
-from pathlib import Path
 
 import pandas as pd
-import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from docs._ext.sources import CONFIGS, EXPERIMENTS, RESULTS, command, comment
+from gofau.config.grid import size
 from gofau.report.cells import FINISHED, read
 from gofau.report.experiments import REDUCED, SMOKE
 from gofau.report.published import CIFAR100
@@ -23,9 +20,10 @@ NOTHING = "no records yet"
 
 
 def names() -> list[str]:
-    """The experiments, without their twins and without the searches for defaults."""
-    found = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    return [name for name in found if not name.startswith((*TWINS, "defaults_"))]
+    """The experiments that have a page and a command of their own, without their twins."""
+    pages = sorted(path.parent.name for path in EXPERIMENTS.glob("*/README.md"))
+    found = [name for name in pages if (FOLDER / f"{name}.yaml").exists()]
+    return [name for name in found if not name.startswith((*TWINS,))]
 
 
 def paper() -> str:
@@ -104,16 +102,10 @@ def status(name: str) -> str:
 
 
 def runs(name: str) -> int:
-    """The number of runs in an experiment's grid; 0 if it has no configuration of its own."""
-    path = FOLDER / f"{name}.yaml"
-    if not path.exists():  # the search for the defaults: a script makes its sweeps
-        return 0
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    params = config.get("hydra", {}).get("sweeper", {}).get("params", {})
-    lines = [f"{key}={value}" for key, value in params.items()]
-    parsed = OverridesParser.create().parse_overrides(lines)
-    swept = (o for o in parsed if o.is_sweep_override())
-    return math.prod(sum(1 for _ in o.sweep_string_iterator()) for o in swept)
+    """The number of runs in an experiment's grid; 0 if it has no configuration of its own, as the
+    search for the defaults."""
+    there = (FOLDER / f"{name}.yaml").exists()
+    return size(CONFIGS, [f"experiment={name}"]) if there else 0
 
 
 def accuracies() -> str:

@@ -12,11 +12,12 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-GREEK = {
-    **{"α": "alpha", "β": "beta", "γ": "gamma", "η": "eta", "θ": "theta", "λ": "lambda"},
-    **{"μ": "mu", "ξ": "xi", "σ": "sigma", "ε": "varepsilon", "κ": "kappa", "ρ": "rho"},
-    **{"ℓ": "ell", "π": "pi"},
+GREEK = {"ε": "varepsilon", "ℓ": "ell"} | {
+    chr(code): unicodedata.name(chr(code)).rpartition(" ")[2].lower()
+    for code in range(ord("α"), ord("ω") + 1)
+    if chr(code) not in "ελος"  # no names of LaTeX, or other ones
 }
+GREEK["λ"] = "lambda"  # Unicode: lamda
 FRACTIONS = {"½": r"\frac{1}{2}", "¼": r"\frac{1}{4}"}
 FUNCTIONS = ("cos", "tanh", "exp", "sinh", "arcsinh", "sign", "clip", "clamp", "max", "min", "log")
 FUNCTIONS += ("rms", "mean", "round")
@@ -28,7 +29,7 @@ BARS = {"|": ("|", "|"), "‖": (r"\|", r"\|")}
 HAT = "\u0302"
 NAME = re.compile(
     "|".join([*WORDS, *(rf"{f}(?![a-zA-Z])" for f in FUNCTIONS)])
-    + rf"|[A-Z]|[^\W\d_](?![a-z]){HAT}?"  # a letter in a word is no symbol, but H in Hd is
+    + rf"|Σ|[A-Z]|[^\W\d_](?![a-z]){HAT}?"  # a letter in a word is no symbol, but H in Hd is
 )
 SUBSCRIPT = re.compile(r"_(?:\{([^{}]*)\}|(\w+))|(\d)")
 EQUATION = re.compile(r"(?<![\w}·(])\w\S* (?==|←)")
@@ -56,7 +57,7 @@ def equation(text: str) -> Formula | None:
 
 
 def mathematical(text: str) -> str:
-    """A text with every equation in it as mathematics: ``m = g; l = 1.`` is ``$m = g$; $l = 1$.``"""
+    """A text with every equation in it as mathematics: ``m = g; l = 1`` → ``$m = g$; $l = 1$``."""
     made, at = "", 0
     for start in EQUATION.finditer(text):
         found = equation(text[start.start() :]) if start.start() >= at else None
