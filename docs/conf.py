@@ -26,7 +26,7 @@ extensions = [
 ]
 
 include_patterns = [
-    *("docs/*.md", "docs/reference/*.md", "experiments/*/README.md"),
+    *("docs/*.md", "docs/reference/*.md", "experiments/*/*.md"),
     *("results/*.md", "results/*/*.md", "CONTRIBUTING.md", "CHANGELOG.md"),
 ]
 exclude_patterns = [

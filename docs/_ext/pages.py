@@ -39,8 +39,9 @@ def complete(text: str, page: Path) -> str:
     text = MARKER.sub(lambda m: MADE[m[1]](), text)
     folder = page.parent
     if folder.parent == ROOT / "experiments":
-        twin = folder.name.startswith((*experiments.TWINS,))
-        text = ORPHAN * twin + text + experiments.records(folder.name)
+        listed = page.name == "README.md" and not folder.name.startswith((*experiments.TWINS,))
+        text = text if listed else ORPHAN + text
+        text += experiments.records(folder.name) if page.name == "README.md" else ""
     elif folder.parent == ROOT / "results":
         text = _titled(text, page)
     return RESULT.sub(lambda m: _linked(m, folder), text)

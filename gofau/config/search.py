@@ -41,7 +41,8 @@ def _mirrored(number: int, base: int) -> float:
 
 
 def arm(config: Config) -> str:
-    """The optimizer's name, with the step size's if it is not the base's own: ``adamw+trust_ratio``."""
+    """The name of the arm without its rule: ``sgd``, or ``adamw+trust_ratio`` with a step size that
+    is not the base's own."""
     names = [config["optimizer"]["name"], config["stepsize"]["name"]]
     return "+".join(name for name in names if name != "base")
 
