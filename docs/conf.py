@@ -13,8 +13,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # this checkout is what is documented
 
 project = "gofau"
-author = "the authors of gofau"
-copyright = "MIT licence"
 root_doc = "docs/index"
 extensions = [
     "sphinx.ext.autodoc",
@@ -59,5 +57,6 @@ html_static_path = ["_static"]
 html_extra_path = ["_extra"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sourcelink = False
 html_theme_options = {"top_of_page_buttons": []}

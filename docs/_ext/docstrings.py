@@ -10,7 +10,7 @@ for an absolute value. Four things of it mean something else in reST, or nothing
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -23,18 +23,18 @@ AFTER = " ,.:;"
 """What may separate the formula from the words after it."""
 
 
-def rest(docstring: list[str]) -> list[str]:
+def rest(docstring: Sequence[str]) -> list[str]:
     """The lines of a docstring as lines of reST."""
     return list(_escaped(_blocks(_formula(docstring))))
 
 
-def _formula(lines: list[str]) -> list[str]:
+def _formula(lines: Sequence[str]) -> list[str]:
     """The equation at the beginning as a display formula, then the rest of its paragraph."""
     end = next((i for i, line in enumerate(lines) if not line.strip()), len(lines))
     paragraph = " ".join(line.strip() for line in lines[:end])
     found = equation(paragraph)
     if found is None:
-        return lines
+        return [*lines]
     words = paragraph[found.end :].lstrip(AFTER)
     return ["", f".. math:: {found.text}", "", words[:1].upper() + words[1:], *lines[end:]]
 
@@ -55,7 +55,7 @@ def _blocks(lines: list[str]) -> Iterator[str]:
                 yield from ("::", "")
         if line.strip():
             previous = line
-        yield line
+        yield line.replace("``", "") if opened else line
 
 
 def _escaped(lines: Iterator[str]) -> Iterator[str]:

@@ -82,6 +82,7 @@ def status_with_twins(name: str, base: str = "../experiments/") -> str:
     said = [status(name)]
     for prefix, words in TWINS.items():
         if (FOLDER / f"{prefix}{name}.yaml").exists():
+            words = "in seconds" if "gofau.toy" in command(FOLDER / f"{name}.yaml") else words
             said.append(f"{_page(prefix + name, base)} ({words}): {status(prefix + name)}")
     return "; ".join(said)
 
@@ -91,12 +92,12 @@ def status(name: str) -> str:
     folder = RESULTS / name
     if (folder / "cells.csv").exists():
         commits = pd.read_csv(folder / "cells.csv", usecols=["provenance.commit"]).iloc[:, 0]
-        return f"**done**, at {', '.join(dict.fromkeys(commits.astype(str).str[:10]))}"
+        return f"**done**, at commit {', '.join(dict.fromkeys(commits.astype(str).str[:10]))}"
     if not (folder / "runs.csv").exists():
         return NOTHING
-    states = pd.read_csv(folder / "runs.csv", usecols=["state"])["state"]
-    there, all_ = int(states.isin(FINISHED).sum()), runs(name)
-    diverged = int((states == "diverged").sum())
+    states = list(pd.read_csv(folder / "runs.csv", usecols=["state"])["state"])
+    there, all_ = sum(state in FINISHED for state in states), runs(name)
+    diverged = states.count("diverged")
     words = f"**done**, {there} runs" if there >= all_ else f"{there} of {all_} runs"
     return words + f", {diverged} of them diverged" * bool(diverged)
 

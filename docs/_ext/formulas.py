@@ -24,6 +24,7 @@ FUNCTIONS += ("rms", "mean", "round")
 WORDS = ("lr_decay", "lr", "dampening", "damping", "g_bound", "p_scale")
 SUPERSCRIPTS = {"²": "2", "³": "3", "ᵀ": r"\mathsf{T}", "⁺": "+", "⁻": "-"}
 SIGNS = {"−": "-", "-": "-", "+": "+", "±": r"\pm ", "∓": r"\mp "}
+EQUALS = {"=": " = ", "←": r" \leftarrow "}
 TIMES = {"·": r" \cdot ", "∘": r" \circ "}
 BARS = {"|": ("|", "|"), "‖": (r"\|", r"\|")}
 HAT = "\u0302"
@@ -106,11 +107,10 @@ class _Reader:
             raise NoFormula(f"{what!r} expected at {self.text[self.at :][:30]!r}")
 
     def equation(self) -> str:
-        left = self.sum()
-        for sign, tex in (("=", " = "), ("←", r" \leftarrow ")):
-            if self.take(sign):
-                return left + tex + self.sum()
-        return left
+        made = self.sum()
+        while self.peek() in EQUALS:
+            made += EQUALS[self._sign()] + self.sum()
+        return made
 
     def sum(self) -> str:
         made = SIGNS[self._sign()] if self.peek() in SIGNS else ""

@@ -3,13 +3,13 @@ yet. The files themselves stay as they are."""
 
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 from docs._ext import experiments, reference
+from docs._ext.diagram import drawn
 from docs._ext.sources import CONFIGS, ROOT
 
 MARKER = re.compile(r"<!-- generated: (.+?) -->")
@@ -36,7 +36,7 @@ RESULT = re.compile(r"\[([^]]+)\]\(((?:\.\./)*results/(\w+)/[^)]*)\)")
 
 def complete(text: str, page: Path) -> str:
     """The text of a page as the site shows it."""
-    text = MARKER.sub(lambda m: MADE[m[1]](), text)
+    text = drawn(MARKER.sub(lambda m: MADE[m[1]](), text))
     folder = page.parent
     if folder.parent == ROOT / "experiments":
         listed = page.name == "README.md" and not folder.name.startswith((*experiments.TWINS,))
@@ -49,9 +49,11 @@ def complete(text: str, page: Path) -> str:
 
 def _titled(text: str, page: Path) -> str:
     """A table with a title, so that the site can list it, and with the name of its experiment."""
-    name = PurePosixPath(page.parent.name, page.stem)
-    title, _, rest = text.partition("\n") if text.startswith("# ") else (f"# {page.stem}", "", text)
-    return f"{ORPHAN}{title} ({name})\n\n{rest}"
+    folder = page.parent.name
+    if not text.startswith("# "):
+        return f"{ORPHAN}# {folder}: {page.stem}\n\n{text}"
+    title, _, rest = text.partition("\n")
+    return f"{ORPHAN}{title} ({folder})\n\n{rest}"
 
 
 def _linked(link: re.Match[str], folder: Path) -> str:
@@ -68,8 +70,5 @@ def read(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_lexer(
-        "mermaid", TextLexer
-    )  # Pygments has none, and the tools that draw it need a network
     app.connect("source-read", read)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

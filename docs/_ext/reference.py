@@ -73,11 +73,14 @@ def stepsizes() -> str:
 def _stepsize(stepsize: StepSize) -> str:
     kind = type(stepsize)
     what = "replaces η" if stepsize.role == "eta" else "is a factor of l"
-    needs = f"; it needs `step(closure)` for the {', '.join(stepsize.needs)}" * bool(stepsize.needs)
+    needs = "; `step` needs a closure" * bool(stepsize.needs)
+    per = {"element": "a tensor of values per layer"}.get(
+        stepsize.scope, f"one value per {stepsize.scope}"
+    )
     return _section(
         stepsize.name,
         f'On the command line `stepsize={stepsize.name}`, in Python `stepsize="{stepsize.name}"`.'
-        f" It {what}, with one value per {stepsize.scope}{needs}.",
+        f" It {what}, with {per}{needs}.",
         f".. autoclass:: {kind.__module__}.{kind.__qualname__}()",
         hyperparameters(stepsize.hyperparameters),
     )

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
-from sphinx.ext.napoleon import Config, GoogleDocstring
+from sphinx.ext.napoleon import Config
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 
 from docs._ext.docstrings import rest
 from docs._ext.formulas import equation
@@ -23,7 +24,8 @@ PARTS = {
 @pytest.mark.parametrize("name", PARTS)
 def test_every_docstring_is_rest_without_a_warning(name):
     lines = rest((inspect.getdoc(PARTS[name]) or "").splitlines())
-    sections = GoogleDocstring(lines, Config(napoleon_use_param=False))
+    config: Any = Config(napoleon_use_param=False)  # not the class that the constructor declares
+    sections = GoogleDocstring(lines, config)
     source = f".. default-role:: literal\n\n{sections}"
     tree = publish_doctree(source, settings_overrides={"report_level": 1, "halt_level": 2})
     begins = equation(_paragraph(PARTS[name])) is not None

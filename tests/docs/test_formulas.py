@@ -30,6 +30,7 @@ OWN = [n for n, rule in RULES.items() if rule.xi.__module__.startswith("gofau.op
         ("√Σg² + ε", r"\sqrt{\sum g^{2}} + \varepsilon", ""),
         ("β1·b_{t−1}", r"\beta_{1} \cdot b_{t-1}", ""),
         ("½(x − 1)²", r"\frac{1}{2} (x - 1)^{2}", ""),
+        ("m = b_t = 1. As", "m = b_{t} = 1", ". As"),
         ("b ← lr·a", r"b \leftarrow \mathrm{lr} \cdot a", ""),
     ],
 )

@@ -40,7 +40,7 @@ def test_the_status_is_that_of_the_records(results):
     (results / "toy_tuned").mkdir()
     cells = pd.DataFrame({"provenance.commit": ["0123456789abc"] * 2})
     cells.to_csv(results / "toy_tuned" / "cells.csv", index=False)
-    assert experiments.status("toy_tuned") == "**done**, at 0123456789"
+    assert experiments.status("toy_tuned") == "**done**, at commit 0123456789"
 
 
 def test_the_cost_is_said_by_the_readme_and_measured_by_the_records(results):
@@ -135,7 +135,6 @@ def test_a_link_to_a_result_that_is_not_there_yet_is_text():
 
 def test_a_table_of_results_gets_a_title():
     page = ROOT / "results" / "toy_tuned" / "table.md"
-    assert complete("| a |\n|---|\n", page).startswith(
-        "---\norphan: true\n---\n# table (toy_tuned/"
-    )
-    assert "# Found (toy_tuned/table)\n\nx" in complete("# Found\nx", page)
+    made = complete("| a |\n|---|\n", page)
+    assert made.startswith("---\norphan: true\n---\n# toy_tuned: table\n\n| a |")
+    assert "# Found (toy_tuned)\n\nx" in complete("# Found\nx", page)
