@@ -18,6 +18,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "formulas": reference.formulas,
     "rules": reference.rules,
     "stepsizes": reference.stepsizes,
+    "post_steps": reference.post_steps,
     "optimizers": reference.optimizers,
     "problems": reference.problems,
     "functions": reference.functions,

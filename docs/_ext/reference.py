@@ -13,6 +13,7 @@ from docs._ext.formulas import equation, mathematical
 from docs._ext.sources import CONFIGS, comment
 from gofau.optim import RULES, STEPSIZES, Hyperparameter, Rule, RuleOptimizer, StepSize
 from gofau.optim.hyperparameters import REQUIRED
+from gofau.optim.post_steps import POST_STEPS
 from gofau.problems import image_classification, language_model, node_classification, reconstruction
 from gofau.toy import PROBLEMS
 
@@ -21,13 +22,23 @@ OWN = "gofau."
 
 def rules() -> str:
     """The section of every rule of gofau."""
-    return "\n".join(_rule(rule) for rule in RULES.values() if rule.xi.__module__.startswith(OWN))
+    return _rules("rule", RULES.values())
 
 
-def _rule(rule: Rule) -> str:
+def post_steps() -> str:
+    """The section of every post step of gofau."""
+    return _rules("post_step", POST_STEPS.values())
+
+
+def _rules(key: str, some: Iterable[Rule]) -> str:
+    ours = (rule for rule in some if rule.xi.__module__.startswith(OWN))
+    return "\n".join(_rule(key, rule) for rule in ours)
+
+
+def _rule(key: str, rule: Rule) -> str:
     return _section(
         rule.name,
-        f'On the command line `rule={rule.name}`, in Python `rule="{rule.name}"`.',
+        f'On the command line `{key}={rule.name}`, in Python `{key}="{rule.name}"`.',
         f".. autofunction:: {rule.xi.__module__}.{rule.xi.__qualname__}",
         hyperparameters(rule.own.values()),
     )

@@ -13,9 +13,11 @@ from docs._ext.docstrings import rest
 from docs._ext.formulas import equation
 from docs._ext.reference import classes
 from gofau.optim import RULES, STEPSIZES
+from gofau.optim.post_steps import POST_STEPS
 
 PARTS = {
     **{name: rule.xi for name, rule in RULES.items()},
+    **{name: post_step.xi for name, post_step in POST_STEPS.items()},
     **{name: type(stepsize) for name, stepsize in STEPSIZES.items()},
     **classes(),
 }
@@ -40,7 +42,7 @@ def _paragraph(x: Any) -> str:
     return " ".join((inspect.getdoc(x) or "").partition("\n\n")[0].split())
 
 
-@pytest.mark.parametrize("name", [*RULES, *STEPSIZES])
+@pytest.mark.parametrize("name", [*RULES, *POST_STEPS, *STEPSIZES])
 def test_every_rule_and_step_size_begins_with_its_formula(name):
     assert equation(_paragraph(PARTS[name])) is not None
 

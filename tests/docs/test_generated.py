@@ -9,6 +9,7 @@ from docs._ext import experiments, reference
 from docs._ext.pages import MADE, MARKER, complete
 from docs._ext.sources import command, comment
 from gofau.optim import RULES, STEPSIZES
+from gofau.optim.post_steps import POST_STEPS
 from gofau.report.published import CIFAR100
 from gofau.toy import PROBLEMS
 from tests.command_line import ROOT
@@ -108,6 +109,7 @@ def test_the_verdicts_are_those_of_the_claims():
 def test_the_reference_has_every_part():
     assert set(re.findall(r"^## (\w+)$", reference.rules(), re.M)) == set(RULES)
     assert set(re.findall(r"^## (\w+)$", reference.stepsizes(), re.M)) == set(STEPSIZES)
+    assert set(re.findall(r"^## (\w+)$", reference.post_steps(), re.M)) == set(POST_STEPS)
     optimizers = re.findall(r"^## (\w+)$", reference.optimizers(), re.M)
     names = {path.stem for path in (ROOT / "configs" / "optimizer").glob("*.yaml")}
     assert {name.lower() for name in optimizers} == {name.replace("_", "") for name in names}
