@@ -16,6 +16,8 @@ FOLDER = CONFIGS / "experiment"
 TWINS = {REDUCED: "on a small budget", SMOKE: "on the digits"}
 PARTS = re.compile(r"\*\*([^*]+)\.\*\*\s+(.+?)(?=\n\n\*\*|\Z)", re.DOTALL)
 PAPER, SLIDES = ("fig", "tab"), ("toy_",)
+WHOLE = ("cells.csv", "trainings.csv")
+"""What an experiment writes that is made at once, not run by run."""
 NOTHING = "no records yet"
 
 
@@ -90,9 +92,10 @@ def status_with_twins(name: str, base: str = "../experiments/") -> str:
 def status(name: str) -> str:
     """How much of an experiment is recorded."""
     folder = RESULTS / name
-    if (folder / "cells.csv").exists():
-        commits = pd.read_csv(folder / "cells.csv", usecols=["provenance.commit"]).iloc[:, 0]
-        return f"**done**, at commit {', '.join(dict.fromkeys(commits.astype(str).str[:10]))}"
+    whole = [folder / name for name in WHOLE if (folder / name).exists()]
+    if whole:
+        column = pd.read_csv(whole[0], usecols=["provenance.commit"]).iloc[:, 0]
+        return f"**done**, at commit {', '.join(dict.fromkeys(column.astype(str).str[:10]))}"
     if not (folder / "runs.csv").exists():
         return NOTHING
     states = list(pd.read_csv(folder / "runs.csv", usecols=["state"])["state"])

@@ -59,7 +59,9 @@ def test_the_number_of_runs_is_that_of_the_grid():
 @pytest.mark.parametrize("name", experiments.names())
 def test_every_experiment_has_command_cost_and_a_sentence(name):
     path = ROOT / "configs" / "experiment" / f"{name}.yaml"
-    assert re.fullmatch(rf"python (train.py -m|-m gofau.toy) experiment={name}.*", command(path))
+    assert re.fullmatch(
+        rf"python (train.py -m|-m gofau[.][a-z]+) experiment={name}.*", command(path)
+    )
     assert comment(path).endswith(".")
     assert "@package" not in comment(path)
     assert len(experiments.cost(name)) > 5
