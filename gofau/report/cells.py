@@ -25,7 +25,8 @@ UNUSED = (
     *("provenance.versions.", "provenance.python", "provenance.platform", "provenance.command"),
     *("divergence/", "train/", "started", "updated", "seconds_total", "science"),
 )
-"""Prefixes of columns that the report does not need."""
+"""Prefixes of columns that the report does not need; "steps", which it does not need either, would
+be a prefix of "stepsize.name", which it does."""
 OF_PROBLEM = ["dataset.name", "model.name"]
 """The columns that tell one problem from another."""
 PROBLEM = ["problem", "dataset", "model"]

@@ -112,3 +112,13 @@ def test_the_number_of_epochs_is_an_axis_where_it_varies():
     assert in_order(frame["horizon"]) == [2, 4]
     assert set(frame["trainer"]) == {""}
     assert set(prepare(runs(lambda w: 0.5, epochs=(2,)))["horizon"]) == {"default"}
+
+
+def test_the_step_size_of_the_records_is_read(tmp_path):
+    """Its column begins as "steps" does, which is not read."""
+    frame = runs(lambda w: 0.9, rule=("additive",), optimizer=("adamw",))
+    both = [frame.assign(**{"stepsize.name": name, "steps": 9}) for name in ("base", "trust_ratio")]
+    pd.concat(both).to_csv(tmp_path / "runs.csv", index=False)
+    found = read(tmp_path)
+    assert found["stepsize"].tolist() == ["base"] * 5 + ["trust_ratio"] * 5
+    assert found["cell"].nunique() == 2
