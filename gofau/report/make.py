@@ -28,6 +28,7 @@ from gofau.report.style import save_figure, styled
 from gofau.report.tables import accuracy, comparison
 from gofau.report.tuning import tuning, tuning_figure
 from gofau.report.types import Frame
+from gofau.report.untuned import untuned
 
 TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "accuracy": lambda runs, folder: accuracy(runs),
@@ -40,6 +41,7 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "first_run": lambda runs, folder: first_run(runs),
     "acceleration": lambda runs, folder: acceleration(runs),
     "effects": lambda runs, folder: effects(runs),
+    "untuned": lambda runs, folder: untuned(runs),
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
     f.__name__: f for f in (curves, over_lr, over_init, over_horizon, heatmap, profile, speedup)
