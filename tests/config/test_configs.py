@@ -1,6 +1,7 @@
 """Every yaml composes, and every combination of groups that makes sense can be built and steps."""
 
 import inspect
+import math
 import sys
 from pathlib import Path
 
