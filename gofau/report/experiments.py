@@ -82,7 +82,7 @@ REPORTS: Mapping[str, Report] = {
     "layerwise": Report(
         "Layer-wise step sizes without tuning, beside fixed rates",
         ("untuned", "accuracy"),
-        ("over_lr",),
+        ("untuned",),
     ),
     "is_it_just_lr": Report(
         "The control: both rules with the learning rate tuned at equal budget",

@@ -29,6 +29,7 @@ from gofau.report.tables import accuracy, comparison
 from gofau.report.tuning import tuning, tuning_figure
 from gofau.report.types import Frame
 from gofau.report.untuned import untuned
+from gofau.report.untuned_figure import untuned_figure
 
 TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "accuracy": lambda runs, folder: accuracy(runs),
@@ -45,7 +46,12 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
     f.__name__: f for f in (curves, over_lr, over_init, over_horizon, heatmap, profile, speedup)
-} | {"tuning": tuning_figure, "importance": importance_figure, "effects": effects_figure}
+} | {
+    "tuning": tuning_figure,
+    "importance": importance_figure,
+    "effects": effects_figure,
+    "untuned": untuned_figure,
+}
 """A figure is None if the records do not hold what it shows."""
 
 

@@ -8,6 +8,7 @@ import pytest
 from gofau.report.cells import prepare
 from gofau.report.experiments import report_of
 from gofau.report.untuned import against_fixed, untuned
+from gofau.report.untuned_figure import untuned_figure
 from tests.report.records import runs, with_metric
 
 BEST = {0.01: 0.60, 0.1: 0.80, 1.0: 0.70}
@@ -91,6 +92,18 @@ def test_a_run_that_is_still_missing_is_no_pair():
     gone = (frame["stepsize"] == "layerwise") & (frame["seed"] == 3)
     frame.loc[gone, ["outcome", "choice"]] = math.nan
     assert against_fixed(frame, "layerwise").ratio.n == 4
+
+
+def test_the_picture_has_a_line_at_the_result_of_the_step_size(tmp_path):
+    figure = untuned_figure(made(), tmp_path)
+    assert figure is not None
+    (ax,) = figure.axes
+    curve, line = ax.get_lines()[0], ax.get_lines()[-1]
+    assert list(curve.get_xdata()) == [0.01, 0.1, 1.0]
+    assert list(curve.get_ydata()) == pytest.approx([0.62, 0.82, 0.72])
+    assert list(line.get_ydata()) == pytest.approx([0.80, 0.80])
+    only = made()
+    assert untuned_figure(only[only["stepsize"] == "base"], tmp_path) is None
 
 
 def test_the_experiment_and_its_twin_have_this_table():
