@@ -23,7 +23,7 @@ BASELINE = "additive"
 
 UNUSED = (
     *("provenance.versions.", "provenance.python", "provenance.platform", "provenance.command"),
-    *("divergence/", "train/", "started", "updated", "seconds_total", "steps", "science"),
+    *("divergence/", "train/", "started", "updated", "seconds_total", "science"),
 )
 """Prefixes of columns that the report does not need."""
 OF_PROBLEM = ["dataset.name", "model.name"]
@@ -62,7 +62,7 @@ def read(folder: Path) -> Frame:
 
 def _is_used(column: str) -> bool:
     """Whether to read a column. Unused ones cost time: each selection of rows copies them."""
-    return not column.startswith(UNUSED)
+    return column != "steps" and not column.startswith(UNUSED)  # stepsize.name is used
 
 
 def prepare(runs: Frame) -> Frame:

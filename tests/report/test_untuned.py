@@ -5,11 +5,11 @@ import math
 import pandas as pd
 import pytest
 
-from gofau.report.cells import prepare
+from gofau.report.cells import prepare, read
 from gofau.report.experiments import report_of
 from gofau.report.untuned import against_fixed, untuned
 from gofau.report.untuned_figure import untuned_figure
-from tests.report.records import runs, with_metric
+from tests.report.records import runs, with_metric, write
 
 BEST = {0.01: 0.60, 0.1: 0.80, 1.0: 0.70}
 
@@ -104,6 +104,14 @@ def test_the_picture_has_a_line_at_the_result_of_the_step_size(tmp_path):
     assert list(line.get_ydata()) == pytest.approx([0.80, 0.80])
     only = made()
     assert untuned_figure(only[only["stepsize"] == "base"], tmp_path) is None
+
+
+def test_the_step_size_survives_reading_the_records(tmp_path):
+    """``steps``, a count, is left out when records are read; ``stepsize`` begins like it."""
+    frame = made().drop(columns=["stepsize"])
+    found = read(write(tmp_path / "layerwise", frame.assign(steps=3)))
+    assert set(found["stepsize"]) == {"base", "layerwise"}
+    assert "steps" not in found
 
 
 def test_the_experiment_and_its_twin_have_this_table():
