@@ -37,7 +37,6 @@ CLAIMS = (
     Claim("It is robust to the initialisation", "problems_init", "drop", twin=False),
     Claim("It is robust to the learning rate", "problems_lr", "drop", twin=False),
     Claim("It does so over many optimizers and tasks", "problems", twin=False),
-    Claim("It does so over many optimizers and tasks", "problems_full", twin=False),
     Claim("It is not just another learning rate", "problems_control", twin=False),
     Claim("It accelerates training", "tab6_acceleration", "speed-up"),
     Claim("It is robust to the initialisation", "tab2_cifar10_init", "drop"),

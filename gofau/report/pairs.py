@@ -143,7 +143,8 @@ def differences(runs: Frame, rule: str, value: str = "outcome") -> Frame:
     the rule's grid does not have, such as those of an optimizer that is there for comparison, are
     left out."""
     ours, theirs = (runs[runs["rule"] == name] for name in (rule, BASELINE))
-    theirs = theirs[theirs["cell"].isin(ours["cell"])]
+    if len(ours):  # a rule that was not run at all is missing everywhere
+        theirs = theirs[theirs["cell"].isin(ours["cell"])]
     return paired(ours, theirs, ["cell", "seed"], value)
 
 

@@ -114,9 +114,7 @@ def _result(runs: Frame, metric: Metric) -> Cell:
 
 def _seconds(runs: Frame | None) -> float:
     """Of training, the median of the finished runs."""
-    if runs is None or "seconds" not in runs:
-        return math.nan
-    return float(pd.to_numeric(runs["seconds"]).median())
+    return math.nan if runs is None or "seconds" not in runs else float(runs["seconds"].median())
 
 
 def _numbers(found: Untuned) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -29,9 +30,16 @@ def made(own=0.78, of_rate=BEST, rates=(0.01, 0.1, 1.0), metric=None):
     return prepare(both if metric is None else with_metric(both, "loss", metric))
 
 
+def best(frame):
+    """The comparison, which must have found a fixed rate, and that rate."""
+    found = against_fixed(frame, "layerwise")
+    assert found.fixed is not None
+    return found, found.fixed
+
+
 def test_it_stands_beside_the_best_rate_with_the_mean_of_ratios_per_seed():
-    found = against_fixed(made(), "layerwise")
-    assert (found.tried, found.fixed.lr, found.fixed.at_edge) == (3, 0.1, False)
+    found, fixed = best(made())
+    assert (found.tried, fixed.lr, fixed.at_edge) == (3, 0.1, False)
     expected = [(0.78 + 0.01 * k) / (0.80 + 0.01 * k) for k in range(5)]
     assert found.ratio.mean == pytest.approx(sum(expected) / 5)
     assert found.ratio.n == 5
@@ -41,8 +49,8 @@ def test_it_stands_beside_the_best_rate_with_the_mean_of_ratios_per_seed():
 def test_the_rate_is_chosen_on_the_validation_split():
     frame = made()
     frame.loc[frame["lr"] == 0.01, "choice"] = 0.99
-    found = against_fixed(frame, "layerwise")
-    assert (found.fixed.lr, found.fixed.at_edge) == (0.01, True)
+    found, fixed = best(frame)
+    assert (fixed.lr, fixed.at_edge) == (0.01, True)
     assert found.ratio.mean > 1
 
 
@@ -54,15 +62,15 @@ def test_of_an_accuracy_95_per_cent_is_the_goal(own, met):
 @pytest.mark.parametrize(("own", "met"), [(0.79, True), (0.74, False)])
 def test_of_a_loss_a_tenth_more_is_the_goal(own, met):
     frame = made(own, metric=lambda accuracy: 1 - accuracy)
-    found = against_fixed(frame, "layerwise")
-    assert found.fixed.lr == 0.1
+    found, fixed = best(frame)
+    assert fixed.lr == 0.1
     assert found.met is met
     assert found.ratio.mean > 1
 
 
 def test_a_rate_at_which_all_diverge_is_not_the_best_and_counts_as_tried():
-    found = against_fixed(made(of_rate=BEST | {1.0: None}), "layerwise")
-    assert (found.tried, found.fixed.lr) == (3, 0.1)
+    found, fixed = best(made(of_rate=BEST | {1.0: None}))
+    assert (found.tried, fixed.lr) == (3, 0.1)
 
 
 def test_the_table_has_a_row_per_problem_and_optimizer_and_says_what_it_costs():
@@ -99,9 +107,9 @@ def test_the_picture_has_a_line_at_the_result_of_the_step_size(tmp_path):
     assert figure is not None
     (ax,) = figure.axes
     curve, line = ax.get_lines()[0], ax.get_lines()[-1]
-    assert list(curve.get_xdata()) == [0.01, 0.1, 1.0]
-    assert list(curve.get_ydata()) == pytest.approx([0.62, 0.82, 0.72])
-    assert list(line.get_ydata()) == pytest.approx([0.80, 0.80])
+    assert [*np.asarray(curve.get_xdata())] == [0.01, 0.1, 1.0]
+    assert [*np.asarray(curve.get_ydata())] == pytest.approx([0.62, 0.82, 0.72])
+    assert [*np.asarray(line.get_ydata())] == pytest.approx([0.80, 0.80])
     only = made()
     assert untuned_figure(only[only["stepsize"] == "base"], tmp_path) is None
 
