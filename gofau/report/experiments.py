@@ -80,6 +80,11 @@ REPORTS: Mapping[str, Report] = {
         ("over_horizon", "speedup"),
     ),
     "problems_control": Report("Not just the rate: thirty fresh seeds, and clipped gradients"),
+    "layerwise": Report(
+        "Layer-wise step sizes without tuning, beside fixed rates",
+        ("untuned", "accuracy"),
+        ("untuned",),
+    ),
     "is_it_just_lr": Report(
         "The control: both rules with the learning rate tuned at equal budget",
         ("control", "accuracy"),

@@ -30,6 +30,8 @@ from gofau.report.style import save_figure, styled
 from gofau.report.tables import accuracy, comparison
 from gofau.report.tuning import tuning, tuning_figure
 from gofau.report.types import Frame
+from gofau.report.untuned import untuned
+from gofau.report.untuned_figure import untuned_figure
 
 TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "accuracy": lambda runs, folder: accuracy(runs),
@@ -44,10 +46,16 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "stored": lambda runs, folder: stored(runs),
     "acceleration": lambda runs, folder: acceleration(runs),
     "effects": lambda runs, folder: effects(runs),
+    "untuned": lambda runs, folder: untuned(runs),
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
     f.__name__: f for f in (curves, over_lr, over_init, over_horizon, heatmap, profile, speedup)
-} | {"tuning": tuning_figure, "importance": importance_figure, "effects": effects_figure}
+} | {
+    "tuning": tuning_figure,
+    "importance": importance_figure,
+    "effects": effects_figure,
+    "untuned": untuned_figure,
+}
 """A figure is None if the records do not hold what it shows."""
 
 
