@@ -1,6 +1,7 @@
 """Hydra's basic sweeper, with a quicker check of a sweep before it starts."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -9,6 +10,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gofau.cli.preflight import each_value_once, preflight
+from gofau.cli.watch import Watch, watched
 from gofau.config.composer import Composer
 
 
@@ -52,12 +54,14 @@ class AxesSweeper(Sweeper):
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         parsed = OverridesParser.create(loader).parse_overrides(words)
         batches = self._basic.split_arguments(parsed, self._basic.max_batch_size)
+        runs = [run for batch in batches for run in batch]
         preflight(
             config.hydra.launcher["_target_"],
-            [run for batch in batches for run in batch],
+            runs,
             lambda overrides: loader.load_sweep_config(config, [*overrides]),
         )
-        return self._basic.sweep(arguments)
+        with Watch(config, runs) if watched(config) else nullcontext():
+            return self._basic.sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Raise Hydra's error for a value with which no run can be composed."""

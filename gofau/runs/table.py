@@ -1,13 +1,22 @@
 """Lists and counts the runs of a folder, for the user."""
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from gofau.runs.identity import science
 from gofau.runs.lock import holder_of
+from gofau.runs.outcome import summary
 from gofau.runs.record import STATES, read_status
+
+HIDDEN = ("name", "_target_")
+"""Keys of a section that `show` does not list as hyperparameters."""
 
 
 def folders(runs_dir: Path) -> Iterator[Path]:
@@ -30,7 +39,7 @@ def table(runs_dir: Path, names: bool = False) -> str:
 
     Args:
         runs_dir: the folder of the runs.
-        names: whether to list every run.
+        names: whether to list every run, with the result of those that are done.
     """
     found = [(folder, look(folder)) for folder in folders(runs_dir)]
     counts = Counter(status["state"] for _, status in found)
@@ -38,6 +47,9 @@ def table(runs_dir: Path, names: bool = False) -> str:
     lines.append(f"{'all':<12} {len(found):>6}")
     for folder, status in found:
         note = _note(folder, status)
+        if names and status["state"] == "done":
+            with suppress(KeyError):  # a record that is not complete has no result to show
+                note = summary(status)
         if names or note:
             lines.append(f"{status['state']:<12} {folder.name}{'  ' if note else ''}{note}")
     return "\n".join(lines)
@@ -55,22 +67,57 @@ def _note(folder: Path, status: dict[str, Any]) -> str:
 def seconds_left(folder: Path, status: dict[str, Any]) -> float | None:
     """Estimated seconds of training left, from the epochs so far; None before the first ends."""
     try:
-        with open(folder / "metrics.csv", newline="", encoding="utf-8") as f:
-            *_, row = csv.DictReader(f)  # the last row; its seconds are those of all epochs so far
+        row = _last_row(folder)  # its seconds are those of all epochs so far
         epoch, seconds = int(row["epoch"]), float(row["seconds"])
         return seconds / epoch * (status["epochs"] - epoch)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
+def epochs_done(folder: Path) -> int:
+    """The number of epochs that a run has ended."""
+    try:
+        return int(_last_row(folder)["epoch"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _last_row(folder: Path) -> dict[str, str]:
+    with open(folder / "metrics.csv", newline="", encoding="utf-8") as f:
+        *_, row = csv.DictReader(f)
+    return row
+
+
 def show(folder: Path) -> str:
-    """Everything known about one run: its folder, files and status."""
+    """Everything known about one run: its folder, files, hyperparameters and status."""
     status = look(folder)
     files = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    lines = [str(folder), f"files: {', '.join(files)}"]
+    lines = [str(folder), f"files: {', '.join(files)}", "hyperparameters:", *_settings(folder)]
     for key, value in status.items():
         if isinstance(value, dict):
             lines += [f"{key}:", *(f"  {name}: {v}" for name, v in value.items())]
         else:
             lines.append(f"{key}: {value}")
     return "\n".join(lines)
+
+
+def _settings(folder: Path) -> Iterator[str]:
+    """One line per part of the scientific configuration, such as ``optimizer: sgd, lr 0.1``."""
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    for section, keys in science(config).items():
+        if not isinstance(keys, dict):  # the seed
+            keys = {"name": keys}
+        name = [_text(keys["name"])] if "name" in keys else []
+        rest = [f"{key} {_text(value)}" for key, value in keys.items() if key not in HIDDEN]
+        yield f"  {section}: {', '.join([*name, *rest])}"
+
+
+def _text(value: Any) -> str:
+    """A value as it would be typed."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_text(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

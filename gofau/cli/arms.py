@@ -1,0 +1,105 @@
+"""The table at the end of a sweep: one row per arm, with the mean of its seeds."""
+
+from collections.abc import Mapping, Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from gofau.runs.events import Event
+
+ROWS = 30
+"""Largest number of rows that are shown."""
+Values = Mapping[str, str]
+"""Key → value, as typed, of one run."""
+
+
+def axes(runs: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """The keys that take several values in the runs of a sweep, with their values.
+
+    >>> axes([["rule=hybrid", "lr=1", "seed=0"], ["rule=hybrid", "lr=2", "seed=0"]])
+    {'lr': ['1', '2']}
+    """
+    found: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for key, value in values(run).items():
+            found.setdefault(key, {})[value] = None
+    return {key: [*each] for key, each in found.items() if len(each) > 1}
+
+
+def values(overrides: Sequence[str]) -> dict[str, str]:
+    """Key → value of overrides such as ``rule=hybrid``."""
+    return {key: value for key, _, value in (word.partition("=") for word in overrides)}
+
+
+def table(runs: Sequence[Sequence[str]], results: Mapping[int, Event], part: str) -> list[str]:
+    """The lines of the table; none without a result.
+
+    Args:
+        runs: the overrides of each run.
+        results: number of a run → its result, as `gofau.runs.outcome.measured` gives it.
+        part: ``test`` or ``val``; runs that were not tested are shown by ``val``.
+    """
+    finished = {n: run for n, run in results.items() if "metric" in run}
+    if not finished:
+        return []
+    if all(run["test"] is None for run in finished.values()):
+        part = "val"
+    keys = [key for key in axes(runs) if key != "seed"]
+    arms: dict[tuple[str, ...], list[int]] = {}
+    for number, overrides in enumerate(runs):
+        arms.setdefault(tuple(values(overrides).get(key, "") for key in keys), []).append(number)
+    rows = [(name, [finished[n] for n in mine if n in finished]) for name, mine in arms.items()]
+    rows = [(name, mine) for name, mine in rows if mine]
+    left = len(rows) - ROWS
+    if left > 0:
+        rows = _best(rows, part)[:ROWS]
+    lines = _columns(
+        [(*keys, "runs", _heading(finished.values(), part))]
+        + [(*name, _count(mine), _mean(mine, part)) for name, mine in rows]
+    )
+    return [*lines, f"and {left} more: python -m gofau.runs status --all"] if left > 0 else lines
+
+
+def _best(rows: list[tuple[Any, list[Event]]], part: str) -> list[tuple[Any, list[Event]]]:
+    """The best arms first, if all have one metric."""
+    metrics = {run["metric"]["name"]: run["metric"] for _, mine in rows for run in mine}
+    if len(metrics) > 1:
+        return rows
+    (metric,) = metrics.values()
+    sign = -1 if metric["higher_is_better"] else 1
+
+    def key(row: tuple[Any, list[Event]]) -> float:
+        known = _known(row[1], part)
+        return sign * mean(known) if known else float("inf")
+
+    return sorted(rows, key=key)
+
+
+def _heading(results: Any, part: str) -> str:
+    titles = {run["metric"]["title"] for run in results}
+    what = titles.pop() if len(titles) == 1 else "result"
+    return f"{'test' if part == 'test' else 'validation'} {what}, mean ± standard deviation"
+
+
+def _known(runs: Sequence[Event], part: str) -> list[float]:
+    return [run[part] for run in runs if run[part] is not None]
+
+
+def _count(runs: Sequence[Event]) -> str:
+    diverged = sum(run["state"] == "diverged" for run in runs)
+    return f"{len(runs)}, {diverged} diverged" if diverged else str(len(runs))
+
+
+def _mean(runs: Sequence[Event], part: str) -> str:
+    """Diverged runs count at chance level; where there is none, they are left out."""
+    known, form = _known(runs, part), runs[0]["metric"]["format"]
+    if not known:
+        return "—"
+    spread = f" ± {stdev(known):{form}}" if len(known) > 1 else ""
+    return f"{mean(known):{form}}{spread}"
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    """Align the cells of each column on the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    pairs = ((cell.ljust(n) for cell, n in zip(row, widths, strict=True)) for row in rows)
+    return ["  ".join(cells).rstrip() for cells in pairs]

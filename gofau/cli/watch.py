@@ -1,0 +1,131 @@
+"""Shows a sweep while it goes on: what it is, how far it is, and a table of its results."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event as Flag
+from threading import Thread
+
+from omegaconf import DictConfig
+
+from gofau.cli.arms import axes, table
+from gofau.cli.display import Silent, display_for
+from gofau.cli.tally import Tally
+from gofau.runs.clock import clock
+from gofau.runs.events import Event, Events
+
+SECONDS = 0.5
+"""Between two looks at the events of the runs."""
+
+
+class Watch:
+    """Shows the runs of a sweep, which are carried out inside the block.
+
+    Args:
+        config: the configuration of the sweep.
+        runs: the overrides of each run.
+        part: the values of the table: ``test`` or ``val``.
+    """
+
+    def __init__(
+        self, config: DictConfig, runs: Sequence[Sequence[str]], part: str = "test"
+    ) -> None:
+        self.config, self.runs, self.part = config, list(runs), part
+        self.display: Silent = display_for(config.trainer.progress)
+        # The jobs of a cluster print into files of their own.
+        mute = not config.hydra.launcher._target_.endswith(".SlurmLauncher")
+        name = f"{os.getpid()}-{time.time_ns()}.events"
+        self.events = Events(Path(config.paths.runs_dir, ".sweep", name), mute)
+        self.tally, self.began = Tally(len(self.runs)), time.monotonic()
+        self._seen: Counter[str] = Counter()
+        self._over = Flag()
+        self._thread = Thread(target=self._look_on, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self.display.line(header(self.config, self.runs))
+        self.events.__enter__()
+        self.display.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type | None, value: object, trace: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._look()
+        self.display.stop()
+        self.events.__exit__()
+        for line in self._summary() if kind is None else [self._states()]:
+            self.display.line(line)
+
+    def _look_on(self) -> None:
+        while not self._over.wait(SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        for event in self.events.new():
+            self.tally.take(event, time.monotonic())
+            self._warn(event)
+        self.display.update(self.tally)
+
+    def _warn(self, event: Event) -> None:
+        """Show what is out of the ordinary: the first of its kind at once, the number at the
+        end."""
+        kind = event.get("failure") or event.get("warning") or _odd(event)
+        if kind:
+            self._seen[kind] += 1
+            if self._seen[kind] == 1 and "line" in event:
+                self.display.warn(event["line"], error="failure" in event)
+
+    def _summary(self) -> list[str]:
+        lines = [self._states()]
+        done = [run["before"] for run in self.tally.runs.values() if "before" in run]
+        places = Counter(str(_place(Path(path))) for path in done)
+        lines += [f"{n} done already in {place}" for place, n in places.items()]
+        warned = Counter(r["warning"] for r in self.tally.runs.values() if r.get("warning"))
+        lines += [f"{n} {warning}" for warning, n in warned.items() if n > 1]
+        return lines + table(self.runs, self.tally.runs, self.part)
+
+    def _states(self) -> str:
+        waiting = self.tally.total - self.tally.ended()
+        more = f", {waiting} not begun or not ended" if waiting else ""
+        passed = clock(time.monotonic() - self.began)
+        states = self.tally.states(ended=True) or "none ended"
+        return f"{_runs(self.tally.total)} in {passed}: {states}{more}"
+
+
+def header(config: DictConfig, runs: Sequence[Sequence[str]]) -> str:
+    """What a sweep is, how many runs it has, and where they are carried out and recorded.
+
+    Such as ``Sweep: 8 runs (rule 2 × seed 4), 2 at a time (launcher local); records in runs``.
+    """
+    choices = config.hydra.runtime.choices
+    name, launcher = choices.get("experiment"), choices.get("hydra/launcher")
+    sizes = " × ".join(f"{key} {len(found)}" for key, found in axes(runs).items())
+    number = config.hydra.launcher.get("n_jobs") if launcher in ("local", "joblib") else None
+    where = f"launcher {launcher}" + (f", {number} at a time" if number else "")
+    what = f"Sweep{f' {name}' if name else ''}: {_runs(len(runs))}"
+    return f"{what}{f' ({sizes})' if sizes else ''}; {where}; records in {config.paths.runs_dir}"
+
+
+def watched(config: DictConfig) -> bool:
+    """Whether a sweep is of runs with records, and this the one process of several that shows
+    it."""
+    if config.get("toy") or "trainer" not in config:
+        return False
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'s' * (number != 1)}"
+
+
+def _odd(event: Event) -> str:
+    state = event.get("state")
+    return f"{state} before" if state == "failed" else state if state in ("skipped", "left") else ""
+
+
+def _place(record: Path) -> Path:
+    """The folder or file that holds the record of a run."""
+    return record if record.suffix == ".csv" else record.parent
