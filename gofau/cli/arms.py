@@ -36,7 +36,8 @@ def table(runs: Sequence[Sequence[str]], results: Mapping[int, Event], part: str
     Args:
         runs: the overrides of each run.
         results: number of a run → its result, as `gofau.runs.outcome.measured` gives it.
-        part: ``test`` or ``val``; runs that were not tested are shown by ``val``.
+        part: ``test`` or ``val``; runs that were not tested are shown by ``val``. With ``val``, or
+            if there are too many rows, the best are first.
     """
     finished = {n: run for n, run in results.items() if "metric" in run}
     if not finished:
@@ -50,7 +51,7 @@ def table(runs: Sequence[Sequence[str]], results: Mapping[int, Event], part: str
     rows = [(name, [finished[n] for n in mine if n in finished]) for name, mine in arms.items()]
     rows = [(name, mine) for name, mine in rows if mine]
     left = len(rows) - ROWS
-    if left > 0:
+    if left > 0 or part == "val":
         rows = _best(rows, part)[:ROWS]
     lines = _columns(
         [(*keys, "runs", _heading(finished.values(), part))]

@@ -1,16 +1,17 @@
 """Hydra's basic sweeper, with a quicker check of a sweep before it starts."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gofau.cli.preflight import each_value_once, preflight
-from gofau.cli.watch import Watch, watched
+from gofau.cli.watch import watch
 from gofau.config.composer import Composer
 
 
@@ -45,22 +46,34 @@ class AxesSweeper(Sweeper):
             hydra_context=self.hydra_context, task_function=task_function, config=config
         )
 
+    def overrides(self, arguments: list[str]) -> list[Override]:
+        """The overrides of a sweep: those of an experiment, then those that were typed."""
+        assert self.hydra_context is not None
+        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        return OverridesParser.create(self.hydra_context.config_loader).parse_overrides(words)
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The configuration of the run with these overrides."""
+        assert self.config is not None
+        assert self.hydra_context is not None
+        return self.hydra_context.config_loader.load_sweep_config(self.config, [*overrides])
+
+    @property
+    def launcher(self) -> Launcher:
+        """The launcher that carries out the runs."""
+        assert self._basic.launcher is not None
+        return self._basic.launcher
+
     def sweep(self, arguments: list[str]) -> Any:
         """Check what the runs share, then run them."""
-        config, context = self.config, self.hydra_context
+        config = self.config
         assert config is not None
-        assert context is not None
-        loader = context.config_loader
-        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        parsed = OverridesParser.create(loader).parse_overrides(words)
-        batches = self._basic.split_arguments(parsed, self._basic.max_batch_size)
-        runs = [run for batch in batches for run in batch]
-        preflight(
-            config.hydra.launcher["_target_"],
-            runs,
-            lambda overrides: loader.load_sweep_config(config, [*overrides]),
+        batches = self._basic.split_arguments(
+            self.overrides(arguments), self._basic.max_batch_size
         )
-        with Watch(config, runs) if watched(config) else nullcontext():
+        runs = [run for batch in batches for run in batch]
+        preflight(config.hydra.launcher["_target_"], runs, self.compose)
+        with watch(config, runs):
             return self._basic.sweep(arguments)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:

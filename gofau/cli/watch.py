@@ -4,6 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
@@ -21,30 +22,37 @@ SECONDS = 0.5
 
 
 class Watch:
-    """Shows the runs of a sweep, which are carried out inside the block.
+    """Shows runs with records, which are carried out inside the block.
 
     Args:
         config: the configuration of the sweep.
-        runs: the overrides of each run.
-        part: the values of the table: ``test`` or ``val``.
+        runs: the overrides of each run; the caller may add more inside the block.
+        header: the line about what is carried out.
+        total: number of runs in the end.
+        part: the values of the table: ``test``, or ``val`` with the best first.
     """
 
     def __init__(
-        self, config: DictConfig, runs: Sequence[Sequence[str]], part: str = "test"
+        self,
+        config: DictConfig,
+        runs: list[Sequence[str]],
+        header: str,
+        total: int,
+        part: str = "test",
     ) -> None:
-        self.config, self.runs, self.part = config, list(runs), part
+        self.runs, self.header, self.part = runs, header, part
         self.display: Silent = display_for(config.trainer.progress)
         # The jobs of a cluster print into files of their own.
         mute = not config.hydra.launcher._target_.endswith(".SlurmLauncher")
         name = f"{os.getpid()}-{time.time_ns()}.events"
         self.events = Events(Path(config.paths.runs_dir, ".sweep", name), mute)
-        self.tally, self.began = Tally(len(self.runs)), time.monotonic()
+        self.tally, self.began = Tally(total), time.monotonic()
         self._seen: Counter[str] = Counter()
         self._over = Flag()
         self._thread = Thread(target=self._look_on, daemon=True)
 
     def __enter__(self) -> "Watch":
-        self.display.line(header(self.config, self.runs))
+        self.display.line(self.header)
         self.events.__enter__()
         self.display.start()
         self._thread.start()
@@ -109,12 +117,18 @@ def header(config: DictConfig, runs: Sequence[Sequence[str]]) -> str:
     return f"{what}{f' ({sizes})' if sizes else ''}; {where}; records in {config.paths.runs_dir}"
 
 
-def watched(config: DictConfig) -> bool:
-    """Whether a sweep is of runs with records, and this the one process of several that shows
-    it."""
-    if config.get("toy") or "trainer" not in config:
-        return False
-    return os.environ.get("RANK", "0") == "0"
+def watch(config: DictConfig, runs: Sequence[Sequence[str]]) -> AbstractContextManager[object]:
+    """Show a sweep while the block carries it out.
+
+    It shows nothing for runs without records, and in all but one of several processes that train
+    one run together; and only the header if the launcher does not wait for the runs.
+    """
+    if config.get("toy") or "trainer" not in config or os.environ.get("RANK", "0") != "0":
+        return nullcontext()
+    if config.hydra.launcher.get("wait") is False:
+        display_for(config.trainer.progress).line(header(config, runs))
+        return nullcontext()
+    return Watch(config, [*runs], header(config, runs), len(runs))
 
 
 def _runs(number: int) -> str:

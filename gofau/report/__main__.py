@@ -57,7 +57,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         description="Merge the records of an experiment's runs into results/EXPERIMENT.",
     )
     collected.add_argument("experiment", help="its name in configs/experiment")
-    collected.add_argument("override", nargs="*", help="as in the command that made the runs")
+    more = "as in the command that made the runs"
+    collected.add_argument("override", nargs="*", default=[], help=more)
     collected.add_argument(
         "--drop", action="store_true", help="remove the rows of runs that are not in its grid"
     )

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import yaml
 from gofau.runs.identity import science
 from gofau.runs.lock import holder_of
 from gofau.runs.outcome import summary
-from gofau.runs.record import STATES, read_status
+from gofau.runs.queue import alive, submissions
+from gofau.runs.record import FINISHED, STATES, read_status
 
 HIDDEN = ("name", "_target_")
 """Keys of a section that `show` does not list as hyperparameters."""
@@ -41,11 +42,20 @@ def table(runs_dir: Path, names: bool = False) -> str:
         runs_dir: the folder of the runs.
         names: whether to list every run, with the result of those that are done.
     """
-    found = [(folder, look(folder)) for folder in folders(runs_dir)]
-    counts = Counter(status["state"] for _, status in found)
-    lines = [f"{state:<12} {counts[state]:>6}" for state in STATES if counts[state]]
+    found = {folder: look(folder) for folder in folders(runs_dir)}
+    waiting = alive(runs_dir)
+    for name in waiting or ():
+        # Also without a folder, which a run gets when it begins.
+        status = found.setdefault(runs_dir / name, {"state": "queued"})
+        if status["state"] not in (*FINISHED, "running"):
+            status["state"] = "queued"
+    counts = Counter(status["state"] for status in found.values())
+    lines = [f"{state:<12} {counts[state]:>6}" for state in (*STATES, "queued") if counts[state]]
     lines.append(f"{'all':<12} {len(found):>6}")
-    for folder, status in found:
+    lines += _jobs(runs_dir, found)
+    if waiting is None:
+        lines.append("Slurm does not answer (squeue): which runs are queued is not known")
+    for folder, status in sorted(found.items()):
         note = _note(folder, status)
         if names and status["state"] == "done":
             with suppress(KeyError):  # a record that is not complete has no result to show
@@ -53,6 +63,15 @@ def table(runs_dir: Path, names: bool = False) -> str:
         if names or note:
             lines.append(f"{status['state']:<12} {folder.name}{'  ' if note else ''}{note}")
     return "\n".join(lines)
+
+
+def _jobs(runs_dir: Path, found: Mapping[Path, dict[str, Any]]) -> Iterator[str]:
+    """One line per submission to a cluster, such as ``job 12  3 runs: 1 done, 2 queued``."""
+    for array, jobs in submissions(runs_dir).items():
+        lost = {"state": "ended without a record"}
+        states = Counter(found.get(runs_dir / name, lost)["state"] for name in jobs)
+        told = ", ".join(f"{n} {state}" for state, n in states.items())
+        yield f"job {array:<8} {len(jobs):>6} runs: {told}"
 
 
 def _note(folder: Path, status: dict[str, Any]) -> str:

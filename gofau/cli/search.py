@@ -1,0 +1,174 @@
+"""``hydra/sweeper=optuna``: a search for hyperparameters, whose trials are ordinary runs.
+
+The records of the runs are the memory of a search; it has no other. What is proposed follows from
+the seed, the number of the trial and the results of the trials before it. So the same command
+proposes the same trials: those that are done return their results at once, and the search goes on
+where it was interrupted. A result of other code is not reused, as everywhere.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+from gofau.cli.preflight import preflight, settled
+from gofau.cli.space import Space, space
+from gofau.cli.sweeper import AxesSweeper
+from gofau.cli.watch import Watch
+from gofau.config.schema import Config
+from gofau.errors import UserError, nearest
+from gofau.runs import FINISHED, Run
+from gofau.runs.committed import committed
+from gofau.runs.contents import known
+from gofau.runs.events import of_run
+from gofau.runs.fingerprint import fingerprint
+from gofau.runs.invocation import deadline
+from gofau.runs.outcome import finished, metric
+
+SAMPLERS = {"tpe": "TPESampler", "random": "RandomSampler"}
+
+
+class OptunaSweeper(AxesSweeper):
+    """Searches for the hyperparameters with the best metric on the validation split, in the
+    direction of the problem's metric. ``seed=0,1,2`` is not searched: each trial is run with every
+    seed, and judged by the mean.
+
+    Args:
+        trials: number of trials in all.
+        batch: trials proposed at a time. It is part of the search: with another number of processes
+            the same trials are proposed, with another batch others.
+        sampler: ``tpe`` or ``random``.
+        seed: of the sampler.
+        more: the keys of Hydra's basic sweeper; ``params`` may hold the search space.
+    """
+
+    def __init__(self, trials: int, batch: int, sampler: str, seed: int, **more: Any) -> None:
+        super().__init__(**more)
+        for key, value, low in (("trials", trials, 1), ("batch", batch, 1), ("seed", seed, 0)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise UserError(f"hydra.sweeper.{key} must be a whole number ≥ {low}, got {value!r}")
+        if sampler not in SAMPLERS:
+            raise UserError(
+                f"hydra.sweeper.sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}."
+                f"{nearest(sampler, SAMPLERS)}"
+            )
+        self.trials, self.batch, self.sampler, self.seed = trials, batch, sampler, seed
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Carry out the search; returns the study."""
+        assert self.config is not None
+        if self.config.hydra.launcher.get("wait") is False:
+            raise UserError("hydra/sweeper=optuna needs the results: not hydra.launcher.wait=false")
+        optuna = _optuna()
+        found = space(self.overrides(arguments))
+        study = optuna.create_study()  # minimises: see `_Trials.tell`
+        watch = Watch(self.config, [], self._header(found), self.trials * len(found.seeds), "val")
+        trials = _Trials(self, watch)
+        until = deadline(self.config.sweep.minutes)
+        with watch:
+            for first in range(0, self.trials, self.batch):
+                if until is not None and time.time() > until:
+                    break
+                asked = []
+                for number in range(first, min(first + self.batch, self.trials)):
+                    study.sampler = getattr(optuna.samplers, SAMPLERS[self.sampler])(
+                        seed=_seed(self.seed, number)
+                    )
+                    asked.append(study.ask(found.distributions))
+                told = trials.carry_out([found.runs(trial.params) for trial in asked])
+                for trial, value in zip(asked, told, strict=True):
+                    failed = math.isnan(value)
+                    state = optuna.trial.TrialState.FAIL if failed else None
+                    study.tell(trial, None if failed else value, state)
+        return study
+
+    def _header(self, found: Space) -> str:
+        assert self.config is not None
+        seeds = f" × {len(found.seeds)} seeds" if len(found.seeds) > 1 else ""
+        launcher = self.config.hydra.runtime.choices.get("hydra/launcher")
+        return (
+            f"Search: {self.trials} trials{seeds} of {', '.join(found.distributions)},"
+            f" {self.batch} at a time; launcher {launcher}; records in"
+            f" {self.config.paths.runs_dir}"
+        )
+
+
+class _Trials:
+    """Carries out the runs of trials, and finds out whether higher is better."""
+
+    def __init__(self, sweeper: OptunaSweeper, watch: Watch) -> None:
+        self.sweeper, self.watch = sweeper, watch
+        self.higher: bool | None = None
+
+    def carry_out(self, trials: Sequence[Sequence[list[str]]]) -> list[float]:
+        """For each trial, given by the overrides of its runs, the number to be minimised; NaN where
+        a run has failed or did not end."""
+        compose = self.sweeper.compose
+        every = [overrides for trial in trials for overrides in trial]
+        assert self.sweeper.config is not None
+        preflight(self.sweeper.config.hydra.launcher["_target_"], every, compose)
+        runs: dict[str, tuple[list[str], Config]] = {}
+        names = []
+        for overrides in every:
+            config = settled(compose(overrides))
+            if config is None:
+                raise UserError("hydra/sweeper=optuna is for runs with records, not for toys")
+            names.append(Run(config).folder.name)
+            runs.setdefault(names[-1], (overrides, config))
+        values = {name: self._value(*run) for name, run in runs.items()}
+        missing = [name for name, value in values.items() if value is None]
+        values |= zip(missing, self._launch([runs[name][0] for name in missing]), strict=True)
+        for name in names:
+            self._look_at(runs[name][1])
+        sign = -1 if self.higher else 1
+        per_trial = iter(names)
+        return [sign * _mean(values[next(per_trial)] for _ in trial) for trial in trials]
+
+    def _value(self, overrides: list[str], config: Config) -> float | None:
+        """The result of a run that is done; None for one that has to be carried out."""
+        with of_run(len(self.watch.runs)):
+            value = finished(Run(config), fingerprint(config, known(config["dataset"])))
+        if value is not None:
+            self.watch.runs.append(overrides)
+        return value
+
+    def _launch(self, runs: list[list[str]]) -> list[float]:
+        if not runs:
+            return []
+        first = len(self.watch.runs)
+        self.watch.runs += runs
+        returned = self.sweeper.launcher.launch(runs, initial_job_idx=first)
+        return [float(each.return_value) for each in returned]
+
+    def _look_at(self, config: Config) -> None:
+        """Learn the direction of the metric from the record of a run."""
+        run = Run(config, writes=False)
+        status = run.status()
+        if status["state"] not in FINISHED and config.get("reuse"):
+            _, status = committed(run, Path(config["reuse"]))
+        if status.get("state") in FINISHED:
+            self.higher = metric(status)["higher_is_better"]
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    known = [math.nan if value is None else value for value in values]
+    return sum(known) / len(known)
+
+
+def _seed(seed: int, number: int) -> int:
+    """The seed of one trial's sampler: it must not depend on where the search was interrupted."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "big")
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as e:
+        raise UserError("hydra/sweeper=optuna needs Optuna: pip install 'gofau[search]'") from e
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
