@@ -1,15 +1,15 @@
 """The table at the end of a sweep: one row per arm, with the mean of its seeds."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
-from typing import Any
 
 from gofau.runs.events import Event
 
 ROWS = 30
 """Largest number of rows that are shown."""
-Values = Mapping[str, str]
-"""Key → value, as typed, of one run."""
+Row = tuple[tuple[str, ...], list[Event], int]
+"""The values of an arm, the results of its finished runs, and how many runs it has."""
 
 
 def axes(runs: Sequence[Sequence[str]]) -> dict[str, list[str]]:
@@ -48,34 +48,36 @@ def table(runs: Sequence[Sequence[str]], results: Mapping[int, Event], part: str
     arms: dict[tuple[str, ...], list[int]] = {}
     for number, overrides in enumerate(runs):
         arms.setdefault(tuple(values(overrides).get(key, "") for key in keys), []).append(number)
-    rows = [(name, [finished[n] for n in mine if n in finished]) for name, mine in arms.items()]
-    rows = [(name, mine) for name, mine in rows if mine]
+    rows = [
+        (name, [finished[n] for n in mine if n in finished], len(mine))
+        for name, mine in arms.items()
+    ]
     left = len(rows) - ROWS
     if left > 0 or part == "val":
         rows = _best(rows, part)[:ROWS]
     lines = _columns(
         [(*keys, "runs", _heading(finished.values(), part))]
-        + [(*name, _count(mine), _mean(mine, part)) for name, mine in rows]
+        + [(*name, _count(mine, asked), _mean(mine, part)) for name, mine, asked in rows]
     )
     return [*lines, f"and {left} more: python -m gofau.runs status --all"] if left > 0 else lines
 
 
-def _best(rows: list[tuple[Any, list[Event]]], part: str) -> list[tuple[Any, list[Event]]]:
+def _best(rows: list[Row], part: str) -> list[Row]:
     """The best arms first, if all have one metric."""
-    metrics = {run["metric"]["name"]: run["metric"] for _, mine in rows for run in mine}
+    metrics = {run["metric"]["name"]: run["metric"] for _, mine, _ in rows for run in mine}
     if len(metrics) > 1:
         return rows
     (metric,) = metrics.values()
     sign = -1 if metric["higher_is_better"] else 1
 
-    def key(row: tuple[Any, list[Event]]) -> float:
+    def key(row: Row) -> float:
         known = _known(row[1], part)
-        return sign * mean(known) if known else float("inf")
+        return sign * mean(known) if known else math.inf
 
     return sorted(rows, key=key)
 
 
-def _heading(results: Any, part: str) -> str:
+def _heading(results: Iterable[Event], part: str) -> str:
     titles = {run["metric"]["title"] for run in results}
     what = titles.pop() if len(titles) == 1 else "result"
     return f"{'test' if part == 'test' else 'validation'} {what}, mean ± standard deviation"
@@ -85,16 +87,19 @@ def _known(runs: Sequence[Event], part: str) -> list[float]:
     return [run[part] for run in runs if run[part] is not None]
 
 
-def _count(runs: Sequence[Event]) -> str:
+def _count(runs: Sequence[Event], asked: int) -> str:
+    """Such as ``3``, or ``2 of 3, 1 diverged`` where a run is missing."""
     diverged = sum(run["state"] == "diverged" for run in runs)
-    return f"{len(runs)}, {diverged} diverged" if diverged else str(len(runs))
+    finished = str(asked) if len(runs) == asked else f"{len(runs)} of {asked}"
+    return f"{finished}, {diverged} diverged" if diverged else finished
 
 
 def _mean(runs: Sequence[Event], part: str) -> str:
     """Diverged runs count at chance level; where there is none, they are left out."""
-    known, form = _known(runs, part), runs[0]["metric"]["format"]
+    known = _known(runs, part)
     if not known:
         return "—"
+    form = runs[0]["metric"]["format"]
     spread = f" ± {stdev(known):{form}}" if len(known) > 1 else ""
     return f"{mean(known):{form}}{spread}"
 

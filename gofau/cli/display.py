@@ -81,4 +81,4 @@ def display_for(kind: str) -> Silent:
     """The display for ``trainer.progress``: auto is a bar in a terminal, and lines elsewhere."""
     if kind == "auto":
         kind = "bar" if sys.stdout.isatty() else "lines"
-    return {"bar": Bar, "lines": Plain, "none": Silent}[kind]()
+    return {"bar": Bar, "lines": Plain}.get(kind, Silent)()

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-
 from gofau.cli.preflight import preflight, settled
 from gofau.cli.space import Space, space
 from gofau.cli.sweeper import AxesSweeper
@@ -49,7 +48,9 @@ class OptunaSweeper(AxesSweeper):
         super().__init__(**more)
         for key, value, low in (("trials", trials, 1), ("batch", batch, 1), ("seed", seed, 0)):
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise UserError(f"hydra.sweeper.{key} must be a whole number ≥ {low}, got {value!r}")
+                raise UserError(
+                    f"hydra.sweeper.{key} must be a whole number ≥ {low}, got {value!r}"
+                )
         if sampler not in SAMPLERS:
             raise UserError(
                 f"hydra.sweeper.sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}."
@@ -59,31 +60,58 @@ class OptunaSweeper(AxesSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Carry out the search; returns the study."""
-        assert self.config is not None
-        if self.config.hydra.launcher.get("wait") is False:
+        config = self.config
+        assert config is not None
+        if config.hydra.launcher.get("wait") is False:
             raise UserError("hydra/sweeper=optuna needs the results: not hydra.launcher.wait=false")
         optuna = _optuna()
         found = space(self.overrides(arguments))
-        study = optuna.create_study()  # minimises: see `_Trials.tell`
-        watch = Watch(self.config, [], self._header(found), self.trials * len(found.seeds), "val")
-        trials = _Trials(self, watch)
-        until = deadline(self.config.sweep.minutes)
+        batches = [
+            range(first, min(first + self.batch, self.trials))
+            for first in range(0, self.trials, self.batch)
+        ]
+        # Before anything is shown or written; these are the trials that the search begins with.
+        for trial in self._ask(optuna.create_study(), found, batches[0]):
+            self.check(found.runs(trial.params))
+        study = optuna.create_study()  # it minimises: see `_Trials.carry_out`
+        total = self.trials * len(found.seeds)
+        watch = Watch(config, [], self._header(found), total, "val")
+        trials, until = _Trials(self, watch), deadline(config.sweep.minutes)
         with watch:
-            for first in range(0, self.trials, self.batch):
+            for numbers in batches:
                 if until is not None and time.time() > until:
                     break
-                asked = []
-                for number in range(first, min(first + self.batch, self.trials)):
-                    study.sampler = getattr(optuna.samplers, SAMPLERS[self.sampler])(
-                        seed=_seed(self.seed, number)
-                    )
-                    asked.append(study.ask(found.distributions))
+                asked = self._ask(study, found, numbers)
                 told = trials.carry_out([found.runs(trial.params) for trial in asked])
                 for trial, value in zip(asked, told, strict=True):
                     failed = math.isnan(value)
                     state = optuna.trial.TrialState.FAIL if failed else None
                     study.tell(trial, None if failed else value, state)
+        self._show_best(study, found, watch)
         return study
+
+    def check(self, runs: Sequence[Sequence[str]]) -> None:
+        """Raise a `UserError` for a mistake in these runs."""
+        assert self.config is not None
+        preflight(self.config.hydra.launcher["_target_"], runs, self.compose)
+
+    def _ask(self, study: Any, found: Space, numbers: Iterable[int]) -> list[Any]:
+        """The trials with these numbers, in the next batch of a study."""
+        import optuna
+
+        kind = getattr(optuna.samplers, SAMPLERS[self.sampler])
+        asked = []
+        for number in numbers:
+            study.sampler = kind(seed=_seed(self.seed, number))
+            asked.append(study.ask(found.distributions))
+        return asked
+
+    def _show_best(self, study: Any, found: Space, watch: Watch) -> None:
+        done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+        if done:
+            best = min(done, key=lambda trial: trial.value)
+            words = found.runs(best.params)[0]
+            watch.display.line(f"Best: {' '.join(words[: len(words) - len(found.seeds[0])])}")
 
     def _header(self, found: Space) -> str:
         assert self.config is not None
@@ -106,14 +134,12 @@ class _Trials:
     def carry_out(self, trials: Sequence[Sequence[list[str]]]) -> list[float]:
         """For each trial, given by the overrides of its runs, the number to be minimised; NaN where
         a run has failed or did not end."""
-        compose = self.sweeper.compose
         every = [overrides for trial in trials for overrides in trial]
-        assert self.sweeper.config is not None
-        preflight(self.sweeper.config.hydra.launcher["_target_"], every, compose)
+        self.sweeper.check(every)
         runs: dict[str, tuple[list[str], Config]] = {}
         names = []
         for overrides in every:
-            config = settled(compose(overrides))
+            config = settled(self.sweeper.compose(overrides))
             if config is None:
                 raise UserError("hydra/sweeper=optuna is for runs with records, not for toys")
             names.append(Run(config).folder.name)
@@ -140,6 +166,7 @@ class _Trials:
             return []
         first = len(self.watch.runs)
         self.watch.runs += runs
+        assert self.sweeper.launcher is not None
         returned = self.sweeper.launcher.launch(runs, initial_job_idx=first)
         return [float(each.return_value) for each in returned]
 
@@ -170,5 +197,3 @@ def _optuna() -> Any:
         raise UserError("hydra/sweeper=optuna needs Optuna: pip install 'gofau[search]'") from e
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
-
-

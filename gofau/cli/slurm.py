@@ -68,6 +68,7 @@ class SlurmLauncher(plugin.SlurmLauncher):
     def _name(self, overrides: Sequence[str]) -> str | None:
         """The folder of a run; None if the run is done."""
         assert self.hydra_context is not None
+        assert self.config is not None
         cfg = self.hydra_context.config_loader.load_sweep_config(self.config, [*overrides])
         config = settled(cfg)
         if config is None:

@@ -70,12 +70,13 @@ def space(overrides: Sequence[Override]) -> Space:
 def _distribution(key: str, override: Override) -> Any:
     from optuna import distributions as d
 
-    value = override.value()
+    value: Any = override.value()
     log = "log" in getattr(value, "tags", ())
     try:
         if isinstance(value, IntervalSweep):
             kind = d.IntDistribution if isinstance(value.start, int) else d.FloatDistribution
-            return kind(value.start, value.end, log=log)
+            ends: Any = value.start, value.end
+            return kind(*ends, log=log)
         if isinstance(value, RangeSweep) and isinstance(value.start, int):
             each = [*value.range()]
             return d.IntDistribution(each[0], each[-1], step=int(value.step), log=False)

@@ -5,7 +5,6 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -45,6 +44,7 @@ class AxesSweeper(Sweeper):
         self._basic.setup(
             hydra_context=self.hydra_context, task_function=task_function, config=config
         )
+        self.launcher = self._basic.launcher
 
     def overrides(self, arguments: list[str]) -> list[Override]:
         """The overrides of a sweep: those of an experiment, then those that were typed."""
@@ -58,19 +58,11 @@ class AxesSweeper(Sweeper):
         assert self.hydra_context is not None
         return self.hydra_context.config_loader.load_sweep_config(self.config, [*overrides])
 
-    @property
-    def launcher(self) -> Launcher:
-        """The launcher that carries out the runs."""
-        assert self._basic.launcher is not None
-        return self._basic.launcher
-
     def sweep(self, arguments: list[str]) -> Any:
         """Check what the runs share, then run them."""
         config = self.config
         assert config is not None
-        batches = self._basic.split_arguments(
-            self.overrides(arguments), self._basic.max_batch_size
-        )
+        batches = self._basic.split_arguments(self.overrides(arguments), self._basic.max_batch_size)
         runs = [run for batch in batches for run in batch]
         preflight(config.hydra.launcher["_target_"], runs, self.compose)
         with watch(config, runs):

@@ -19,6 +19,10 @@ from gofau.runs.events import Event, Events
 
 SECONDS = 0.5
 """Between two looks at the events of the runs."""
+HERE = ("BasicLauncher", "JoblibLauncher")
+"""Launchers whose runs print to this process's terminal or log, and so are muted."""
+AWAY = ("SlurmLauncher", "LocalLauncher")
+"""Launchers (of submitit) whose runs print to files of their own."""
 
 
 class Watch:
@@ -42,8 +46,7 @@ class Watch:
     ) -> None:
         self.runs, self.header, self.part = runs, header, part
         self.display: Silent = display_for(config.trainer.progress)
-        # The jobs of a cluster print into files of their own.
-        mute = not config.hydra.launcher._target_.endswith(".SlurmLauncher")
+        mute = _launcher(config) in HERE
         name = f"{os.getpid()}-{time.time_ns()}.events"
         self.events = Events(Path(config.paths.runs_dir, ".sweep", name), mute)
         self.tally, self.began = Tally(total), time.monotonic()
@@ -91,8 +94,12 @@ class Watch:
         done = [run["before"] for run in self.tally.runs.values() if "before" in run]
         places = Counter(str(_place(Path(path))) for path in done)
         lines += [f"{n} done already in {place}" for place, n in places.items()]
-        warned = Counter(r["warning"] for r in self.tally.runs.values() if r.get("warning"))
-        lines += [f"{n} {warning}" for warning, n in warned.items() if n > 1]
+        warned = Counter(
+            f"{run['warning']}{'' if 'before' in run else ': run again'}"
+            for run in self.tally.runs.values()
+            if run.get("warning")
+        )
+        lines += [f"{n} done already, but {why}" for why, n in warned.items() if n > 1]
         return lines + table(self.runs, self.tally.runs, self.part)
 
     def _states(self) -> str:
@@ -120,15 +127,22 @@ def header(config: DictConfig, runs: Sequence[Sequence[str]]) -> str:
 def watch(config: DictConfig, runs: Sequence[Sequence[str]]) -> AbstractContextManager[object]:
     """Show a sweep while the block carries it out.
 
-    It shows nothing for runs without records, and in all but one of several processes that train
-    one run together; and only the header if the launcher does not wait for the runs.
+    It shows nothing for runs without records, in all but one of several processes that train one
+    run together, and with launchers whose runs may not see the runs folder; and only the header if
+    the launcher does not wait for the runs.
     """
     if config.get("toy") or "trainer" not in config or os.environ.get("RANK", "0") != "0":
+        return nullcontext()
+    if _launcher(config) not in HERE + AWAY:
         return nullcontext()
     if config.hydra.launcher.get("wait") is False:
         display_for(config.trainer.progress).line(header(config, runs))
         return nullcontext()
     return Watch(config, [*runs], header(config, runs), len(runs))
+
+
+def _launcher(config: DictConfig) -> str:
+    return config.hydra.launcher._target_.rpartition(".")[2]
 
 
 def _runs(number: int) -> str:

@@ -53,10 +53,13 @@ class Events:
 
     def new(self) -> list[Event]:
         """The events since the last call."""
-        with open(self.path, "rb") as f:
-            f.seek(self._read)
-            # A line without its end is still being written.
-            whole = f.read().rpartition(b"\n")[0]
+        try:
+            with open(self.path, "rb") as f:
+                f.seek(self._read)
+                # A line without its end is still being written.
+                whole = f.read().rpartition(b"\n")[0]
+        except OSError:  # the runs folder was removed: the runs will say so
+            return []
         self._read += len(whole) + 1 if whole else 0
         return [json.loads(line) for line in whole.splitlines()]
 
@@ -72,7 +75,7 @@ def of_run(number: int) -> Iterator[None]:
 
 
 def note(**facts: Any) -> None:
-    """Tell whoever watches the sweep something about the current run: its ``state``, for example."""
+    """Tell the process that shows the sweep something about this run, such as its ``state``."""
     path, number = os.environ.get(VARIABLE), _number.get()
     if path is None or number is None:
         return

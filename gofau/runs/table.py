@@ -71,7 +71,7 @@ def _jobs(runs_dir: Path, found: Mapping[Path, dict[str, Any]]) -> Iterator[str]
         lost = {"state": "ended without a record"}
         states = Counter(found.get(runs_dir / name, lost)["state"] for name in jobs)
         told = ", ".join(f"{n} {state}" for state, n in states.items())
-        yield f"job {array:<8} {len(jobs):>6} runs: {told}"
+        yield f"{f'job {array}':<12} {len(jobs):>6} run{'s' * (len(jobs) != 1)}: {told}"
 
 
 def _note(folder: Path, status: dict[str, Any]) -> str:

@@ -102,7 +102,9 @@ class Bar(Lines):
         )
         self.progress.start()
         total = self.shown.epochs * self.shown.examples
-        self.task = self.progress.add_task(self.shown.name, total=total, completed=self.done, now="")
+        self.task = self.progress.add_task(
+            self.shown.name, total=total, completed=self.done, now=""
+        )
         self._read = -math.inf
         return self
 
