@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-fast test-long test-slurm crash check format
-.PHONY: tables figures report smoke defaults first-run bench bench-optim bench-train clean
+.PHONY: tables figures report smoke defaults problems first-run bench bench-optim bench-train clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,10 @@ smoke: $(VENV)/.installed  ## run the small twin of every experiment, then repor
 defaults: $(VENV)/.installed  ## search the rules' default hyperparameters again: results/defaults
 	$(PY) scripts/choose_defaults.py $(ARGS)
 	$(PY) -m gofau.report tables defaults
+
+problems: $(VENV)/.installed  ## search and fresh seeds on a problem: make problems ARGS="digits_cnn cora_gcn"
+	$(PY) scripts/problems.py $(ARGS)
+	$(PY) -m gofau.report tables problems_search problems
 
 first-run: $(VENV)/.installed  ## 40 seeds of the default run for each optimizer and rule: results/first_run
 	$(PY) scripts/first_run.py $(ARGS)

@@ -13,6 +13,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
 from gofau.cli.preflight import preflight, settled
 from gofau.cli.space import Space, space
 from gofau.cli.sweeper import AxesSweeper
@@ -65,7 +68,7 @@ class OptunaSweeper(AxesSweeper):
         if config.hydra.launcher.get("wait") is False:
             raise UserError("hydra/sweeper=optuna needs the results: not hydra.launcher.wait=false")
         optuna = _optuna()
-        found = space(self.overrides(arguments))
+        found = space(self._overrides(arguments))
         batches = [
             range(first, min(first + self.batch, self.trials))
             for first in range(0, self.trials, self.batch)
@@ -89,6 +92,12 @@ class OptunaSweeper(AxesSweeper):
                     study.tell(trial, None if failed else value, state)
         self._show_best(study, found, watch)
         return study
+
+    def _overrides(self, arguments: list[str]) -> list[Override]:
+        """Those of an experiment, then those that were typed."""
+        assert self.hydra_context is not None
+        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        return OverridesParser.create(self.hydra_context.config_loader).parse_overrides(words)
 
     def check(self, runs: Sequence[Sequence[str]]) -> None:
         """Raise a `UserError` for a mistake in these runs."""

@@ -1,16 +1,16 @@
 """Hydra's basic sweeper, with a quicker check of a sweep before it starts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gofau.cli.preflight import each_value_once, preflight
 from gofau.cli.watch import watch
+from gofau.config.axes import overrides, points
 from gofau.config.composer import Composer
 
 
@@ -21,17 +21,19 @@ class AxesSweeper(Sweeper):
     and changed, not composed anew (`gofau.config.composer`).
 
     Args:
+        arms: small grids whose union is crossed with the axes (`gofau.config.axes`).
         more: the keys of Hydra's basic sweeper.
     """
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, arms: Sequence[Mapping[str, Any]] = (), **more: Any) -> None:
         # Imported here, and an attribute instead of a base class: Hydra executes that module again
         # whenever it looks for plugins, and a subclass of the previous class would break.
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
         self._basic = BasicSweeper(**more)
-        self.params = more.get("params") or {}
+        self.params, self.arms = more.get("params") or {}, arms
         self._basic.validate_batch_is_legal = self.validate_batch_is_legal
+        self._basic.split_arguments = self._batches
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -46,12 +48,6 @@ class AxesSweeper(Sweeper):
         )
         self.launcher = self._basic.launcher
 
-    def overrides(self, arguments: list[str]) -> list[Override]:
-        """The overrides of a sweep: those of an experiment, then those that were typed."""
-        assert self.hydra_context is not None
-        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        return OverridesParser.create(self.hydra_context.config_loader).parse_overrides(words)
-
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration of the run with these overrides."""
         assert self.config is not None
@@ -62,11 +58,23 @@ class AxesSweeper(Sweeper):
         """Check what the runs share, then run them."""
         config = self.config
         assert config is not None
-        batches = self._basic.split_arguments(self.overrides(arguments), self._basic.max_batch_size)
-        runs = [run for batch in batches for run in batch]
+        runs = self._runs(arguments)
         preflight(config.hydra.launcher["_target_"], runs, self.compose)
+        self._typed = arguments
         with watch(config, runs):
             return self._basic.sweep(arguments)
+
+    def _runs(self, arguments: Sequence[str]) -> list[list[str]]:
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(self.hydra_context.config_loader)
+        fixed, swept = points(parser, self.params, self.arms, arguments)
+        return [overrides(fixed | point) for point in swept]
+
+    def _batches(self, overrides: Any, max_batch_size: int | None) -> list[list[list[str]]]:
+        """In place of the basic sweeper's ``split_arguments``, which knows no arms."""
+        runs = self._runs(self._typed)
+        size = max_batch_size or max(len(runs), 1)
+        return [runs[i : i + size] for i in range(0, len(runs), size)]
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Raise Hydra's error for a value with which no run can be composed."""

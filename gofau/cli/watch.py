@@ -1,5 +1,6 @@
 """Shows a sweep while it goes on: what it is, how far it is, and a table of its results."""
 
+import math
 import os
 import time
 from collections import Counter
@@ -117,7 +118,10 @@ def header(config: DictConfig, runs: Sequence[Sequence[str]]) -> str:
     """
     choices = config.hydra.runtime.choices
     name, launcher = choices.get("experiment"), choices.get("hydra/launcher")
-    sizes = " × ".join(f"{key} {len(found)}" for key, found in axes(runs).items())
+    found = axes(runs)
+    # A sweep with arms is no product of its axes.
+    sign = " × " if math.prod(map(len, found.values())) == len(runs) else ", "
+    sizes = sign.join(f"{key} {len(values)}" for key, values in found.items())
     number = config.hydra.launcher.get("n_jobs") if launcher in ("local", "joblib") else None
     where = f"launcher {launcher}" + (f", {number} at a time" if number else "")
     what = f"Sweep{f' {name}' if name else ''}: {_runs(len(runs))}"

@@ -166,6 +166,9 @@ def _pin_rule(config: Config) -> None:
     if config["optimizer"].get("own_rule"):
         _refuse_rate(config)
         config["rule"], config["stepsize"] = {"name": "own"}, {"name": "base"}
+        # A problem may ask for weight decay. These optimizers have none: what bounds their weights
+        # is part of them.
+        config["optimizer"].pop("weight_decay", None)
 
 
 def _refuse_rate(config: Config) -> None:

@@ -1,11 +1,15 @@
-"""Draws hyperparameters from ranges: the same points for every arm, from one sequence.
+"""Gives an arm its hyperparameters: drawn from ranges, or chosen by an earlier search.
 
-An arm is an optimizer with a rule. Point k is number k + 1 of Halton's sequence in bases 2, 3 and
-5; its coordinates give the learning rate, η_in and γ. So a sweep over ``search.trial=0,1,2,…``
-tries the same relative positions in the ranges of every arm, for any number of trials. After 25
-trials each fifth of every range has been tried about equally often.
+An arm is an optimizer with a rule and a step size. A search draws: the same points for every arm,
+from one sequence. Point k is number k + 1 of Halton's sequence in bases 2, 3 and 5; its coordinates
+give the learning rate, the rule's gain or scale (η_in, β) and γ. So a sweep over
+``search.trial=0,1,2,…`` tries the same relative positions in the ranges of every arm, for any
+number of trials. After 25 trials each fifth of every range has been tried about equally often.
 Source: J. H. Halton, *On the efficiency of certain quasi-random sequences of points in evaluating
 multi-dimensional integrals* (1960).
+
+What a search has found is used again with ``search=chosen/<problem>``; ``search.lr_factor``
+multiplies the chosen learning rates.
 """
 
 from collections.abc import Mapping
@@ -36,26 +40,53 @@ def _mirrored(number: int, base: int) -> float:
     return value
 
 
+def arm(config: Config) -> str:
+    """The name of the arm without its rule: ``sgd``, or ``adamw+trust_ratio`` with a step size that
+    is not the base's own."""
+    names = [config["optimizer"]["name"], config["stepsize"]["name"]]
+    return "+".join(name for name in names if name != "base")
+
+
 def draw(config: Config) -> None:
-    """Set the hyperparameters that the ``search`` section has ranges for, in place, rounded to
-    three digits. Hyperparameters that the rule does not have are skipped.
+    """Set the hyperparameters that the ``search`` section has ranges or values for, in place.
+    Hyperparameters that the rule does not have are skipped.
 
     Raises:
-        UserError: there is no range for the optimizer and rule, or a range is not [low, high].
+        UserError: there is nothing for the arm, or a range is not [low, high].
     """
     search = config["search"]
+    if "arms" in search:
+        _take_chosen(config, search)
+    else:
+        _draw(config, search)
+
+
+def _take_chosen(config: Config, search: Config) -> None:
+    rules = _of(search["arms"], arm(config), "arms")
+    values = _of(rules, config["rule"]["name"], f"arms.{arm(config)}")
+    for name, value in values.items():
+        section = "optimizer" if name == "lr" else "rule"
+        config[section][name] = value
+    config["optimizer"]["lr"] = _round(config["optimizer"]["lr"] * search["lr_factor"])
+
+
+def _draw(config: Config, search: Config) -> None:
+    """Draw a point, rounded to three digits."""
     trial = search.get("trial")
     if not isinstance(trial, int) or isinstance(trial, bool) or trial < 0:
         raise UserError(f"search.trial must be a whole number ≥ 0, got {trial!r}")
-    optimizer, rule = config["optimizer"]["name"], config["rule"]["name"]
+    rule = config["rule"]
     x, y, z = point(trial)
-    rates = _of(search["lr"], optimizer, "lr")
-    config["optimizer"]["lr"] = _logarithmic(x, _of(rates, rule, f"lr.{optimizer}"))
-    if "eta_in" in config["rule"]:
-        config["rule"]["eta_in"] = _logarithmic(y, _of(search["eta_in"], optimizer, "eta_in"))
-    if "gamma" in config["rule"]:
+    rates = _of(search["lr"], arm(config), "lr")
+    config["optimizer"]["lr"] = _logarithmic(x, _of(rates, rule["name"], f"lr.{arm(config)}"))
+    if "eta_in" in rule:
+        ranges = _of(search["eta_in"], config["optimizer"]["name"], "eta_in")
+        rule["eta_in"] = _logarithmic(y, ranges)
+    if "hyp_beta" in rule:
+        rule["hyp_beta"] = _logarithmic(y, search["hyp_beta"])
+    if "gamma" in rule:
         low, high = _range(search["gamma"])
-        config["rule"]["gamma"] = _round(low + z * (high - low))
+        rule["gamma"] = _round(low + z * (high - low))
 
 
 def _of(table: Mapping[str, Any], name: str, key: str) -> Any:
