@@ -31,6 +31,8 @@ from gofau.runs.invocation import deadline
 from gofau.runs.outcome import finished, metric
 
 SAMPLERS = {"tpe": "TPESampler", "random": "RandomSampler"}
+LOWEST = (("trials", 1), ("batch", 1), ("seed", 0))
+"""The keys that are whole numbers, with the lowest that is allowed."""
 
 
 class OptunaSweeper(AxesSweeper):
@@ -49,17 +51,22 @@ class OptunaSweeper(AxesSweeper):
 
     def __init__(self, trials: int, batch: int, sampler: str, seed: int, **more: Any) -> None:
         super().__init__(**more)
-        for key, value, low in (("trials", trials, 1), ("batch", batch, 1), ("seed", seed, 0)):
+        self.trials, self.batch, self.sampler, self.seed = trials, batch, sampler, seed
+
+    def setup(self, **context: Any) -> None:
+        """Hydra's; it checks the keys, since an error of the constructor would not be shown."""
+        for key, low in LOWEST:
+            value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
                 raise UserError(
                     f"hydra.sweeper.{key} must be a whole number ≥ {low}, got {value!r}"
                 )
-        if sampler not in SAMPLERS:
+        if self.sampler not in SAMPLERS:
             raise UserError(
-                f"hydra.sweeper.sampler must be one of {', '.join(SAMPLERS)}, got {sampler!r}."
-                f"{nearest(sampler, SAMPLERS)}"
+                f"hydra.sweeper.sampler must be one of {', '.join(SAMPLERS)}, got {self.sampler!r}."
+                f"{nearest(self.sampler, SAMPLERS)}"
             )
-        self.trials, self.batch, self.sampler, self.seed = trials, batch, sampler, seed
+        super().setup(**context)
 
     def sweep(self, arguments: list[str]) -> Any:
         """Carry out the search; returns the study."""

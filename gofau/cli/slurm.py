@@ -32,10 +32,14 @@ class SlurmLauncher(plugin.SlurmLauncher):
     """
 
     def __init__(self, wait: bool = True, **params: Any) -> None:
-        if not isinstance(wait, bool):
-            raise UserError(f"hydra.launcher.wait must be true or false, got {wait!r}")
         super().__init__(**params)
         self.wait = wait
+
+    def setup(self, **context: Any) -> None:
+        """Hydra's; it checks ``wait``, since an error of the constructor would not be shown."""
+        if not isinstance(self.wait, bool):
+            raise UserError(f"hydra.launcher.wait must be true or false, got {self.wait!r}")
+        super().setup(**context)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

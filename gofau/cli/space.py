@@ -31,11 +31,11 @@ class Space:
         return [[*self.fixed, *chosen, *seed] for seed in self.seeds]
 
     def _text(self, key: str, value: Any) -> str:
-        """A value as it is typed: four digits, within the bounds."""
+        """A value as it is typed: with four digits, unless that leaves the range."""
         if not isinstance(value, float):
             return str(value)
-        its = self.distributions[key]
-        return repr(min(max(float(f"{value:.4g}"), its.low), its.high))
+        its, short = self.distributions[key], float(f"{value:.4g}")
+        return repr(short if its.low <= short <= its.high else value)
 
 
 def space(overrides: Sequence[Override]) -> Space:
@@ -82,4 +82,5 @@ def _distribution(key: str, override: Override) -> Any:
             return d.IntDistribution(each[0], each[-1], step=int(value.step), log=False)
         return d.CategoricalDistribution([*override.sweep_string_iterator()])
     except (ValueError, IndexError) as e:
-        raise UserError(f"{key}: Optuna refuses {override.get_value_element_as_str()}: {e}") from e
+        typed = (override.input_line or "").partition("=")[2]
+        raise UserError(f"{key}: Optuna refuses {typed}: {e}") from e

@@ -1,0 +1,175 @@
+"""``hydra/sweeper=optuna``: a search of ordinary runs, which begins again where it stopped."""
+
+import math
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gofau.cli.search import OptunaSweeper
+from gofau.cli.space import space
+from gofau.errors import UserError
+
+QUICK = ["debug=fast", "model=mlp", "model.hidden=[8]", "trainer.test=false"]
+QUICK += ["hydra/sweeper=optuna", "hydra.sweeper.batch=2", "trainer.progress=lines"]
+SPACE = ["optimizer.lr=tag(log,interval(1e-3,1))", "rule=additive,hybrid"]
+
+
+def spanned(*words):
+    return space(OverridesParser.create().parse_overrides([*words]))
+
+
+def results(train):
+    found = {}
+    for folder in train.runs():
+        status = train.status(folder)
+        found[folder.name] = status["result"]["val/loss"]
+    return found
+
+
+@pytest.fixture
+def studies(monkeypatch):
+    """The studies of the searches, in the order in which they are made."""
+    kept, sweep = [], OptunaSweeper.sweep
+
+    def keeping(self, arguments):
+        kept.append(sweep(self, arguments))
+        return kept[-1]
+
+    monkeypatch.setattr(OptunaSweeper, "sweep", keeping)
+    return kept
+
+
+def told(study):
+    return [(trial.params, trial.value) for trial in study.trials]
+
+
+def test_a_search_is_deterministic_and_goes_on_where_it_stopped(train, studies, monkeypatch):
+    from gofau.engine.trainer import Trainer
+
+    words = ["-m", *QUICK, *SPACE, "hydra.sweeper.trials=5"]
+    code, out, err = train(*words, "paths.runs_dir=whole")
+    assert (code, err) == (0, "")
+    assert out.startswith("Search: 5 trials of optimizer.lr, rule, 2 at a time; launcher local;")
+    whole, begun = Trainer.run_epoch, []
+
+    def run_epoch(self, on_batch):
+        begun.append(self)
+        if len(begun) == 4:
+            raise KeyboardInterrupt
+        return whole(self, on_batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "run_epoch", run_epoch)
+        assert train(*words)[0] == 130
+    # Resumed with fewer trials, and then with all: the trials are those of the whole search.
+    train(*words, "hydra.sweeper.trials=3")
+    code, out, _ = train(*words)
+    assert code == 0
+    assert "3 done already in runs" in out
+    uninterrupted, shorter, resumed = studies
+    assert told(resumed) == told(uninterrupted)
+    assert told(shorter) == told(uninterrupted)[:3]
+    assert len({trial.params["optimizer.lr"] for trial in resumed.trials}) == 5
+    # Ordinary records: the best is a command that finds its result there.
+    (best,) = (line for line in out.splitlines() if line.startswith("Best: "))
+    values = [trial.value for trial in resumed.trials]
+    chosen = resumed.trials[values.index(min(values))].params
+    assert f"rule={chosen['rule']}" in best
+    overrides = [w for w in best.split()[1:] if not w.startswith("hydra")]
+    assert "done already" in train(*overrides)[1]
+    # What is maximised is the accuracy on the validation split.
+    records = {train.status(folder)["result"]["val/acc"] for folder in train.runs()}
+    assert records == {-value for value in values}
+
+
+def test_each_trial_is_run_with_every_seed_and_judged_by_the_mean(train, studies):
+    words = ["-m", *QUICK, "optimizer.lr=interval(0.01,0.1)", "hydra.sweeper.trials=2", "seed=0,1"]
+    assert train(*words)[0] == 0
+    accuracies = {}
+    for folder in train.runs():
+        status = train.status(folder)
+        accuracies.setdefault(status["identity"], status["result"]["val/acc"])
+    assert len(accuracies) == 4
+    values = [-trial.value for trial in studies[0].trials]
+    assert math.isclose(sum(values) / 2, sum(accuracies.values()) / 4)
+
+
+def test_a_loss_is_minimised(train, studies):
+    words = ["-m", *QUICK, "problem=digits_autoencoder", "model.hidden=[8]", "model.code=4"]
+    words = [word for word in words if word != "model=mlp"]
+    assert train(*words, "optimizer.lr=interval(0.01,0.1)", "hydra.sweeper.trials=2")[0] == 0
+    assert sorted(results(train).values()) == sorted(t.value for t in studies[0].trials)
+
+
+def test_a_trial_that_fails_has_no_value_and_the_others_go_on(train, studies):
+    words = ["optimizer.nesterov=false,true", "optimizer.momentum=0", "hydra.sweeper.trials=4"]
+    code, _, err = train("-m", *QUICK, *words)
+    states = {trial.state.name for trial in studies[0].trials}
+    assert states == {"COMPLETE", "FAIL"}
+    assert code == 2
+    assert "nesterov needs a momentum above 0" in err
+
+
+def test_the_space_is_typed_as_in_hydra():
+    found = spanned(
+        "optimizer.lr=tag(log,interval(1e-4,1))",
+        "model.width=range(8,33,8)",
+        "model.layers=int(interval(1,4))",
+        "rule=additive,hybrid",
+        "model.hidden=choice([8],[16,4])",
+        "seed=0,1",
+        "trainer.epochs=3",
+        "rule=hybrid",
+    )
+    kinds = {key: str(each) for key, each in found.distributions.items()}
+    assert kinds == {
+        "optimizer.lr": "FloatDistribution(high=1.0, log=True, low=0.0001, step=None)",
+        "model.width": "IntDistribution(high=32, log=False, low=8, step=8)",
+        "model.layers": "IntDistribution(high=4, log=False, low=1, step=1)",
+        "model.hidden": "CategoricalDistribution(choices=('[8]', '[16,4]'))",
+    }
+    params = {"optimizer.lr": 0.012345678, "model.width": 8, "model.hidden": "[16,4]"}
+    fixed = ["trainer.epochs=3", "rule=hybrid"]
+    chosen = ["optimizer.lr=0.01235", "model.width=8", "model.hidden=[16,4]"]
+    assert found.runs(params) == [[*fixed, *chosen, f"seed={seed}"] for seed in (0, 1)]
+
+
+def test_a_rounded_value_stays_within_the_bounds():
+    found = spanned("x=interval(0.123456,0.123457)")
+    for value in (0.123456, 0.123457):
+        assert found.runs({"x": value}) == [[f"x={value}"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rule=hybrid", "seed=0,1"], "has nothing to search"),
+        (["optimizer.lr=tag(log,interval(0,1))"], "optimizer.lr: Optuna refuses tag"),
+        (["optimizer.lr=interval(1,0)"], "optimizer.lr: Optuna refuses"),
+    ],
+)
+def test_a_space_that_is_none(words, message):
+    with pytest.raises(UserError, match=message):
+        spanned(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["hydra.sweeper.trials=0"],
+            "error: hydra.sweeper.trials must be a whole number ≥ 1, got 0",
+        ),
+        (["hydra.sweeper.sampler=tpa"], "Did you mean 'tpe'?"),
+        (["optimizer.lr=interval(-2,-1)"], "optimizer.lr must be ≥ 0"),
+        (["rule=additive,hybird"], "there is no such rule"),
+        (["trainer.progress=line"], "trainer.progress must be one of"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_nothing_is_written(train, words, message):
+    quick = [word for word in QUICK if not word.startswith("trainer.progress")]
+    code, out, err = train("-m", *quick, *SPACE, *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not (train.folder / "runs").exists()
