@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,11 @@ def one_sentence() -> Iterator[None]:
     except KeyboardInterrupt:
         print("Interrupted; finished work is kept. Type the command again to resume.")
         sys.exit(130)
+    except BrokenPipeError:
+        # What reads the output has ended, as in `gofau runs status | head`. Python would try again
+        # when it exits, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except Exception as e:
         killed = explain_killed(e)
         if killed is not None:

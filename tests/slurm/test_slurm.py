@@ -275,7 +275,7 @@ def test_submitted_and_left(sweep):
     assert four.type().process.wait(60) == 0
     again = (four.folder / "typed-2.txt").read_text()
     assert "1 of 5 runs submitted, 4 queued already" in again
-    until(lambda: not hurry(), 120, "the queue is empty")
+    until(lambda: not hurry(), 180, "the queue is empty")
     assert four.states() == ["done"] * 5, four.said()
     assert f"job {array} 4 runs: 4 done" in " ".join(status(four).split())
     assert four.type().process.wait(60) == 0
@@ -285,15 +285,16 @@ def test_submitted_and_left(sweep):
 
 
 def test_left_killed_and_typed_again(sweep):
-    two = sweep(*SWEEP, "seed=0,1", "hydra.launcher.wait=false")
+    often = ["trainer.epochs=200", "trainer.checkpoint.seconds=0.2"]
+    two = sweep(*WORDS[:-1], *often, "seed=0,1", "hydra.launcher.wait=false")
     assert two.process.wait(60) == 0, two.said()
     run = two.saved()
     os.kill(process_of(run), signal.SIGKILL)
-    until(lambda: not hurry(), 120, "the queue is empty")
+    until(lambda: not hurry(), 180, "the queue is empty")
     assert sorted(two.states()) == ["done", "running"]
     assert "interrupted" in status(two)
     assert two.type().process.wait(60) == 0
     assert "1 of 2 runs submitted, 1 done already" in (two.folder / "typed-2.txt").read_text()
-    until(lambda: not hurry(), 120, "the queue is empty")
+    until(lambda: not hurry(), 180, "the queue is empty")
     assert two.states() == ["done"] * 2, two.said()
     assert resumed(two, run)
