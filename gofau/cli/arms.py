@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import mean, stdev
 
 from gofau.runs.events import Event
 
@@ -64,6 +63,8 @@ def table(runs: Sequence[Sequence[str]], results: Mapping[int, Event], part: str
 
 def _best(rows: list[Row], part: str) -> list[Row]:
     """The best arms first, if all have one metric."""
+    from statistics import mean  # not when a command starts
+
     metrics = {run["metric"]["name"]: run["metric"] for _, mine, _ in rows for run in mine}
     if len(metrics) > 1:
         return rows
@@ -96,6 +97,8 @@ def _count(runs: Sequence[Event], asked: int) -> str:
 
 def _mean(runs: Sequence[Event], part: str) -> str:
     """Diverged runs count at chance level; where there is none, they are left out."""
+    from statistics import mean, stdev
+
     known = _known(runs, part)
     if not known:
         return "—"

@@ -103,7 +103,7 @@ def _of_a_sweep(function: "Callable[[DictConfig], float]", cfg: "DictConfig") ->
                 raise
             return _note(cfg, e)
         except BaseException:  # Ctrl-C, or a job scheduler's signal
-            note(state="left")
+            note(state="interrupted")
             raise
 
 

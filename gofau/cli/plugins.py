@@ -4,7 +4,7 @@ A function adds them when a command starts, since importing a module must have n
 """
 
 import os
-from importlib.util import find_spec
+from typing import Any
 
 from gofau.engine.hardware import has_gpu
 from gofau.errors import UserError
@@ -21,17 +21,26 @@ def extend() -> None:
     from hydra.core.plugins import Plugins
     from omegaconf import OmegaConf
 
-    from gofau.cli.search import OptunaSweeper
     from gofau.cli.sweeper import AxesSweeper
 
-    plugins = [AxesSweeper, OptunaSweeper]
-    if find_spec("hydra_plugins.hydra_submitit_launcher"):
-        from gofau.cli.slurm import SlurmLauncher
-
-        plugins.append(SlurmLauncher)
-    for plugin in plugins:
-        Plugins.instance().class_name_to_class[f"{PREFIX}.{plugin.__name__}"] = plugin
+    # Hydra takes classes, and calls them: functions import what only some commands need.
+    known: Any = Plugins.instance().class_name_to_class
+    known[f"{PREFIX}.AxesSweeper"] = AxesSweeper
+    known[f"{PREFIX}.OptunaSweeper"] = _optuna
+    known[f"{PREFIX}.SlurmLauncher"] = _slurm
     OmegaConf.register_new_resolver("gofau.jobs", jobs, replace=True)
+
+
+def _optuna(**keys: Any) -> Any:
+    from gofau.cli.search import OptunaSweeper
+
+    return OptunaSweeper(**keys)
+
+
+def _slurm(**keys: Any) -> Any:
+    from gofau.cli.slurm import SlurmLauncher
+
+    return SlurmLauncher(**keys)
 
 
 def jobs() -> int:

@@ -1,6 +1,7 @@
 """Hydra's basic sweeper, with a quicker check of a sweep before it starts."""
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,6 +13,9 @@ from gofau.cli.preflight import each_value_once, preflight
 from gofau.cli.watch import watch
 from gofau.config.axes import overrides, points
 from gofau.config.composer import Composer
+from gofau.errors import UserError
+
+SLURM = "hydra_plugins.gofau.SlurmLauncher"
 
 
 class AxesSweeper(Sweeper):
@@ -38,6 +42,7 @@ class AxesSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        _require(config.hydra.launcher["_target_"])
         self.config = config
         self.hydra_context = HydraContext(
             config_loader=Composer(hydra_context.config_loader.get_search_path()),
@@ -79,3 +84,12 @@ class AxesSweeper(Sweeper):
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Raise Hydra's error for a value with which no run can be composed."""
         super().validate_batch_is_legal(each_value_once(batch))
+
+
+def _require(launcher: str) -> None:
+    """Raise a `UserError` if our launcher's package is not installed: Hydra would wrap the error of
+    a launcher that cannot be made in one of its own."""
+    if launcher == SLURM and find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        raise UserError(
+            "hydra/launcher=slurm needs hydra-submitit-launcher: pip install 'gofau[launchers]'"
+        )

@@ -8,8 +8,9 @@ from gofau.runs.clock import clock
 from gofau.runs.events import Event
 from gofau.runs.table import epochs_done
 
-ENDED = ("done", "diverged", "failed", "skipped", "left")
-WORDS = {"skipped": "locked by another process", "left": "interrupted"}
+ENDED = ("done", "diverged", "failed", "skipped", "interrupted", "left")
+# Runs that ended without having been carried out; what the user reads.
+WORDS = {"skipped": "locked by another process", "left": "left for the next time"}
 SHORT = 0.5
 """Seconds that are too short to measure a speed."""
 
@@ -71,7 +72,9 @@ class Tally:
         """
         over = [run for run in self.runs.values() if run.get("state") in ENDED]
         share = sum(map(_share, self.runs.values()))
-        made = share + sum("before" not in run and run["state"] != "skipped" for run in over)
+        made = share + sum(
+            "before" not in run and run["state"] not in ("skipped", "left") for run in over
+        )
         if made != self._made[0]:
             self._made = made, now
         # The speed up to the last epoch or run that ended: else it would fall until the next does.

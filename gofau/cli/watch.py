@@ -154,8 +154,11 @@ def _runs(number: int) -> str:
 
 
 def _odd(event: Event) -> str:
-    state = event.get("state")
-    return f"{state} before" if state == "failed" else state if state in ("skipped", "left") else ""
+    """A state that the user should hear of; empty for others."""
+    state = event.get("state", "")
+    if state == "failed":
+        return "failed before"
+    return state if state in ("skipped", "interrupted", "left") else ""
 
 
 def _place(record: Path) -> Path:

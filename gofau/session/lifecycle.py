@@ -91,7 +91,7 @@ def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str
         logger.finish(run.said["state"], run.said.get("result", {}))
     if run.said["state"] == "interrupted":
         text = f"interrupted at step {built.trainer.step}: the sweep's time is over"
-        say(run, text, state="left")
+        say(run, text, state="interrupted")
         return math.nan
     say(run, f"{run.said['state']} ({summary(run.said)})", **measured(run.said))
     return objective(run.said)

@@ -117,6 +117,13 @@ def test_what_cannot_be_left(train, slurm, words, message):
     assert len(err.splitlines()) == 1
 
 
+def test_the_package_of_the_launcher_is_named_where_it_is_missing(train, slurm, monkeypatch):
+    monkeypatch.setattr("gofau.cli.sweeper.find_spec", lambda name: None)
+    code, _, err = train(*LEFT, "seed=0")
+    assert code == 2
+    assert err.startswith("error: hydra/launcher=slurm needs hydra-submitit-launcher: pip install ")
+
+
 def test_squeue_is_read_as_it_prints(monkeypatch, tmp_path):
     fake = tmp_path / "squeue"
     fake.write_text("#!/bin/sh\nprintf '12_0\\n12_3\\n15\\n'\n")

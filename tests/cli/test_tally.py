@@ -58,7 +58,7 @@ def test_runs_that_were_done_before_say_nothing_about_the_speed():
 
 
 def test_a_run_that_begins_again_is_running():
-    made = tally(1, (0.0, start(0)), (1.0, {"run": 0, "state": "left"}))
+    made = tally(1, (0.0, start(0)), (1.0, {"run": 0, "state": "interrupted"}))
     assert made.states() == "1 interrupted"
     made.take(start(0), 2.0)
     assert made.states() == "1 running"
