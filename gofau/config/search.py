@@ -1,10 +1,11 @@
 """Gives an arm its hyperparameters: drawn from ranges, or chosen by an earlier search.
 
-An arm is an optimizer with a rule and a step size. A search draws: the same points for every arm,
-from one sequence. Point k is number k + 1 of Halton's sequence in bases 2, 3 and 5; its coordinates
-give the learning rate, the rule's gain or scale (η_in, β) and γ. So a sweep over
-``search.trial=0,1,2,…`` tries the same relative positions in the ranges of every arm, for any
-number of trials. After 25 trials each fifth of every range has been tried about equally often.
+An arm is an optimizer with a rule, a step size and a post step. A search draws: the same points for
+every arm, from one sequence. Point k is number k + 1 of Halton's sequence in bases 2, 3 and 5; its
+coordinates give the learning rate, the gain or scale of the rule or post step (η_in, β, α), and γ.
+So a sweep over ``search.trial=0,1,2,…`` tries the same relative positions in the ranges of every
+arm, for any number of trials. After 25 trials each fifth of every range has been tried about
+equally often.
 Source: J. H. Halton, *On the efficiency of certain quasi-random sequences of points in evaluating
 multi-dimensional integrals* (1960).
 
@@ -19,6 +20,8 @@ from gofau.errors import UserError
 
 BASES = (2, 3, 5)
 Config = dict[str, Any]
+SECTIONS = {"lr": "optimizer", "ham_alpha": "post_step"}
+"""Hyperparameter → its section, for those that are not the rule's."""
 
 
 def point(trial: int) -> tuple[float, ...]:
@@ -42,9 +45,10 @@ def _mirrored(number: int, base: int) -> float:
 
 def arm(config: Config) -> str:
     """The name of the arm without its rule: ``sgd``, or ``adamw+trust_ratio`` with a step size that
-    is not the base's own."""
-    names = [config["optimizer"]["name"], config["stepsize"]["name"]]
-    return "+".join(name for name in names if name != "base")
+    is not the base's own, ``sgd+ham`` with a post step."""
+    step, post = config["stepsize"]["name"], config["post_step"]["name"]
+    more = [step] * (step != "base") + [post] * (post != "none")
+    return "+".join([config["optimizer"]["name"], *more])
 
 
 def draw(config: Config) -> None:
@@ -65,8 +69,7 @@ def _take_chosen(config: Config, search: Config) -> None:
     rules = _of(search["arms"], arm(config), "arms")
     values = _of(rules, config["rule"]["name"], f"arms.{arm(config)}")
     for name, value in values.items():
-        section = "optimizer" if name == "lr" else "rule"
-        config[section][name] = value
+        config[SECTIONS.get(name, "rule")][name] = value
     config["optimizer"]["lr"] = _round(config["optimizer"]["lr"] * search["lr_factor"])
 
 
@@ -84,6 +87,8 @@ def _draw(config: Config, search: Config) -> None:
         rule["eta_in"] = _logarithmic(y, ranges)
     if "hyp_beta" in rule:
         rule["hyp_beta"] = _logarithmic(y, search["hyp_beta"])
+    if "ham_alpha" in config["post_step"]:
+        config["post_step"]["ham_alpha"] = _logarithmic(y, search["ham_alpha"])
     if "gamma" in rule:
         low, high = _range(search["gamma"])
         rule["gamma"] = _round(low + z * (high - low))

@@ -9,7 +9,7 @@ import pandas as pd
 from gofau.report.metric import Counts
 from gofau.report.population import images
 from gofau.report.types import Column, Frame
-from gofau.runs import SECTIONS
+from gofau.runs import LATER, SECTIONS
 
 AXES = (*SECTIONS, "lr", "horizon")
 """A run's labels. Together with the seed they identify it."""
@@ -68,9 +68,8 @@ def _is_used(column: str) -> bool:
 def prepare(runs: Frame) -> Frame:
     """Add the columns that `read` describes to a frame of runs."""
     added: Frame = {section: _label(runs, section) for section in SECTIONS}
-    added["lr"] = _varied(
-        runs, "optimizer.lr", [*OF_PROBLEM, "optimizer.name", "rule.name", "stepsize.name"]
-    )
+    parts = ("optimizer.name", "rule.name", "stepsize.name", "post_step.name")
+    added["lr"] = _varied(runs, "optimizer.lr", [*OF_PROBLEM, *parts])
     added["horizon"] = _varied(runs, "trainer.epochs", OF_PROBLEM)
     runs = runs.assign(**added)
     named = _text(runs, "metric.name").replace({"": "acc"})
@@ -135,7 +134,7 @@ def _text(runs: Frame, column: str) -> Column:
 
 def _label(runs: Frame, section: str) -> Column:
     name = f"{section}.name"
-    label = start = _text(runs, name)
+    label = start = _text(runs, name).replace({"": LATER.get(section, "")})
     whose = [start] + [_text(runs, column) for column in _around(section)]
     for column in (c for c in runs if c.startswith(f"{section}.")):
         # As text, so that a missing value counts as a value: only some schemes have init.scale.

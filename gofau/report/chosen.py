@@ -15,6 +15,7 @@ KEYS = {
     "rule.eta_in": "eta_in",
     "rule.hyp_beta": "hyp_beta",
     "rule.gamma": "gamma",
+    "post_step.ham_alpha": "ham_alpha",
 }
 """Column of a chosen hyperparameter → its name in the configuration."""
 Values = dict[str, float]
@@ -49,8 +50,12 @@ def best_points(runs: Frame, points: int) -> Iterator[tuple[str, str, Values | N
 
 def arm_names(runs: Frame) -> pd.Series:
     """The arm of every run: ``adamw+trust_ratio``."""
-    step = runs["stepsize.name"].fillna("base")
-    return runs["optimizer.name"].where(step == "base", runs["optimizer.name"] + "+" + step)
+    names = runs["optimizer.name"]
+    for column, plain in (("stepsize.name", "base"), ("post_step.name", "none")):
+        if column in runs:
+            own = runs[column].fillna(plain)
+            names = names.where(own == plain, names + "+" + own)
+    return names
 
 
 def as_config(problem: str, runs: Frame, points: int) -> str:

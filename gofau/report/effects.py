@@ -60,9 +60,9 @@ class Effect:
 
 def effects_of(runs: Frame) -> Iterator[Effect]:
     """Yield the effects, problem by problem: of rules, then of rivals."""
-    arms = runs["optimizer"].where(
-        runs["stepsize"].isin(["base", ""]), runs["optimizer"] + ", " + runs["stepsize"]
-    )
+    arms = runs["optimizer"]
+    for part, usual in (("stepsize", ["base", ""]), ("post_step", ["none"])):
+        arms = arms.where(runs[part].isin(usual), arms + ", " + runs[part])
     for (dataset, model), part in runs.assign(arm=arms).groupby(PROBLEM, sort=False):
         several = part.groupby("arm")["rule"].transform("nunique") > 1
         bases, rivals = part[several], part[~several]

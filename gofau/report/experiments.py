@@ -64,9 +64,6 @@ REPORTS: Mapping[str, Report] = {
         ("effects", "accuracy"),
         ("effects",),
     ),
-    "problems_full": Report(
-        "The same on all of CIFAR-10", ("effects", "accuracy"), ("effects", "curves")
-    ),
     "problems_lr": Report(
         "Learning rates around each arm's own best", ("robustness", "accuracy"), ("over_lr",)
     ),

@@ -190,9 +190,9 @@ def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOp
     path = {"fused": True} if fused else {}
     if config["optimizer"].get("own_rule"):
         return _made(own, model, **path)
-    parts = (config["rule"], config["stepsize"])
-    keys = path | {k: v for part in parts for k, v in part.items() if k != "name"}
-    names = {"rule": config["rule"]["name"], "stepsize": config["stepsize"]["name"]}
+    parts = {section: config[section] for section in ("rule", "stepsize", "post_step")}
+    keys = path | {k: v for part in parts.values() for k, v in part.items() if k != "name"}
+    names = {section: part["name"] for section, part in parts.items()}
     return _made(config["optimizer"], model, **names, **keys)
 
 

@@ -65,6 +65,7 @@ def test_the_file_gives_every_arm_its_values():
         "optimizer": {"name": "sgd", "lr": 1.0},
         "rule": {"name": "hybrid", "eta_in": 3.0, "gamma": 0.5},
         "stepsize": {"name": "base"},
+        "post_step": {"name": "none"},
         "search": search | {"lr_factor": 4},
     }
     draw(config)

@@ -33,6 +33,16 @@ def test_a_rule_is_compared_within_its_optimizer_and_a_rival_with_the_best_addit
     assert rival.comparison.seeds == 5
 
 
+def test_an_arm_with_a_post_step_is_a_rival_of_its_own():
+    bases = runs(outcome, rule=("additive", "hybrid"))
+    ham = runs(lambda w: 0.9, optimizer=("sgd",), rule=("additive",))
+    both = pd.concat([bases, ham.assign(**{"post_step.name": "ham"})], ignore_index=True)
+    found = {(e.arm, e.rule): e for e in effects_of(prepare(both))}
+    assert found.keys() == {("sgd", "hybrid"), ("adam", "hybrid"), ("sgd, ham", "additive")}
+    assert found["sgd, ham", "additive"].against == "sgd"
+    assert found["sgd, ham", "additive"].comparison.mean == pytest.approx(0.078)
+
+
 def test_every_problem_has_its_own_rows_and_its_own_best_additive_arm():
     def other(w):
         return 0.9 + 0.01 * (w["optimizer"] == "adam") + 0.001 * w["seed"]
