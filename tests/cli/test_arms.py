@@ -9,7 +9,7 @@ LOSS = {"name": "loss", "title": "loss", "higher_is_better": False, "format": ".
 RUNS = [[f"rule={rule}", f"seed={s}", "x=1"] for rule in ("hybrid", "power") for s in range(3)]
 
 
-def result(test, val=0.5, metric=ACCURACY, state="done"):
+def result(test, val: float | None = 0.5, metric=ACCURACY, state="done"):
     return {"state": state, "metric": metric, "val": val, "test": test}
 
 

@@ -147,8 +147,11 @@ def test_auto_looks_whether_it_is_a_terminal(monkeypatch, kind, terminal, expect
 
 def test_who_watches_what_jobs_of_a_cluster_do_does_not_mute_them(tmp_path):
     def mute(launcher):
-        config = {"trainer": {"progress": "none"}, "paths": {"runs_dir": str(tmp_path)}}
-        config["hydra"] = {"launcher": {"_target_": f"x.{launcher}"}}
+        config = {
+            "trainer": {"progress": "none"},
+            "paths": {"runs_dir": str(tmp_path)},
+            "hydra": {"launcher": {"_target_": f"x.{launcher}"}},
+        }
         return Watch(OmegaConf.create(config), [], "", 1).events.mute
 
     assert mute("BasicLauncher")
