@@ -9,7 +9,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gofau.cli.preflight import each_value_once, preflight
+from gofau.cli.preflight import preflight
 from gofau.cli.watch import watch
 from gofau.config.axes import overrides, points
 from gofau.config.composer import Composer
@@ -36,7 +36,8 @@ class AxesSweeper(Sweeper):
 
         self._basic = BasicSweeper(**more)
         self.params, self.arms = more.get("params") or {}, arms
-        self._basic.validate_batch_is_legal = self.validate_batch_is_legal
+        # `sweep` composes each value before it calls the basic sweeper, which need not repeat it.
+        self._basic.validate_batch_is_legal = lambda batch: None
         self._basic.split_arguments = self._batches
 
     def setup(
@@ -80,10 +81,6 @@ class AxesSweeper(Sweeper):
         runs = self._runs(self._typed)
         size = max_batch_size or max(len(runs), 1)
         return [runs[i : i + size] for i in range(0, len(runs), size)]
-
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Raise Hydra's error for a value with which no run can be composed."""
-        super().validate_batch_is_legal(each_value_once(batch))
 
 
 def _require(launcher: str) -> None:

@@ -25,8 +25,9 @@ With that name the section is no part of an identity, so that earlier runs keep 
 NOT_SCIENCE = {
     "dataset": ("data_dir", "cache_dir", "download", "url"),
     "trainer": (
-        *("device", "threads", "compile", "device_data_limit", "eval_batch_size", "progress"),
-        *("detect_anomaly", "diagnostics_every", "checkpoint", "keep"),
+        *("device", "threads", "compile", "memory_format", "device_data_limit"),
+        *("eval_batch_size", "progress", "detect_anomaly", "diagnostics_every", "checkpoint"),
+        "keep",
     ),
 }
 

@@ -230,6 +230,7 @@ def test_the_identity_is_of_the_science_alone(config):
             ["paths.runs_dir=elsewhere", "paths.data_dir=/data", "paths.cache_dir=/scratch"],
             ["trainer.device=cuda:1", "trainer.threads=2", "trainer.progress=none"],
             ["trainer.compile=true", "trainer.device_data_limit=1", "hydra/launcher=joblib"],
+            ["trainer.memory_format=channels_first"],
             ["rerun=true", "logger=csv", "optimizer.lr=1e-1"],
         )
     ]
