@@ -10,9 +10,9 @@ from gofau.cli.entry import one_sentence
 from gofau.errors import UserError
 
 
-def main(words: list[str] | None = None) -> None:
+def main(words: list[str] | None = None, prog: str = "python -m gofau.evaluate") -> None:
     """Print one line per loss and metric; see ``python -m gofau.evaluate --help``."""
-    parser = argparse.ArgumentParser(prog="python -m gofau.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(prog=prog, description="Evaluate the weights of a run.")
     parser.add_argument("run", type=Path, help="the run's folder, which holds weights.pt")
     parser.add_argument(
         "--data",
