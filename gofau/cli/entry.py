@@ -57,9 +57,12 @@ def start(main: Callable[[], Any]) -> None:
     Args:
         main: a function decorated by ``hydra.main``, around one decorated by `task`.
     """
-    from gofau.cli.plugins import extend  # imports Hydra, which gofau.runs does not need
+    # These import Hydra, which gofau.runs does not need.
+    from gofau.cli.plugins import extend
+    from gofau.cli.words import ordered
 
     with one_sentence():
+        sys.argv[1:] = ordered(sys.argv[1:])
         extend()
         main()
 
@@ -72,6 +75,8 @@ def task(function: "Callable[[DictConfig], float]") -> "Callable[[DictConfig], f
     @wraps(function)
     def guarded(cfg: "DictConfig") -> float:
         try:
+            if not in_a_sweep():  # a sweep is checked before its first run, by `preflight`
+                _check_command(cfg)
             return function(cfg)
         except Exception as e:
             if _tracebacks():
@@ -96,6 +101,19 @@ def in_a_sweep() -> bool:
     from hydra.types import RunMode
 
     return HydraConfig.get().mode is not RunMode.RUN
+
+
+def _check_command(cfg: "DictConfig") -> None:
+    """Check what was typed, beyond what Hydra checks."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+
+    from gofau.config.typed import check_single, check_typed
+
+    hydra: Any = HydraConfig.get()
+    loader: Any = GlobalHydra.instance().config_loader()
+    check_single(hydra)
+    check_typed(cfg, hydra, loader.repository)
 
 
 def _note(cfg: "DictConfig", error: Exception) -> float:

@@ -8,8 +8,9 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gofau.cli.preflight import each_value_once, preflight
+from gofau.cli.preflight import check_parallel, each_value_once, preflight
 from gofau.config.composer import Composer
+from gofau.config.typed import check_sweep
 
 
 class AxesSweeper(Sweeper):
@@ -51,11 +52,14 @@ class AxesSweeper(Sweeper):
         loader = context.config_loader
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         parsed = OverridesParser.create(loader).parse_overrides(words)
+        check_sweep(parsed)
+        check_parallel(config.hydra)
         batches = self._basic.split_arguments(parsed, self._basic.max_batch_size)
         preflight(
             config.hydra.launcher["_target_"],
             [run for batch in batches for run in batch],
             lambda overrides: loader.load_sweep_config(config, [*overrides]),
+            loader.repository,
         )
         return self._basic.sweep(arguments)
 

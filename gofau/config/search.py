@@ -11,9 +11,11 @@ multi-dimensional integrals* (1960).
 from collections.abc import Mapping
 from typing import Any
 
+from gofau.config.domains import whole
 from gofau.errors import UserError
 
 BASES = (2, 3, 5)
+TRIAL = whole(0)
 Config = dict[str, Any]
 
 
@@ -45,10 +47,13 @@ def draw(config: Config) -> None:
     """
     search = config["search"]
     trial = search.get("trial")
-    if not isinstance(trial, int) or isinstance(trial, bool) or trial < 0:
-        raise UserError(f"search.trial must be a whole number ≥ 0, got {trial!r}")
+    if not TRIAL.accepts(trial):
+        raise UserError(TRIAL.sentence("search.trial", trial))
     optimizer, rule = config["optimizer"]["name"], config["rule"]["name"]
     x, y, z = point(trial)
+    missing = [key for key in ("lr", "eta_in", "gamma") if key not in search]
+    if missing:
+        raise UserError(f"search.{missing[0]} is required: give the ranges to draw from")
     rates = _of(search["lr"], optimizer, "lr")
     config["optimizer"]["lr"] = _logarithmic(x, _of(rates, rule, f"lr.{optimizer}"))
     if "eta_in" in config["rule"]:
@@ -58,7 +63,9 @@ def draw(config: Config) -> None:
         config["rule"]["gamma"] = _round(low + z * (high - low))
 
 
-def _of(table: Mapping[str, Any], name: str, key: str) -> Any:
+def _of(table: Any, name: str, key: str) -> Any:
+    if not isinstance(table, Mapping):
+        raise UserError(f"search.{key} must have a range per name, got {table!r}")
     if name not in table:
         known = ", ".join(table)
         raise UserError(f"search.{key} has no range for {name} (it has: {known})")

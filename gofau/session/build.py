@@ -27,6 +27,7 @@ from gofau.models.init import initialise
 from gofau.optim import RuleOptimizer, get_stepsize
 from gofau.optim.execution.native import compiler
 from gofau.problems import Loader, Loading, Metric, Problem, Task
+from gofau.session.fits import check_last_batch, check_size
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +62,16 @@ def build(config: Config, world: World | None = None) -> Built:
         torch.set_num_threads(config["trainer"]["threads"])
     problem: Problem = make("problem", config["problem"])
     task = _task(config, problem, device, world)
+    _check_fit(config, task.model)
+    check_size(config, lambda: make("model", config["model"], **task.model), device)
     torch.manual_seed(config["seed"])
     model = _model(config, task)
     settings = Settings(**{key: config["trainer"][key] for key in SETTINGS})
     per_epoch = steps_per_epoch(task.train, settings)
     compute = _compute(config, model, task, settings.epochs * per_epoch, device, world)
     model = world.prepare(compute.place(model))
-    optimizer = _optimizer(config, model, device)
+    check_last_batch(config, model, task, per_epoch, compute)
+    optimizer = optimizer_of(config, model, device)
     scheduler = make(
         "scheduler",
         config["scheduler"],
@@ -155,7 +159,6 @@ def _compute(
 
 
 def _model(config: Config, task: Task) -> nn.Module:
-    _check_fit(config, task.model)
     model = make("model", config["model"], **task.model)
     init = config["init"]
     initialise(model, init["name"], scale=init["scale"], seed=config["seed"])
@@ -168,7 +171,7 @@ def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
     Raises:
         UserError: it does not.
     """
-    takes = inspect.signature(_call("model", config["model"]).func).parameters.values()
+    takes = inspect.signature(call_of("model", config["model"]).func).parameters.values()
     if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in takes):
         return  # its signature does not say
     needs = {p.name for p in takes if p.default is p.empty} - config["model"].keys()
@@ -180,9 +183,9 @@ def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
         )
 
 
-def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
+def optimizer_of(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
     own = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
-    made: Any = _call("optimizer", own).func
+    made: Any = call_of("optimizer", own).func
     fused = isinstance(made, type) and issubclass(made, RuleOptimizer)
     # A run takes hundreds of steps, and its kernel is compiled once per machine: that pays off for
     # small models as well, for which the library by itself would use a loop.
@@ -210,16 +213,16 @@ def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
     Raises:
         UserError: there is no such target, or it does not take these keys.
     """
-    call = _call(section, config)
+    call = call_of(section, config)
     # Checked before the call: a TypeError from within it is not about the keys.
     try:
         inspect.signature(call.func).bind(*args, **call.keywords, **more)
-    except TypeError as e:
+    except (TypeError, ValueError) as e:  # ValueError: it has no signature, and is no part
         raise UserError(f"{section}: {config['_target_']} refuses its keys: {e}") from e
     return call(*args, **more)
 
 
-def _call(section: str, config: Config) -> functools.partial[Any]:
+def call_of(section: str, config: Config) -> functools.partial[Any]:
     """The ``_target_`` of a config group, with its keys."""
     keys = {key: value for key, value in config.items() if key != "name"}
     try:

@@ -25,6 +25,7 @@ from gofau.runs.outcome import finished, objective, say, summary
 from gofau.runs.provenance import provenance
 from gofau.session.build import Built, build
 from gofau.session.fingerprints import fingerprints
+from gofau.session.fits import is_out_of_memory, no_memory
 from gofau.session.progress import Shown, show
 from gofau.session.weights import Weights
 
@@ -49,6 +50,10 @@ def carry_out(config: dict[str, Any]) -> float:
         if not ours and e.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(f"{run.folder} cannot be written: {e.strerror}") from e
+    except (MemoryError, RuntimeError) as e:
+        if not is_out_of_memory(e):
+            raise
+        raise no_memory(config) from e
     finally:
         # Fails unless the folder is empty: then the run did not start, so it should leave nothing.
         with suppress(OSError):

@@ -12,7 +12,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from gofau.config.schema import CHECKS, settle
+from gofau.config.keys import CHECKS
+from gofau.config.schema import settle
 from gofau.data import ImageData, Images
 from gofau.data.digits_graph import digits_graph
 from gofau.data.grammar import grammar
