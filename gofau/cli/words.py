@@ -1,9 +1,18 @@
-"""The words of a command line, before Hydra reads them."""
+"""The words of a command line: options and overrides, and what is wrong with them in one
+sentence."""
 
+import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
 from gofau.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are `UserError`; argparse prints the usage, over several lines."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} ({self.prog} --help lists what there is)")
 
 
 def ordered(words: Sequence[str]) -> list[str]:
@@ -18,7 +27,7 @@ def ordered(words: Sequence[str]) -> list[str]:
     from hydra._internal.utils import get_args_parser
 
     parser = get_args_parser()
-    parser.error = _refuse
+    parser.error = Parser.error.__get__(parser)
     left = list(parser.parse_intermixed_args([*words]).overrides or [])
     overrides, options = [], []
     for word in words:
@@ -27,8 +36,3 @@ def ordered(words: Sequence[str]) -> list[str]:
         else:
             options.append(word)
     return [*options, *overrides]
-
-
-def _refuse(message: str) -> NoReturn:
-    # argparse would print the usage, over several lines.
-    raise UserError(f"{message} (--help lists what there is)")

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gofau.config.keys import CHECKS
 from gofau.config.sections import NAMED, keys_of
@@ -95,8 +95,9 @@ def check_sweep(overrides: Sequence[Override]) -> None:
             raise UserError(f"{line}: give one experiment per command")
 
 
-def _parsed(lines: Sequence[str]) -> list[Override]:
-    return OverridesParser.create().parse_overrides([*lines])
+def _parsed(lines: ListConfig) -> list[Override]:
+    words: Any = OmegaConf.to_container(lines)  # as typed: interpolations are not resolved
+    return OverridesParser.create().parse_overrides(words)
 
 
 def _value(text: str) -> Any:

@@ -21,6 +21,8 @@ def collect(name: str, words: list[str]) -> None:
     from gofau.report.collecting import lines, update
     from gofau.report.frames import gather
 
+    if not CONFIGS.is_dir():
+        raise UserError(f"there is no folder {CONFIGS} in {Path.cwd()}: run this in the repository")
     drop = "--drop" in words
     overrides = [word for word in words if word != "--drop"]
     new = gather(grid(CONFIGS, [f"experiment={name}", *overrides]))

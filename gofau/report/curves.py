@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from gofau.report.cells import in_order, rules
 from gofau.report.metric import Metric, metric_of
 from gofau.report.panels import finish, grid, panels, per_cent, rest, tally, what
+from gofau.report.reading import read_csv
 from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
@@ -53,7 +54,7 @@ def _epochs(runs: Frame, folder: Path) -> Frame:
     path = folder / "curves.csv.gz"
     if not path.exists():
         return pd.DataFrame()
-    frame = pd.read_csv(path)
+    frame = read_csv(path, ("identity", "epoch"))
     labels = ["identity", *(c for c in runs if c not in frame)]
     return frame.merge(runs[labels], on="identity", validate="many_to_one")
 

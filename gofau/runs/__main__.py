@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from gofau.cli.entry import one_sentence
+from gofau.cli.words import Parser
 from gofau.errors import UserError
 from gofau.runs.record import FINISHED, STATES
 from gofau.runs.table import show, table
@@ -31,7 +32,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m gofau.runs", description=__doc__)
+    parser = Parser(prog="python -m gofau.runs", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     status = commands.add_parser("status", help="how many runs are in which state")
     status.add_argument("--all", action="store_true", help="list every run")

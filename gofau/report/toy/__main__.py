@@ -13,6 +13,8 @@ def main(names: list[str]) -> None:
     """Draw what the files in each folder allow, and print the paths of what was written."""
     from gofau.report.toy import drawn, paths, starts, table, tuned
 
+    if not RESULTS.is_dir():
+        raise UserError(f"there is no folder {RESULTS} in {Path.cwd()}: run this in the repository")
     folders = [RESULTS / name for name in names] or sorted(
         path.parent for path in RESULTS.glob("*/cells.csv")
     )
