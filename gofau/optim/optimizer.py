@@ -12,7 +12,7 @@ from gofau.optim.checks import check_group, plain
 from gofau.optim.directions import Direction, Group, State
 from gofau.optim.evidence import Gathered
 from gofau.optim.execution.sizing import Watch, step
-from gofau.optim.group_keys import filled, parts_of, refuse_misspelt
+from gofau.optim.group_keys import check_changes, filled, parts_of, refuse_misspelt
 from gofau.optim.hyperparameters import SHARED, check_own, own_options
 from gofau.optim.projection import Projection
 from gofau.optim.rules import RULES, get_rule
@@ -99,7 +99,11 @@ class RuleOptimizer(Optimizer):
         Raises:
             RuntimeError: a gradient is sparse, or the closure does not give what the step size
                 needs.
+            StepRefused: a value of a group is not allowed; nothing is changed.
         """
+        if not torch.compiler.is_compiling():
+            known = self.__dict__.setdefault("_checked", {})
+            check_changes(known, self.param_groups, self._check)
         loss, gathered, needs = None, None, self.needs
         if needs:
             params = [p for group in self.param_groups for p in group["params"]]

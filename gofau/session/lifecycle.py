@@ -17,6 +17,7 @@ from gofau.engine.hardware import device_of
 from gofau.errors import UserError
 from gofau.loggers import Guarded, open_logger
 from gofau.optim import monitor
+from gofau.optim.checks import StepRefused
 from gofau.runs import Run
 from gofau.runs.fingerprint import changed
 from gofau.runs.invocation import deadline
@@ -111,6 +112,8 @@ def _record(
         if run.said["state"] == "interrupted":  # by a job scheduler's handler that cannot requeue
             raise
         run.end("failed", error=f"{type(e).__name__}: {e}", traceback=traceback.format_exc())
+        if isinstance(e, StepRefused):  # the user's rule, or what the user's scheduler has set
+            raise UserError(f"optimizer: {e}") from e
         raise
     except (KeyboardInterrupt, SystemExit):
         run.end("interrupted")
