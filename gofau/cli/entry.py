@@ -83,8 +83,9 @@ def task(function: "Callable[[DictConfig], float]") -> "Callable[[DictConfig], f
                 raise
             if in_a_sweep() and "paths" in cfg:  # the toy experiments have no runs folder
                 return _note(cfg, e)
-            if isinstance(e, UserError):
-                _fail(closed(str(e)))
+            sentence = explain(e)
+            if sentence is not None:  # now, as Hydra would print a line of its own first
+                _fail(sentence)
             raise
 
     return guarded

@@ -19,9 +19,7 @@ Overrides = Sequence[str]
 Compose = Callable[[Overrides], DictConfig]
 
 
-def preflight(
-    launcher: str, runs: Sequence[Overrides], compose: Compose, repository: Any
-) -> None:
+def preflight(launcher: str, runs: Sequence[Overrides], compose: Compose, repository: Any) -> None:
     """Check the launcher, the values and the data of a sweep.
 
     Args:

@@ -49,16 +49,12 @@ def _is_number(value: Any) -> bool:
 
 
 def whole(low: int, most: int = EXACT) -> Check:
-    return Check(
-        f"a whole number ≥ {low}", lambda v: _is_whole(v) and low <= v <= most, most=most
-    )
+    return Check(f"a whole number ≥ {low}", lambda v: _is_whole(v) and low <= v <= most, most=most)
 
 
 def number(low: float, most: float) -> Check:
     """A number in [low, most]."""
-    return Check(
-        f"a number in [{low:g}, {most:g}]", lambda v: _is_number(v) and low <= v <= most
-    )
+    return Check(f"a number in [{low:g}, {most:g}]", lambda v: _is_number(v) and low <= v <= most)
 
 
 def optional(check: Check) -> Check:

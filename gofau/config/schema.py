@@ -132,8 +132,12 @@ def check(config: Config) -> None:
         UserError: a value has the wrong type or is out of range.
     """
     from gofau.optim import RULES, STEPSIZES
-    from gofau.optim.checks import FLAGS, RANGES, ZERO_INIT, check_number
+    from gofau.optim.checks import DECAY_RATE, FLAGS, RANGES, ZERO_INIT, Interval, check_number
     from gofau.optim.checks import one_of as check_name
+
+    # As in torch, the library lets an average grow without bound; a run that asks for it is a slip.
+    averages = {"momentum": DECAY_RATE, "alpha": DECAY_RATE, "dampening": Interval(0, 1)}
+    ranges = {**RANGES, **averages}
 
     try:
         rules = RULES if not config["optimizer"].get("own_rule") else {"own": RULES["additive"]}
@@ -149,8 +153,8 @@ def check(config: Config) -> None:
                         raise ValueError(f"{key} must be a pair of numbers, got {value!r}")
                     for i, beta in enumerate(value):
                         check_number(f"{key}[{i}]", beta, RANGES[name])
-                elif name in RANGES:
-                    check_number(key, value, RANGES[name])
+                elif name in ranges:
+                    check_number(key, value, ranges[name])
                 elif name in FLAGS and not isinstance(value, bool):
                     raise ValueError(f"{key} must be true or false, got {value!r}")
                 elif name in own[section]:

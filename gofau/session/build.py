@@ -228,4 +228,5 @@ def call_of(section: str, config: Config) -> functools.partial[Any]:
     try:
         return instantiate(keys, _partial_=True, _convert_="all")
     except InstantiationException as e:
-        raise UserError(f"{section}._target_: {str(e).splitlines()[0]}") from e
+        said = str(e).splitlines()[0].partition(", set env var")[0]
+        raise UserError(f"{section}._target_: {said}") from e
