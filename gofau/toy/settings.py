@@ -207,8 +207,8 @@ def starts(toy: Config, problem: str) -> Tensor:
     points = given.get(problem) if isinstance(given, dict) else None
     if not points or not all(_is_point(point) for point in points):
         raise UserError(
-            f"toy.starts must be a whole number from 1 to {MOST}, or have a list of pairs for {problem}, "
-            f"got {given!r}"
+            f"toy.starts must be a whole number from 1 to {MOST}, or have a list of pairs for"
+            f" {problem}, got {given!r}"
         )
     return torch.tensor(points, dtype=dtype)
 

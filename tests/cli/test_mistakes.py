@@ -113,7 +113,7 @@ RUNS = {
     "dataset=image_folder dataset.path=mine dataset.image_size=100000": "at most 10,000, got 1000",
     "dataset=image_folder dataset.path=mine dataset.image_size=10000": "32 images of 9.6 GB",
     # the command itself
-    "experiment=first_run": "is a sweep over optimizer, rule, seed: add -m, or give a value of each",
+    "experiment=first_run": "is a sweep over optimizer, rule, seed: add -m, or give a value of",
     "hydra/launcher=slurm": "hydra/launcher=slurm has an effect only on a sweep: add -m",
     "hydra.launcher.n_jobs=2": "hydra.launcher.n_jobs=2 has an effect only on a sweep: add -m",
     "--foo": "unrecognized arguments: --foo",

@@ -50,7 +50,7 @@ def test_a_schedule_below_zero_is_refused_where_it_gets_there(p):
     for _ in range(3):
         optimizer.step()
         schedule.step()
-    with pytest.raises(StepRefused, match="lr must be ≥ 0, got -0.1"):
+    with pytest.raises(StepRefused, match=r"lr must be ≥ 0, got -0\.1"):
         optimizer.step()
 
 
