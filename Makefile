@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-fast test-long test-slurm crash check format
-.PHONY: tables figures report smoke defaults first-run bench bench-optim bench-train clean
+.PHONY: tables figures report smoke defaults problems first-run bench bench-optim bench-train clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,28 +62,37 @@ tables: $(VENV)/.installed  ## write the tables and claims again, from the recor
 figures: $(VENV)/.installed  ## draw the figures again, from the records in results/
 	$(PY) -m gofau.report figures
 	$(PY) -m gofau.report.toy
+	$(PY) -m gofau.report.measure
 
 report: $(VENV)/.installed  ## write tables, figures, claims and the page results/report.html
 	$(PY) -m gofau.report report
 	$(PY) -m gofau.report.toy
+	$(PY) -m gofau.report.measure
 
 # Finished runs are not run again: to retry, type the command again.
 SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
 	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr autoencoder)
+MEASURED ?= descent weight_distribution
 smoke: $(VENV)/.installed  ## run the small twin of every experiment, then report: make smoke SMOKE="..."
 	@set -e; for name in fig1_toy_paths fig2_toy_starts tab1_toy toy_tuned toy_random; do \
 		$(PY) train.py experiment=smoke_$$name; \
 	done
+	@set -e; for name in $(MEASURED); do $(PY) -m gofau.measure experiment=$$name; done
 	@set -e; for name in $(SMOKE); do \
 		$(PY) train.py -m experiment=$$name trainer.progress=none $(ARGS); \
 		$(PY) -m gofau.report collect $$name $(ARGS); \
 	done
 	$(PY) -m gofau.report report
 	$(PY) -m gofau.report.toy
+	$(PY) -m gofau.report.measure
 
 defaults: $(VENV)/.installed  ## search the rules' default hyperparameters again: results/defaults
 	$(PY) scripts/choose_defaults.py $(ARGS)
 	$(PY) -m gofau.report tables defaults
+
+problems: $(VENV)/.installed  ## search and fresh seeds on a problem: make problems ARGS="digits_cnn cora_gcn"
+	$(PY) scripts/problems.py $(ARGS)
+	$(PY) -m gofau.report tables problems_search problems
 
 first-run: $(VENV)/.installed  ## 40 seeds of the default run for each optimizer and rule: results/first_run
 	$(PY) scripts/first_run.py $(ARGS)

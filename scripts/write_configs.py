@@ -1,9 +1,10 @@
-"""Writes what gofau.optim declares to the files of the command line, configs/rule/<rule>.yaml and
-configs/stepsize/<stepsize>.yaml, and to the table in README.md.
+"""Writes what gofau.optim declares to the files of the command line, configs/rule/<rule>.yaml,
+configs/stepsize/<stepsize>.yaml and configs/post_step/<post_step>.yaml, and to the table in
+README.md.
 
-Each of gofau's rules and step sizes states its formula once, at the beginning of its docstring, and
-its hyperparameters once (gofau/optim/hyperparameters.py). A test checks that the files agree. For
-your own rule you can also write the file by hand.
+Each of gofau's rules, step sizes and post steps states its formula once, at the beginning of its
+docstring, and its hyperparameters once (gofau/optim/hyperparameters.py). A test checks that the
+files agree. For your own rule you can also write the file by hand.
 
 A base optimizer without a file in configs/optimizer gets one with its constructor's defaults. An
 existing file is not changed: its learning rate may have been chosen by a search. The file of an
@@ -17,7 +18,7 @@ from textwrap import indent
 from typing import Any
 
 import gofau.optim
-from gofau.optim import RULES, STEPSIZES, Rule, RuleOptimizer, StepSize
+from gofau.optim import POST_STEPS, RULES, STEPSIZES, Rule, RuleOptimizer, StepSize
 from gofau.optim.checks import CHOICES, FLAGS, RANGES
 from gofau.optim.hyperparameters import REQUIRED, Hyperparameter
 
@@ -41,6 +42,11 @@ def rules() -> list[Rule]:
 def stepsizes() -> list[StepSize]:
     """gofau's own step sizes, in the order in which they are imported."""
     return [s for s in STEPSIZES.values() if type(s).__module__.startswith("gofau.optim.")]
+
+
+def post_steps() -> list[Rule]:
+    """gofau's own post steps."""
+    return [p for p in POST_STEPS.values() if p.xi.__module__.startswith("gofau.optim.")]
 
 
 def bases() -> list[type[RuleOptimizer]]:
@@ -70,6 +76,11 @@ def text(rule: Rule) -> str:
     return _aligned(lines)
 
 
+def post_step_text(post_step: Rule) -> str:
+    """The text of a post step's file."""
+    return _aligned([("name", post_step.name, formula(post_step)), *_declared(post_step)])
+
+
 def stepsize_text(stepsize: StepSize) -> str:
     """The text of a step size's file. If it replaces η, the learning rate becomes a factor."""
     first = _found(SENTENCE, type(stepsize), "s = …")
@@ -96,9 +107,9 @@ def options(base: type[RuleOptimizer]) -> list[str]:
 
 
 def table() -> str:
-    """The table of the hyperparameters of all rules and step sizes, for README.md."""
+    """The table of the hyperparameters of all rules, step sizes and post steps, for README.md."""
     users: dict[Hyperparameter, list[str]] = {}
-    for part in (*rules(), *stepsizes()):
+    for part in (*rules(), *stepsizes(), *post_steps()):
         for h in part.own.values():
             users.setdefault(h, []).append(f"`{part.name}`")
     rows = ["| name | symbol | default | meaning | used by |", "|---|---|---|---|---|"]
@@ -139,6 +150,9 @@ def main() -> None:
     for stepsize in stepsizes():
         file = FOLDER / "stepsize" / f"{stepsize.name}.yaml"
         file.write_text(stepsize_text(stepsize), encoding="utf-8")
+    for post_step in post_steps():
+        file = FOLDER / "post_step" / f"{post_step.name}.yaml"
+        file.write_text(post_step_text(post_step), encoding="utf-8")
     for base in bases():
         file = FOLDER / "optimizer" / f"{base.__name__.lower()}.yaml"
         if not file.exists():

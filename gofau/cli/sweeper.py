@@ -1,6 +1,6 @@
 """Hydra's basic sweeper, with a quicker check of a sweep before it starts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -8,7 +8,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gofau.cli.preflight import check_parallel, each_value_once, preflight
+from gofau.cli.preflight import check_parallel, preflight
+from gofau.config.axes import overrides, points
 from gofau.config.composer import Composer
 from gofau.config.typed import check_sweep
 
@@ -20,17 +21,20 @@ class AxesSweeper(Sweeper):
     and changed, not composed anew (`gofau.config.composer`).
 
     Args:
+        arms: small grids whose union is crossed with the axes (`gofau.config.axes`).
         more: the keys of Hydra's basic sweeper.
     """
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, arms: Sequence[Mapping[str, Any]] = (), **more: Any) -> None:
         # Imported here, and an attribute instead of a base class: Hydra executes that module again
         # whenever it looks for plugins, and a subclass of the previous class would break.
         from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
         self._basic = BasicSweeper(**more)
-        self.params = more.get("params") or {}
-        self._basic.validate_batch_is_legal = self.validate_batch_is_legal
+        self.params, self.arms = more.get("params") or {}, arms
+        # `sweep` composes each value before it calls the basic sweeper, which need not repeat it.
+        self._basic.validate_batch_is_legal = lambda batch: None
+        self._basic.split_arguments = self._batches
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -51,18 +55,26 @@ class AxesSweeper(Sweeper):
         assert context is not None
         loader = context.config_loader
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        parsed = OverridesParser.create(loader).parse_overrides(words)
-        check_sweep(parsed)
+        check_sweep(OverridesParser.create(loader).parse_overrides(words))
         check_parallel(config.hydra)
-        batches = self._basic.split_arguments(parsed, self._basic.max_batch_size)
+        runs = self._runs(arguments)
         preflight(
             config.hydra.launcher["_target_"],
-            [run for batch in batches for run in batch],
+            runs,
             lambda overrides: loader.load_sweep_config(config, [*overrides]),
             loader.repository,
         )
+        self._typed = arguments
         return self._basic.sweep(arguments)
 
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Raise Hydra's error for a value with which no run can be composed."""
-        super().validate_batch_is_legal(each_value_once(batch))
+    def _runs(self, arguments: Sequence[str]) -> list[list[str]]:
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(self.hydra_context.config_loader)
+        fixed, swept = points(parser, self.params, self.arms, arguments)
+        return [overrides(fixed | point) for point in swept]
+
+    def _batches(self, overrides: Any, max_batch_size: int | None) -> list[list[list[str]]]:
+        """In place of the basic sweeper's ``split_arguments``, which knows no arms."""
+        runs = self._runs(self._typed)
+        size = max_batch_size or max(len(runs), 1)
+        return [runs[i : i + size] for i in range(0, len(runs), size)]

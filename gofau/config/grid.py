@@ -1,7 +1,6 @@
 """Expands a sweep to the configurations of its runs, without running them."""
 
 from collections.abc import Iterator, Sequence
-from itertools import product
 from pathlib import Path
 
 from hydra import initialize_config_dir
@@ -10,6 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import open_dict
 
+from gofau.config.axes import overrides as as_overrides
+from gofau.config.axes import points
 from gofau.config.composer import Composer
 from gofau.config.schema import Config, settle
 
@@ -20,7 +21,7 @@ def grid(configs: Path, overrides: Sequence[str]) -> Iterator[tuple[dict[str, st
     Args:
         configs: the folder of configs.
         overrides: as typed. They may hold sweeps (``seed=0,1``), and an experiment with its own
-            grid (``hydra.sweeper.params``), whose axes are replaced by typed ones.
+            grid (`gofau.config.axes`).
 
     Yields:
         The swept keys with their values, and the settled configuration, for each run.
@@ -28,20 +29,16 @@ def grid(configs: Path, overrides: Sequence[str]) -> Iterator[tuple[dict[str, st
     GlobalHydra.instance().clear()  # Hydra allows one initialisation at a time
     with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
         parser = OverridesParser.create()
-        typed = {o.key_or_group: o for o in parser.parse_overrides([*overrides])}
-        first = [o.input_line or "" for o in typed.values() if not o.is_sweep_override()]
+        typed = parser.parse_overrides([*overrides])
+        first = [o.input_line or "" for o in typed if not o.is_sweep_override()]
         loader = Composer(GlobalHydra.instance().config_loader().get_search_path())
         whole = loader.load_configuration(
             "train", [line for line in first if line], RunMode.MULTIRUN
         )
-        params = [f"{k}={v}" for k, v in (whole.hydra.sweeper.params or {}).items()]
-        every = {o.key_or_group: o for o in parser.parse_overrides(params)} | typed
-        fixed = [o.input_line or "" for o in every.values() if not o.is_sweep_override()]
-        swept = {key: o for key, o in every.items() if o.is_sweep_override()}
-        for values in product(*(o.sweep_string_iterator() for o in swept.values())):
-            point = dict(zip(swept, values, strict=True))
-            run = [*fixed, *(f"{key}={value}" for key, value in point.items())]
-            config = loader.load_sweep_config(whole, run)
+        sweeper = whole.hydra.sweeper
+        fixed, swept = points(parser, sweeper.params or {}, sweeper.get("arms") or [], overrides)
+        for point in swept:
+            config = loader.load_sweep_config(whole, as_overrides(fixed | point))
             with open_dict(config):
                 del config["hydra"]
             yield point, settle(config)

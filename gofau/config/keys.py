@@ -77,6 +77,7 @@ CHECKS: dict[str, Check] = {
     "trainer.device": TEXT,
     "trainer.precision": choice("fp32", "bf16", "auto"),
     "trainer.compile": choice("true", "false", "auto"),
+    "trainer.memory_format": choice("channels_last", "channels_first", "auto"),
     "trainer.device_data_limit": optional(POSITIVE),
     "trainer.threads": optional(whole(1, 1024)),
     "trainer.eval_batch_size": whole(1),

@@ -76,8 +76,8 @@ def _refuse_infinite(value: Any, key: str = "") -> None:
 
 
 def _pin_rule(config: Config) -> None:
-    """Fix rule and step size of an optimizer that has its own (``own_rule``), so that all rules a
-    sweep combines it with give one and the same run.
+    """Fix rule, step size and post step of an optimizer that has its own (``own_rule``), so that
+    whatever a sweep combines it with gives one and the same run.
 
     Raises:
         UserError: the step size would replace η, and has set ``optimizer.lr`` for that.
@@ -85,6 +85,10 @@ def _pin_rule(config: Config) -> None:
     if config["optimizer"].get("own_rule"):
         _refuse_rate(config)
         config["rule"], config["stepsize"] = {"name": "own"}, {"name": "base"}
+        config["post_step"] = {"name": "none"}
+        # A problem may ask for weight decay. These optimizers have none: what bounds their weights
+        # is part of them.
+        config["optimizer"].pop("weight_decay", None)
 
 
 def _refuse_rate(config: Config) -> None:
@@ -131,7 +135,7 @@ def check(config: Config) -> None:
     Raises:
         UserError: a value has the wrong type or is out of range.
     """
-    from gofau.optim import RULES, STEPSIZES
+    from gofau.optim import POST_STEPS, RULES, STEPSIZES
     from gofau.optim.checks import DECAY_RATE, FLAGS, RANGES, ZERO_INIT, Interval, check_number
     from gofau.optim.checks import one_of as check_name
 
@@ -143,7 +147,8 @@ def check(config: Config) -> None:
         rules = RULES if not config["optimizer"].get("own_rule") else {"own": RULES["additive"]}
         rule = rules[check_name("rule.name", config["rule"]["name"], rules)]
         size = STEPSIZES[check_name("stepsize.name", config["stepsize"]["name"], STEPSIZES)]
-        own = {"optimizer": {}, "rule": rule.own, "stepsize": size.own}
+        last = POST_STEPS[check_name("post_step.name", config["post_step"]["name"], POST_STEPS)]
+        own = {"optimizer": {}, "rule": rule.own, "stepsize": size.own, "post_step": last.own}
         for section in own:
             for name, value in config[section].items():
                 key = f"{section}.{name}"

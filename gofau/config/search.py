@@ -1,11 +1,16 @@
-"""Draws hyperparameters from ranges: the same points for every arm, from one sequence.
+"""Gives an arm its hyperparameters: drawn from ranges, or chosen by an earlier search.
 
-An arm is an optimizer with a rule. Point k is number k + 1 of Halton's sequence in bases 2, 3 and
-5; its coordinates give the learning rate, η_in and γ. So a sweep over ``search.trial=0,1,2,…``
-tries the same relative positions in the ranges of every arm, for any number of trials. After 25
-trials each fifth of every range has been tried about equally often.
+An arm is an optimizer with a rule, a step size and a post step. A search draws: the same points for
+every arm, from one sequence. Point k is number k + 1 of Halton's sequence in bases 2, 3 and 5; its
+coordinates give the learning rate, the gain or scale of the rule or post step (η_in, β, α), and γ.
+So a sweep over ``search.trial=0,1,2,…`` tries the same relative positions in the ranges of every
+arm, for any number of trials. After 25 trials each fifth of every range has been tried about
+equally often.
 Source: J. H. Halton, *On the efficiency of certain quasi-random sequences of points in evaluating
 multi-dimensional integrals* (1960).
+
+What a search has found is used again with ``search=chosen/<problem>``; ``search.lr_factor``
+multiplies the chosen learning rates.
 """
 
 from collections.abc import Mapping
@@ -17,6 +22,8 @@ from gofau.errors import UserError
 BASES = (2, 3, 5)
 TRIAL = whole(0)
 Config = dict[str, Any]
+SECTIONS = {"lr": "optimizer", "ham_alpha": "post_step"}
+"""Hyperparameter → its section, for those that are not the rule's."""
 
 
 def point(trial: int) -> tuple[float, ...]:
@@ -38,29 +45,61 @@ def _mirrored(number: int, base: int) -> float:
     return value
 
 
+def arm(config: Config) -> str:
+    """The name of the arm without its rule: ``sgd``, or ``adamw+trust_ratio`` with a step size that
+    is not the base's own, ``sgd+ham`` with a post step."""
+    step, post = config["stepsize"]["name"], config["post_step"]["name"]
+    more = [step] * (step != "base") + [post] * (post != "none")
+    return "+".join([config["optimizer"]["name"], *more])
+
+
 def draw(config: Config) -> None:
-    """Set the hyperparameters that the ``search`` section has ranges for, in place, rounded to
-    three digits. Hyperparameters that the rule does not have are skipped.
+    """Set the hyperparameters that the ``search`` section has ranges or values for, in place.
+    Hyperparameters that the rule does not have are skipped.
 
     Raises:
-        UserError: there is no range for the optimizer and rule, or a range is not [low, high].
+        UserError: there is nothing for the arm, or a range is not [low, high].
     """
     search = config["search"]
+    if "arms" in search:
+        _take_chosen(config, search)
+    else:
+        _draw(config, search)
+
+
+def _take_chosen(config: Config, search: Config) -> None:
+    rules = _of(search["arms"], arm(config), "arms")
+    values = _of(rules, config["rule"]["name"], f"arms.{arm(config)}")
+    for name, value in values.items():
+        config[SECTIONS.get(name, "rule")][name] = value
+    config["optimizer"]["lr"] = _round(config["optimizer"]["lr"] * _needed(search, "lr_factor"))
+
+
+def _draw(config: Config, search: Config) -> None:
+    """Draw a point, rounded to three digits."""
     trial = search.get("trial")
     if not TRIAL.accepts(trial):
         raise UserError(TRIAL.sentence("search.trial", trial))
-    optimizer, rule = config["optimizer"]["name"], config["rule"]["name"]
+    rule = config["rule"]
     x, y, z = point(trial)
-    missing = [key for key in ("lr", "eta_in", "gamma") if key not in search]
-    if missing:
-        raise UserError(f"search.{missing[0]} is required: give the ranges to draw from")
-    rates = _of(search["lr"], optimizer, "lr")
-    config["optimizer"]["lr"] = _logarithmic(x, _of(rates, rule, f"lr.{optimizer}"))
-    if "eta_in" in config["rule"]:
-        config["rule"]["eta_in"] = _logarithmic(y, _of(search["eta_in"], optimizer, "eta_in"))
-    if "gamma" in config["rule"]:
-        low, high = _range(search["gamma"])
-        config["rule"]["gamma"] = _round(low + z * (high - low))
+    rates = _of(_needed(search, "lr"), arm(config), "lr")
+    config["optimizer"]["lr"] = _logarithmic(x, _of(rates, rule["name"], f"lr.{arm(config)}"))
+    if "eta_in" in rule:
+        ranges = _of(_needed(search, "eta_in"), config["optimizer"]["name"], "eta_in")
+        rule["eta_in"] = _logarithmic(y, ranges)
+    if "hyp_beta" in rule:
+        rule["hyp_beta"] = _logarithmic(y, _needed(search, "hyp_beta"))
+    if "ham_alpha" in config["post_step"]:
+        config["post_step"]["ham_alpha"] = _logarithmic(y, _needed(search, "ham_alpha"))
+    if "gamma" in rule:
+        low, high = _range(_needed(search, "gamma"))
+        rule["gamma"] = _round(low + z * (high - low))
+
+
+def _needed(search: Config, key: str) -> Any:
+    if key not in search:
+        raise UserError(f"search.{key} is required: give the ranges to draw from")
+    return search[key]
 
 
 def _of(table: Any, name: str, key: str) -> Any:

@@ -8,13 +8,16 @@ from gofau.config.domains import NAME, TEXT
 from gofau.config.keys import BUILT, CHECKS
 from gofau.errors import UserError, no_key
 
-NAMED = (*BUILT, "init", "rule", "stepsize")
+NAMED = (*BUILT, "init", "rule", "stepsize", "post_step")
 """Sections with a name: they are chosen by ``section=name``."""
 CLOSED = ("trainer", "trainer.checkpoint", "sweep", "init")
 """Sections that only gofau reads, so that it knows all of their keys. Of others a file of the user
 may have more, for a part of the user's own."""
-SEARCH = ("name", "trial", "lr", "eta_in", "gamma")
-GLOBAL = ("experiment", "debug", "tuned")
+SEARCH = (
+    *("name", "trial", "lr", "eta_in", "gamma", "hyp_beta", "ham_alpha"),
+    *("arms", "lr_factor"),
+)
+GLOBAL = ("experiment", "debug", "tuned", "budget")
 """Groups whose files set keys of other sections."""
 
 

@@ -61,7 +61,10 @@ def check_single(hydra: DictConfig) -> None:
         UserError: it does.
     """
     typed = {override.key_or_group for override in _parsed(hydra.overrides.task)}
-    axes = [key for key in hydra.sweeper.get("params") or {} if key not in typed]
+    axes = [*(hydra.sweeper.get("params") or {})]
+    for arm in hydra.sweeper.get("arms") or []:
+        axes += [key for key in arm if key not in axes]
+    axes = [key for key in axes if key not in typed]
     if axes:
         name = hydra.runtime.choices.get("experiment")
         raise UserError(

@@ -68,6 +68,11 @@ def load(folder: Path, identity: str) -> dict[str, Any] | None:
     return None
 
 
+def exists(folder: Path) -> bool:
+    """Whether there is a checkpoint, valid or not."""
+    return bool(_generations(folder))
+
+
 class _Unfit(Exception):
     """Why a checkpoint is not used."""
 

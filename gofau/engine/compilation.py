@@ -11,7 +11,7 @@ from torch import Tensor, nn
 log = logging.getLogger(__name__)
 
 PAYS_FROM = {"cpu": 3e13, "cuda": 3e16}
-"""The fewest floating point operations of a run for which ``trainer.compile=auto`` compiles: a few
+"""The fewest floating point operations of a run that ``trainer.compile=auto`` may compile: a few
 minutes of work. Compiling takes 10 to 30 s on two cores and saves a fifth of the time of a step of
 resnet8, a sixth of that of resnet18 (results/bench_train)."""
 
@@ -50,8 +50,8 @@ def operations(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
 def pays(
     device: torch.device, model: nn.Module, example: tuple[Tensor, ...], examples: int
 ) -> bool:
-    """Whether compiling pays off for a run. It depends on the configuration alone, never on a
-    clock, so that a resumed run is computed as before.
+    """Whether compiling may pay off for a run, so that it is worth measuring
+    (`gofau.engine.choice`). It depends on the configuration alone, never on a clock.
 
     On a CPU it does not with max-pooling: the compiler turns its backward pass into a scatter,
     which costs more than fusion saves (small_cnn and vgg11 in results/bench_train).

@@ -1,5 +1,5 @@
-"""PyTorch optimizers with multiplicative, hybrid, exponential and other update rules, and with step
-sizes per layer. The only dependency is torch.
+"""PyTorch optimizers with multiplicative, hybrid, exponential and other update rules, with step
+sizes per layer, and with post steps. The only dependency is torch.
 
 >>> from gofau.optim import Adam
 """
@@ -23,6 +23,7 @@ from gofau.optim.layerwise import Layerwise, LayerwiseExact
 from gofau.optim.monitor import Monitor, monitor
 from gofau.optim.neuron import Neuron
 from gofau.optim.optimizer import RuleOptimizer
+from gofau.optim.post_steps import POST_STEPS, get_post_step, register_post_step
 from gofau.optim.rules import RULES, Rule, get_rule, register_rule
 from gofau.optim.stepsize import (
     STEPSIZES,
@@ -35,6 +36,7 @@ from gofau.optim.stepsize import (
 from gofau.optim.trust_ratio import TrustRatio
 
 __all__ = [
+    "POST_STEPS",
     "RULES",
     "SGD",
     "STEPSIZES",
@@ -63,11 +65,13 @@ __all__ = [
     "TrustRatio",
     "attach",
     "attached",
+    "get_post_step",
     "get_rule",
     "get_stepsize",
     "monitor",
     "observe",
     "param_groups",
+    "register_post_step",
     "register_rule",
     "register_stepsize",
 ]

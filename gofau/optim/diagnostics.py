@@ -193,6 +193,25 @@ def _names(optimizer: Optimizer, model: nn.Module | None) -> dict[Tensor, str]:
     return names if model is None else names | {p: n for n, p in model.named_parameters()}
 
 
+@torch.no_grad()
+def directions_of(optimizer: RuleOptimizer) -> dict[Tensor, Tensor]:
+    """The direction d = m·l of the step that would follow, per parameter that has a gradient. It
+    has no learning rate, rule or step size in it. Neither weights nor state change.
+
+    >>> import gofau.optim
+    >>> weight = torch.tensor([1.0, -1.0], requires_grad=True)
+    >>> weight.grad = torch.tensor([5.0, 0.1])
+    >>> directions_of(gofau.optim.Adam([weight]))[weight]  # of the first step: the signs
+    tensor([1.0000, 1.0000])
+    """
+    return {
+        p: _proposal(optimizer, p, p.grad, group)[0]
+        for group in optimizer.param_groups
+        for p in group["params"]
+        if p.grad is not None
+    }
+
+
 def _proposal(
     optimizer: RuleOptimizer, p: Tensor, g: Tensor, group: dict[str, Any]
 ) -> tuple[Tensor, Rule]:

@@ -1,4 +1,5 @@
-"""The keys of a param group: which rule and step size they name, and what a constructor puts in."""
+"""The keys of a param group: which rule, step size and post step they name, and what a constructor
+puts in."""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -7,15 +8,19 @@ from typing import Any
 from gofau.optim.checks import RANGES, StepRefused, check_number
 from gofau.optim.directions import Group
 from gofau.optim.hyperparameters import SHARED, Part
+from gofau.optim.post_steps import NOTHING, get_post_step
 from gofau.optim.rules import get_rule
 from gofau.optim.stepsize import BASE, get_stepsize
 
 
 def parts_of(group: Group) -> tuple[Part, ...]:
-    """The rule of a group, and its step size if that is not the base's own; ValueError with the
-    nearest match if a name is unknown."""
+    """The rule of a group, its step size if that is not the base's own, and its post step if there
+    is one; ValueError with the nearest match if a name is unknown."""
     rule, stepsize = get_rule(group["rule"]), get_stepsize(group["stepsize"])
-    return (rule,) if stepsize is BASE else (rule, stepsize)
+    post_step = get_post_step(group.get("post_step", "none"))
+    parts: list[Part] = [rule]
+    parts += [stepsize] * (stepsize is not BASE) + [post_step] * (post_step is not NOTHING)
+    return tuple(parts)
 
 
 def arguments(local: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +44,7 @@ def filled(theirs: Group, ours: Group) -> Group:
 
 def refuse_misspelt(unknown: Iterable[str]) -> None:
     """Raise a ValueError if one of these unknown keys looks like a misspelt key of ours."""
-    ours = ["rule", "stepsize", "zero_init", *SHARED]
+    ours = ["rule", "stepsize", "post_step", "zero_init", *SHARED]
     for name in unknown:
         close = difflib.get_close_matches(str(name), ours, n=1, cutoff=0.85)
         if close:

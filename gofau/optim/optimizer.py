@@ -9,11 +9,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gofau.optim.checks import check_group, plain
-from gofau.optim.directions import Direction, Group, State
+from gofau.optim.directions import NONE, Direction, Group, State
 from gofau.optim.evidence import Gathered
+from gofau.optim.execution import dispatch
 from gofau.optim.execution.sizing import Watch, step
 from gofau.optim.group_keys import check_changes, filled, parts_of, refuse_misspelt
 from gofau.optim.hyperparameters import SHARED, check_own, own_options
+from gofau.optim.post_steps import NOTHING, POST_STEPS, after, get_post_step
 from gofau.optim.projection import Projection
 from gofau.optim.rules import RULES, get_rule
 from gofau.optim.stepsize import BASE, STEPSIZES, Need, get_stepsize
@@ -28,7 +30,8 @@ class RuleOptimizer(Optimizer):
     A subclass sets its ``direction`` and lists its hyperparameters; everything else is here. The
     step of one parameter is in `gofau.optim.update`, the ways to step many parameters are in
     `gofau.optim.execution.dispatch`. The group's ``stepsize`` multiplies l or replaces η
-    (`gofau.optim.stepsize`).
+    (`gofau.optim.stepsize`); its ``post_step`` moves the weights once more after the step
+    (`gofau.optim.post_steps`).
 
     L2 ``weight_decay`` is added to the gradient, as in torch, and so passes through the rule. With
     ``decoupled_weight_decay`` in the group (AdamW) θ is first multiplied by (1 − η·λ), outside the
@@ -56,6 +59,10 @@ class RuleOptimizer(Optimizer):
     that of the loss, not of what was clipped."""
 
     def __init__(self, params: Params, defaults: dict[str, Any], options: dict[str, Any]) -> None:
+        # Among the options: in the signatures of the bases it would change their fingerprints, and
+        # every finished run would count as one of other code.
+        options = dict(options)
+        defaults = {**defaults, "post_step": options.pop("post_step", "none")}
         parts = parts_of(defaults)
         super().__init__(params, defaults | own_options(parts, options, defaults))  # type: ignore[arg-type]
 
@@ -81,6 +88,8 @@ class RuleOptimizer(Optimizer):
             h.check(group[h.name])
         for part in parts_of(group):
             check_own(part, group)
+        if self.own_rule and group["post_step"] != "none":
+            raise ValueError(f"{type(self).__name__} has a rule of its own: it takes no post_step")
         for p in group["params"]:
             if torch.is_complex(p):
                 raise ValueError("complex parameters have no |θ|·tanh(d): use torch.optim for them")
@@ -124,9 +133,18 @@ class RuleOptimizer(Optimizer):
                         known = gathered and gathered.evidence([item.p for item in items])
                         settings = plain(group)
                         step(self.direction, settings, items, known, self.watcher)
-                        if self.projection is not None:
-                            self.projection(items, settings)
+                        self._follow(items, settings)
         return loss
+
+    def _follow(self, items: list[Item], settings: Group) -> None:
+        """What follows the step of a group: its post step; then the optimizer's projection, so that
+        every step ends within its set."""
+        post_step = get_post_step(settings["post_step"])
+        if post_step is not NOTHING:
+            again = [Item(item.p, item.g, {}, post_step) for item in items]
+            dispatch.step(NONE, settings, again, after)
+        if self.projection is not None:
+            self.projection(items, settings)
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -193,8 +211,10 @@ class RuleOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """As in torch; also converts step numbers of old state_dicts, which are plain numbers."""
         super().__setstate__(state)
+        self.defaults.setdefault("post_step", "none")
         for group in self.param_groups:
             group.setdefault("stepsize", "base")  # old pickles have no step size
+            group.setdefault("post_step", "none")  # and no post step
             on_device = group.get("capturable") or group.get("fused")
             for p in group["params"]:
                 own: State = self.state.get(p) or {}
@@ -207,12 +227,13 @@ class RuleOptimizer(Optimizer):
         training there. `load_state_dict` is the inverse.
 
         Raises:
-            ValueError: a group has a rule other than the additive one, or a step size other than
-                the base's own: torch has neither.
+            ValueError: a group has a rule other than the additive one, a step size other than the
+                base's own, or a post step: torch has none of them.
         """
         state_dict = self.state_dict()
-        own = {"rule", "stepsize", "zero_init", *SHARED}
-        own |= {name for part in (*RULES.values(), *STEPSIZES.values()) for name in part.own}
+        own = {"rule", "stepsize", "post_step", "zero_init", *SHARED}
+        parts = (*RULES.values(), *STEPSIZES.values(), *POST_STEPS.values())
+        own |= {name for part in parts for name in part.own}
         groups: list[Group] = []
         for group in state_dict["param_groups"]:
             if group["rule"] != "additive":
@@ -220,6 +241,8 @@ class RuleOptimizer(Optimizer):
             if group["stepsize"] != "base":
                 name = group["stepsize"]
                 raise ValueError(f"torch.optim has only the base's own step size, not '{name}'")
+            if group["post_step"] != "none":
+                raise ValueError(f"torch.optim has no post step '{group['post_step']}'")
             groups.append({name: x for name, x in group.items() if name not in own})
         state = {
             index: {k: v for k, v in values.items() if k != "zero_start"}

@@ -1,4 +1,4 @@
-"""The registry of update rules: look one up by name, or register your own."""
+"""The registries of update rules and post steps: look one up by name, or register your own."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.optim.checks import StepRefused, one_of
+from gofau.optim.checks import FLAGS, RANGES, StepRefused, one_of
 from gofau.optim.hyperparameters import REQUIRED, SHARED, Hyperparameter
 
 Scalar = float | Tensor
@@ -19,19 +19,25 @@ a compiled step being compiled again."""
 Xi = Callable[..., Tensor]
 
 
+BUILT_IN = ("gofau.optim.rules", "gofau.optim.post_steps")
+"""The modules of gofau's own rules and post steps."""
+
+
 @dataclass(frozen=True)
 class Rule:
-    """A named update rule.
+    """A named update rule, or a named post step, which is a rule of the gradient.
 
     Attributes:
-        name: the name by which ``rule="…"`` selects it.
+        name: the name by which ``rule="…"`` or ``post_step="…"`` selects it.
         xi: the function ξ(theta, d, eta, **hyperparameters), elementwise on tensors of one shape.
         hyperparameters: the rule's own hyperparameters, by name.
+        kind: "rule" or "post step", for error messages.
     """
 
     name: str
     xi: Xi
     hyperparameters: Mapping[str, Hyperparameter]
+    kind: str = "rule"
     _moves: dict[Any, bool] = field(default_factory=dict[Any, bool], compare=False, repr=False)
 
     def __call__(self, theta: Tensor, d: Tensor, group: dict[str, Any]) -> Tensor:
@@ -48,19 +54,17 @@ class Rule:
         before = _versions(theta, d)
         xi: Any = self.xi(theta, d, group["lr"], **own)  # whatever the user's function returns
         if _versions(theta, d) != before:
-            raise StepRefused(f"rule '{self.name}' writes into θ or d: it must leave them alone")
+            raise StepRefused(f"{self.title} writes into θ or d: it must leave them alone")
         if not isinstance(xi, Tensor) or xi.shape != theta.shape:
             got = tuple(xi.shape) if isinstance(xi, Tensor) else type(xi).__name__
             shape = tuple(theta.shape)
-            raise StepRefused(
-                f"rule '{self.name}' must return a tensor of shape {shape}, got {got}"
-            )
+            raise StepRefused(f"{self.title} must return a tensor of shape {shape}, got {got}")
         return xi
 
     @property
     def title(self) -> str:
         """Its name in error messages."""
-        return f"rule '{self.name}'"
+        return f"{self.kind} '{self.name}'"
 
     @property
     def own(self) -> Mapping[str, Hyperparameter]:
@@ -69,8 +73,8 @@ class Rule:
 
     @property
     def is_built_in(self) -> bool:
-        """Whether it is one of gofau's own rules, which the tests check."""
-        return self.xi.__module__ == "gofau.optim.rules"
+        """Whether it is one of gofau's own, which the tests check."""
+        return self.xi.__module__ in BUILT_IN
 
     def moves_zeros(self, group: Mapping[str, Any]) -> bool:
         """Whether the rule can move a weight that is exactly zero, with the hyperparameters of
@@ -91,6 +95,8 @@ class Rule:
 
 RULES: dict[str, Rule] = {}
 """Every known rule by name; `register_rule` adds to it."""
+POST_STEPS: dict[str, Rule] = {}
+"""Every known post step by name; `register_post_step` adds to it."""
 
 
 def register_rule(name: str, *hyperparameters: Hyperparameter) -> Callable[[Xi], Xi]:
@@ -116,10 +122,33 @@ def register_rule(name: str, *hyperparameters: Hyperparameter) -> Callable[[Xi],
     """
 
     def register(xi: Xi) -> Xi:
-        known = RULES.get(name)
-        if known is not None and not _replaces(xi, known.xi):
-            raise ValueError(f"rule '{name}' is already registered by {known.xi.__qualname__}")
-        RULES[name] = Rule(name, xi, _declared(xi, hyperparameters))
+        _add(RULES, Rule(name, xi, _declared(xi, hyperparameters)))
+        return xi
+
+    return register
+
+
+def register_post_step(name: str, *hyperparameters: Hyperparameter) -> Callable[[Xi], Xi]:
+    """Decorator that registers ``xi(theta, g, eta, *, …)`` as ``post_step=name``: a rule that is
+    given the weights after the step and the gradient (`gofau.optim.post_steps`).
+
+    Its hyperparameters are declared as those of a rule, under names that neither a base nor the
+    paper's rules use: a param group holds one value of a name.
+
+    Args:
+        name: the name by which ``post_step="…"`` will select it.
+        hyperparameters: as in `register_rule`.
+
+    Raises:
+        ValueError: as in `register_rule`; or a hyperparameter has the name of another one.
+    """
+
+    def register(xi: Xi) -> Xi:
+        own = _declared(xi, hyperparameters)
+        taken = sorted(own.keys() & {*RANGES, *FLAGS, *SHARED})
+        if taken:
+            raise ValueError(f"post step '{name}': a param group has a '{taken[0]}' already")
+        _add(POST_STEPS, Rule(name, xi, own, "post step"))
         return xi
 
     return register
@@ -128,6 +157,18 @@ def register_rule(name: str, *hyperparameters: Hyperparameter) -> Callable[[Xi],
 def get_rule(name: str) -> Rule:
     """Return the rule with that name; ValueError with the nearest match if there is none."""
     return RULES[one_of("rule", name, RULES)]
+
+
+def get_post_step(name: str) -> Rule:
+    """Return the post step with that name; ValueError with the nearest match if there is none."""
+    return POST_STEPS[one_of("post_step", name, POST_STEPS)]
+
+
+def _add(registry: dict[str, Rule], rule: Rule) -> None:
+    known = registry.get(rule.name)
+    if known is not None and not _replaces(rule.xi, known.xi):
+        raise ValueError(f"{rule.title} is already registered by {known.xi.__qualname__}")
+    registry[rule.name] = rule
 
 
 def _declared(xi: Xi, given: tuple[Hyperparameter, ...]) -> dict[str, Hyperparameter]:

@@ -1,4 +1,4 @@
-"""Whether runs were made under the same conditions: kind of machine, threads, precision, code."""
+"""Whether runs were made under the same conditions: kind of machine, arithmetic, code."""
 
 import pandas as pd
 
@@ -9,6 +9,7 @@ MADE_WITH = {
     "provenance.cpu": "processor",
     "compute.threads": "threads",
     "compute.precision": "precision",
+    "compute.memory_format": "memory format",
 }
 """The conditions that a result depends on besides its configuration: column in runs.csv → word."""
 FINGERPRINT = "fingerprint."
@@ -17,9 +18,9 @@ OF = {"data": "dataset", "direction": "optimizer"}
 
 
 def unlike(runs: Frame) -> str:
-    """A sentence if the runs differ in machine, number of threads or precision, such as ``Not all
-    runs were made under the same conditions (threads: 1, 2).``; else an empty string. Runs whose
-    record does not hold a value are not considered for it."""
+    """A sentence if the runs differ in one of `MADE_WITH`, such as ``Not all runs were made under
+    the same conditions (threads: 1, 2).``; else an empty string. Runs whose record does not hold a
+    value are not considered for it."""
     found = []
     for column, word in MADE_WITH.items():
         values = _different(runs[column]) if column in runs else []

@@ -11,7 +11,7 @@ from gofau.report.metric import Counts
 from gofau.report.population import images
 from gofau.report.reading import read_csv
 from gofau.report.types import Column, Frame
-from gofau.runs import SECTIONS
+from gofau.runs import LATER, SECTIONS
 
 AXES = (*SECTIONS, "lr", "horizon")
 """A run's labels. Together with the seed they identify it."""
@@ -33,6 +33,8 @@ UNUSED = (
     *("divergence/", "train/", "started", "updated", "seconds_total", "steps", "science"),
 )
 """Prefixes of columns that the report does not need."""
+OF_PROBLEM = ["dataset.name", "model.name"]
+"""The columns that tell one problem from another."""
 PROBLEM = ["problem", "dataset", "model"]
 """Diverged runs are ranked among the runs that have these in common."""
 
@@ -44,8 +46,9 @@ def read(folder: Path) -> Frame:
         the columns of runs.csv, and
 
         - one label for each of `AXES`: the section's name, followed by its hyperparameters that
-          vary among runs of that name, such as ``kaiming_normal ×5`` or ``hybrid gamma=0.2`` (for
-          a rule: among runs of that name and optimizer, since each optimizer has its own defaults).
+          vary among runs of that name on the same problem, such as ``kaiming_normal ×5`` or
+          ``hybrid gamma=0.2`` (for a rule: also of the same optimizer). What differs only between
+          problems or optimizers, such as defaults or tuned values, makes no axis.
           ``lr``, the learning rate, and ``horizon``, the number of epochs of the schedule, are
           separate axes, or `DEFAULT` where they do not vary;
         - ``metric``, ``higher``, ``title``: the metric's name, whether higher is better, and its
@@ -73,8 +76,9 @@ def _is_used(column: str) -> bool:
 def prepare(runs: Frame) -> Frame:
     """Add the columns that `read` describes to a frame of runs."""
     added: Frame = {section: _label(runs, section) for section in SECTIONS}
-    added["lr"] = _varied(runs, "optimizer.lr", ["optimizer.name", "rule.name"])
-    added["horizon"] = _varied(runs, "trainer.epochs", ["dataset.name", "model.name"])
+    parts = ("optimizer.name", "rule.name", "stepsize.name", "post_step.name")
+    added["lr"] = _varied(runs, "optimizer.lr", [*OF_PROBLEM, *parts])
+    added["horizon"] = _varied(runs, "trainer.epochs", OF_PROBLEM)
     runs = runs.assign(**added)
     named = _text(runs, "metric.name").replace({"": "acc"})
     higher = _text(runs, "metric.higher_is_better").str.lower() != "false"
@@ -143,8 +147,8 @@ def _text(runs: Frame, column: str) -> Column:
 
 def _label(runs: Frame, section: str) -> Column:
     name = f"{section}.name"
-    label = start = _text(runs, name)
-    whose = [start, _text(runs, "optimizer.name")] if section == "rule" else [start]
+    label = start = _text(runs, name).replace({"": LATER.get(section, "")})
+    whose = [start] + [_text(runs, column) for column in _around(section)]
     for column in (c for c in runs if c.startswith(f"{section}.")):
         # As text, so that a missing value counts as a value: only some schemes have init.scale.
         varies = runs[column].astype(str).groupby(whose).transform("nunique") > 1
@@ -155,6 +159,13 @@ def _label(runs: Frame, section: str) -> Column:
         text = " ×" + text if key == "scale" else f" {key}=" + text
         label = label.where(~varies, label + text)
     return label.str.strip()
+
+
+def _around(section: str) -> list[str]:
+    """The columns that say for which runs the defaults of a section are the same."""
+    if section in ("dataset", "model"):
+        return []
+    return [*OF_PROBLEM, "optimizer.name"] if section == "rule" else OF_PROBLEM
 
 
 def varying(runs: Frame) -> list[str]:

@@ -12,7 +12,7 @@ from gofau.report.alike import mixed
 from gofau.report.cells import BASELINE, describe, in_order, read, rules
 from gofau.report.control import TASK, retuned
 from gofau.report.experiments import REDUCED, SMOKE
-from gofau.report.metric import Metric, metric_of
+from gofau.report.metric import Metric, metric_of, metrics
 from gofau.report.pairs import Comparison, compare, differences, over_seeds
 from gofau.report.render import Cell, Table, TableRow, markdown, number
 from gofau.report.robustness import less_drop
@@ -23,15 +23,21 @@ from gofau.report.verdict import Question, Verdict, decide
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, the experiment that tests it, and the entry of `MEASURES` that gives the
-    effect."""
+    """A sentence, the experiment that tests it, and the entry of `MEASURES` that gives the effect.
+    ``twin``: whether the experiment has a twin on the digits."""
 
     sentence: str
     experiment: str
     measure: str = "result"
+    twin: bool = True
 
 
 CLAIMS = (
+    Claim("It accelerates training", "problems_horizons", "speed-up", twin=False),
+    Claim("It is robust to the initialisation", "problems_init", "drop", twin=False),
+    Claim("It is robust to the learning rate", "problems_lr", "drop", twin=False),
+    Claim("It does so over many optimizers and tasks", "problems", twin=False),
+    Claim("It is not just another learning rate", "problems_control", twin=False),
     Claim("It accelerates training", "tab6_acceleration", "speed-up"),
     Claim("It is robust to the initialisation", "tab2_cifar10_init", "drop"),
     Claim("It is robust to the learning rate", "tab3_cifar10_lr", "drop"),
@@ -56,8 +62,10 @@ and how large an effect it can detect: [docs/verdicts.md](../docs/verdicts.md).
 above × 1) where the rule is better. For acceleration it is the speed-up (×) in epochs to equal
 accuracy, from separate trainings of different length. For robustness it is how much less the result
 drops from the arm's own best over the grid, in points. For the last sentence it is the difference
-in points with each rule at its own best learning rate. For the others it is the mean difference in
-points.
+in points with each rule at its own best learning rate. For the others it is the mean difference,
+in points of accuracy or in the unit of another metric; each metric has rows of its own. In the
+experiments `problems…` every arm has the hyperparameters that its own search has chosen, all with
+the same number of points (experiments/problems/PROTOCOL.md).
 
 Only the seeds are random; the grid of cells is fixed. Each seed has one value, its mean over the
 grid. Intervals are Student's over these values, and fewer than 5 seeds get none. A verdict is
@@ -157,16 +165,26 @@ def claims(results: Path, smoke: bool) -> Table:
 def _lines(results: Path, prefix: str) -> Iterator[Line]:
     nothing = (compare([math.nan]), 0.0)
     for claim in CLAIMS:
+        if prefix and not claim.twin:
+            continue
         names = [prefix + claim.experiment, *[REDUCED + claim.experiment] * (not prefix)]
         there = [name for name in names if (results / name / "runs.csv").exists()]
         name = (there or names)[0]
         if not there:
             yield Line(claim, name, "any", None, *nothing)
             continue
-        runs = read(results / name)
-        for rule in rules(runs):
-            if rule != BASELINE:
-                yield Line(claim, name, rule, runs, *MEASURES[claim.measure](runs, rule))
+        for runs in _by_metric(read(results / name)):
+            for rule in rules(runs):
+                if rule != BASELINE:
+                    yield Line(claim, name, rule, runs, *MEASURES[claim.measure](runs, rule))
+
+
+def _by_metric(runs: Frame) -> Iterator[Frame]:
+    """Yield the runs of each metric, without optimizers that have no additive arm: their rule can
+    be compared with nothing."""
+    for metric in metrics(runs):
+        mine = runs[runs["metric"] == metric.name]
+        yield mine[mine["optimizer"].isin(mine.loc[mine["rule"] == BASELINE, "optimizer"])]
 
 
 def _effect(line: Line, answer: Verdict) -> list[str]:

@@ -56,6 +56,26 @@ REPORTS: Mapping[str, Report] = {
     "sanity_graphs": Report("Beside published numbers: Cora and Citeseer", ("accuracy",)),
     "sanity_text": Report("A short training on Tiny Shakespeare", ("accuracy",)),
     "sanity_fashion": Report("Beside usual numbers: Fashion-MNIST", ("accuracy",)),
+    "problems_search": Report(
+        "The search on every problem, 25 points per arm", ("tuning",), ("tuning",)
+    ),
+    "problems": Report(
+        "Every arm on every problem, tuned with the same budget",
+        ("effects", "accuracy"),
+        ("effects",),
+    ),
+    "problems_lr": Report(
+        "Learning rates around each arm's own best", ("robustness", "accuracy"), ("over_lr",)
+    ),
+    "problems_init": Report(
+        "Initialisations, for tuned arms", ("robustness", "accuracy"), ("over_init", "heatmap")
+    ),
+    "problems_horizons": Report(
+        "Epochs to equal results, for tuned arms",
+        ("acceleration", "accuracy"),
+        ("over_horizon", "speedup"),
+    ),
+    "problems_control": Report("Not just the rate: thirty fresh seeds, and clipped gradients"),
     "is_it_just_lr": Report(
         "The control: both rules with the learning rate tuned at equal budget",
         ("control", "accuracy"),

@@ -52,7 +52,7 @@ def frames(records: Records) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _row(run: Run) -> dict[str, Any]:
     status = run.status()
     row = {"identity": run.identity, "state": status["state"]}
-    if run.config.get("search"):
+    if "trial" in (run.config.get("search") or {}):
         row["trial"] = run.config["search"]["trial"]
     row |= _flat(science(run.config)) | status.get("result", {})
     row |= {f"divergence/{k}": v for k, v in status.get("divergence", {}).items()}

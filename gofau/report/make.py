@@ -13,6 +13,7 @@ from gofau.report.choice import choice
 from gofau.report.claims import claims, write_claims
 from gofau.report.control import control
 from gofau.report.curves import curves
+from gofau.report.effects import effects, effects_figure
 from gofau.report.experiments import folders, report_of
 from gofau.report.first_run import first_run
 from gofau.report.heatmap import heatmap
@@ -38,10 +39,11 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "importance": lambda runs, folder: importance(runs),
     "first_run": lambda runs, folder: first_run(runs),
     "acceleration": lambda runs, folder: acceleration(runs),
+    "effects": lambda runs, folder: effects(runs),
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
     f.__name__: f for f in (curves, over_lr, over_init, over_horizon, heatmap, profile, speedup)
-} | {"tuning": tuning_figure, "importance": importance_figure}
+} | {"tuning": tuning_figure, "importance": importance_figure, "effects": effects_figure}
 """A figure is None if the records do not hold what it shows."""
 
 

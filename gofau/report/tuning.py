@@ -26,6 +26,7 @@ from gofau.report.statistics import LEVEL
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
+TASK = ["dataset", "model"]
 LOOKS = (1, 2, 5, 10, 25)
 """The numbers of trials k that the table shows."""
 
@@ -78,13 +79,18 @@ def searches(runs: Frame) -> Iterator[tuple[dict[str, str], Frame]]:
     """Yield the trials of every task and arm. The finalists' second runs are left out: they were
     selected for being good."""
     first = runs.loc[(runs["seed"] == SEARCH_SEED) & runs["choice"].notna(), _needed(runs)]
-    for task in in_order(first["dataset"]):
-        for optimizer, rule, part in arms(first[first["dataset"] == task]):
-            yield {"dataset": task, "optimizer": optimizer, "rule": rule}, part
+    for (dataset, model), task in first.groupby(TASK, sort=False):
+        for optimizer, rule, part in arms(task):
+            yield {"dataset": dataset, "model": model, "optimizer": optimizer, "rule": rule}, part
+
+
+def _of(frame: Frame, task: Any) -> Frame:
+    """The rows of one task, a data set and a model."""
+    return frame[(frame[TASK] == list(task)).all(axis=1)]
 
 
 def _needed(runs: Frame) -> list[str]:
-    names = ("dataset", "optimizer.name", "rule.name", "choice", "metric", "higher", "title")
+    names = (*TASK, "optimizer.name", "rule.name", "choice", "metric", "higher", "title")
     return [*names, *(column for column in HYPERPARAMETERS if column in runs)]
 
 
@@ -107,8 +113,8 @@ def tuning(runs: Frame) -> Table:
     data = tuning_data(runs)
     looks = [k for k in LOOKS if k in set(data["k"])]
     best = {
-        (task, k): metric_of(runs[runs["dataset"] == task]).best(part["expected"])
-        for (task, k), part in data.groupby(["dataset", "k"])
+        key: metric_of(_of(runs, key[:2])).best(part["expected"])
+        for key, part in data.groupby([*TASK, "k"])
     }
     rows = []
     for key, part in searches(runs):
@@ -117,7 +123,7 @@ def tuning(runs: Frame) -> Table:
         cells = [Cell(text) for text in key.values()]
         for k in looks:
             cells.append(
-                _look(mine.loc[k], metric, best[key["dataset"], k])
+                _look(mine.loc[k], metric, best[key["dataset"], key["model"], k])
                 if k in mine.index
                 else Cell("–")
             )
@@ -134,7 +140,7 @@ def tuning(runs: Frame) -> Table:
         " They come from one low-discrepancy sequence, which makes the intervals wider than"
         " necessary. Every arm has the same number of trials, regardless of the number of its"
         " hyperparameters. Bold: the best of the task.",
-        ("dataset", "optimizer", "rule", *(f"k = {k}" for k in looks)),
+        (*TASK, "optimizer", "rule", *(f"k = {k}" for k in looks)),
         tuple(rows),
         data,
     )
@@ -152,19 +158,20 @@ def tuning_figure(runs: Frame, folder: Path) -> Figure | None:
     data = tuning_data(runs)
     if data.empty:
         return None
-    tasks, optimizers = in_order(data["dataset"]), in_order(data["optimizer"])
+    tasks = list(dict.fromkeys(zip(data["dataset"], data["model"], strict=True)))
+    optimizers = in_order(data["optimizer"])
     figure, axes = grid(len(tasks), len(optimizers), sharex=True, sharey="row")
     for row, task in zip(axes, tasks, strict=True):
-        here = data[data["dataset"] == task]
+        here = _of(data, task)
         for ax, optimizer in zip(row, optimizers, strict=True):
             for rule, part in here[here["optimizer"] == optimizer].groupby("rule", sort=False):
                 _line(ax, part, str(rule))
             ax.set_xscale("log")
             ax.set_xticks(LOOKS, [f"{k}" for k in LOOKS])
             ax.set_xticks([], minor=True)
-        metric = metric_of(runs[runs["dataset"] == task])
+        metric = metric_of(_of(runs, task))
         _zoom(row, here, metric)
-        row[0].set_ylabel(f"{task}\nvalidation {metric.title}{metric.unit}")
+        row[0].set_ylabel(f"{', '.join(task)}\nvalidation {metric.title}{metric.unit}")
     for ax, optimizer in zip(axes[0], optimizers, strict=True):
         ax.set_title(optimizer)
     for ax in axes[-1]:

@@ -13,16 +13,21 @@ from typing import Any
 
 from gofau.errors import UserError, nearest
 from gofau.runs.modules import find, text_of
-from gofau.runs.sources import Missing, digest
+from gofau.runs.sources import Missing, digest, hashed
 
 DATA = "data"
-CODE = ("problem", "model", "init", "optimizer", "rule", "stepsize", "scheduler")
+CODE = (
+    *("problem", "model", "init", "optimizer", "rule", "stepsize", "post_step"),
+    "scheduler",
+)
 """Sections that are fingerprinted by their code. For the dataset only the content counts."""
 STEP = "gofau.optim.update.update"
 """The statement that joins a direction, a step size and a rule."""
+AFTER = "gofau.optim.post_steps.after"
+"""The statement that applies a post step."""
 INIT = "gofau.models.init.initialise"
 LIBRARY = "gofau.optim"
-NOTHING = {"init": "default", "stepsize": "base"}
+NOTHING = {"init": "default", "stepsize": "base", "post_step": "none"}
 """Section → the name that changes nothing, and so has no code."""
 
 
@@ -82,16 +87,19 @@ def _check(section: str, target: str) -> None:
 
 def _registered(section: str, name: str) -> str | None:
     """The hash of what is registered under a name: in the library's files, else by the user."""
+    statement = [AFTER] * (section == "post_step")
     for module, words in _registrations().items():
         if (section, name) in words:
-            return digest([f"{module}.{words[section, name]}"])
+            return digest([f"{module}.{words[section, name]}", *statement])
     registry = sys.modules.get(f"{LIBRARY}.registry")  # registering a rule imports it
-    rule = getattr(registry, "RULES", {}).get(name) if section == "rule" else None
+    known = {"rule": "RULES", "post_step": "POST_STEPS"}.get(section, "")
+    rule = getattr(registry, known, {}).get(name)
     if rule is None:
         return None
     from gofau.runs.functions import digest_function
 
-    return digest_function(rule.xi)
+    own = digest_function(rule.xi)
+    return hashed([own, digest(statement)]) if statement else own
 
 
 @cache
@@ -111,7 +119,7 @@ def _decorated(path: Path) -> Iterator[tuple[tuple[str, str], str]]:
             if word.startswith("register_") and arguments and isinstance(statement, _DEFINITIONS):
                 name = getattr(arguments[0], "value", None)
                 if isinstance(name, str):
-                    yield (word.removeprefix("register_").replace("_", ""), name), statement.name
+                    yield (word.removeprefix("register_"), name), statement.name
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)

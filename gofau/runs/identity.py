@@ -16,14 +16,18 @@ with other formulas can never be taken for a new one. Raise it when a formula ch
 2: the authors' rules, in which η is a separate argument.
 """
 SECTIONS = (
-    *("problem", "dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler"),
-    "trainer",
+    *("problem", "dataset", "model", "init", "optimizer", "rule", "stepsize", "post_step"),
+    *("scheduler", "trainer"),
 )
+LATER = {"post_step": "none"}
+"""Sections that configurations did not always have → the name that stands for what was done before.
+With that name the section is no part of an identity, so that earlier runs keep theirs."""
 NOT_SCIENCE = {
     "dataset": ("data_dir", "cache_dir", "download", "url"),
     "trainer": (
-        *("device", "threads", "compile", "device_data_limit", "eval_batch_size", "progress"),
-        *("detect_anomaly", "diagnostics_every", "checkpoint", "keep"),
+        *("device", "threads", "compile", "memory_format", "device_data_limit"),
+        *("eval_batch_size", "progress", "detect_anomaly", "diagnostics_every", "checkpoint"),
+        "keep",
     ),
 }
 
@@ -39,11 +43,16 @@ def science(config: dict[str, Any]) -> dict[str, Any]:
             if key not in NOT_SCIENCE.get(section, ())
         }
         for section in SECTIONS
+        if section not in LATER or _name(config, section) != LATER[section]
     }
     for key in {"path", "archive"} & kept["dataset"].keys():
         # An archive is the same data in any folder, packed or unpacked.
         kept["dataset"][key] = Path(kept["dataset"][key]).name.removesuffix(".zip")
     return _plain(kept | {"seed": config["seed"], "science": SCIENCE})
+
+
+def _name(config: dict[str, Any], section: str) -> str:
+    return config.get(section, {}).get("name", LATER[section])
 
 
 def _plain(value: Any) -> Any:

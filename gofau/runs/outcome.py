@@ -60,12 +60,16 @@ def _judge(
 
 def _notes(run: Run, status: dict[str, Any], other: list[str]) -> list[str]:
     """Warnings about a record that is used as it is."""
-    asked, had = run.config["trainer"].get("threads"), status.get("compute", {}).get("threads")
+    trainer, compute = run.config["trainer"], status.get("compute", {})
+    asked, had = trainer.get("threads"), compute.get("threads")
     notes = [f"with different code or data: {', '.join(other)}"] if other else []
     if "fingerprint" not in status:
         notes.append("the record does not say with which code and data")
     if asked and had and asked != had:
         notes.append(f"with {had} thread{'s' * (had > 1)}, not {asked}")
+    asked, had = trainer.get("memory_format", "auto"), compute.get("memory_format")
+    if asked != "auto" and had and asked != had:
+        notes.append(f"with {had}, not {asked}")
     return notes
 
 

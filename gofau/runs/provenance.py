@@ -32,6 +32,14 @@ def provenance(device: str) -> dict[str, Any]:
     return {**found, "command": command, "device": _device_name(device)}
 
 
+def columns(device: str) -> dict[str, Any]:
+    """The provenance as columns of a table: ``provenance.commit``, ``provenance.versions.torch``
+    and so on."""
+    facts = provenance(device)
+    facts |= {f"versions.{name}": version for name, version in facts.pop("versions").items()}
+    return {f"provenance.{key}": value for key, value in facts.items()}
+
+
 @cache
 def _of_process() -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD")

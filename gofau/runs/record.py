@@ -21,6 +21,8 @@ from gofau.runs.identity import folder_name, identity
 State = Literal["pending", "running", "done", "diverged", "failed", "interrupted"]
 STATES: tuple[State, ...] = ("done", "diverged", "running", "interrupted", "failed", "pending")
 FINISHED: tuple[State, ...] = ("done", "diverged")
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""libyaml's, where PyYAML was built with it: it writes the same text in a fifth of the time."""
 
 
 class Run:
@@ -57,7 +59,7 @@ class Run:
         """
         if self.writes:
             self.folder.mkdir(parents=True, exist_ok=True)
-            text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
+            text = yaml.dump(self.config, Dumper=DUMPER, sort_keys=False, allow_unicode=True)
             write_whole(self.folder / "config.yaml", text)
             keep_rows(self.folder / "metrics.csv", "epoch", epoch)
             keep_rows(self.folder / "diagnostics.csv", "step", step)

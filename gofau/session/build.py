@@ -7,7 +7,6 @@ configuration: they raise `UserError`.
 import functools
 import inspect
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,19 +16,17 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import nn
 
-from gofau.engine.compilation import Compiled, pays
-from gofau.engine.compute import Compute
+from gofau.engine.compute import has_formats
 from gofau.engine.distributed import World
 from gofau.engine.hardware import device_of
 from gofau.engine.trainer import Settings, Trainer, steps_per_epoch
 from gofau.errors import UserError
 from gofau.models.init import initialise
-from gofau.optim import RuleOptimizer, get_stepsize
+from gofau.optim import RuleOptimizer
 from gofau.optim.execution.native import compiler
 from gofau.problems import Loader, Loading, Metric, Problem, Task
+from gofau.session.computing import computing
 from gofau.session.fits import check_last_batch, check_size
-
-log = logging.getLogger(__name__)
 
 Config = dict[str, Any]
 SETTINGS = ("epochs", "clip_norm", "limit_batches")
@@ -47,11 +44,18 @@ class Built:
     """For the record: metric, what the problem says about its data, parameters, computation."""
 
 
-def build(config: Config, world: World | None = None) -> Built:
+def build(
+    config: Config, world: World | None = None, begun: Mapping[str, Any] | None = None
+) -> Built:
     """Problem, model, optimizer and trainer of a configuration that `settle` has checked.
 
     The seed decides the initial weights and the order and augmentation of the batches; the split
     has a seed of its own. Weights are drawn on the CPU, so a seed gives the same on all devices.
+
+    Args:
+        config: the configuration.
+        world: the processes that train together; by default one.
+        begun: of a run that is resumed, ``compute`` in its record.
 
     Raises:
         UserError: data is missing or broken, or a part does not fit another.
@@ -62,13 +66,13 @@ def build(config: Config, world: World | None = None) -> Built:
         torch.set_num_threads(config["trainer"]["threads"])
     problem: Problem = make("problem", config["problem"])
     task = _task(config, problem, device, world)
-    _check_fit(config, task.model)
     check_size(config, lambda: make("model", config["model"], **task.model), device)
     torch.manual_seed(config["seed"])
     model = _model(config, task)
     settings = Settings(**{key: config["trainer"][key] for key in SETTINGS})
     per_epoch = steps_per_epoch(task.train, settings)
-    compute = _compute(config, model, task, settings.epochs * per_epoch, device, world)
+    total = settings.epochs * per_epoch
+    compute = computing(config, (problem, model, task), total, device, world, begun)
     model = world.prepare(compute.place(model))
     check_last_batch(config, model, task, per_epoch, compute)
     optimizer = optimizer_of(config, model, device)
@@ -76,7 +80,7 @@ def build(config: Config, world: World | None = None) -> Built:
         "scheduler",
         config["scheduler"],
         optimizer,
-        total_steps=per_epoch * settings.epochs,
+        total_steps=total,
         steps_per_epoch=per_epoch,
     )
     facts = {
@@ -85,6 +89,7 @@ def build(config: Config, world: World | None = None) -> Built:
         "parameters": sum(p.numel() for p in model.parameters()),
         "compute": {
             "precision": compute.precision,
+            "memory_format": compute.memory_format if has_formats(model) else None,
             "compiled": compute.compiled is not None,
             "processes": world.size,
             "threads": torch.get_num_threads(),
@@ -135,31 +140,12 @@ def _data(dataset: str) -> Any:
     return make("dataset", json.loads(dataset))
 
 
-def _compute(
-    config: Config, model: nn.Module, task: Task, steps: int, device: torch.device, world: World
-) -> Compute:
-    """``steps`` are those of the whole run."""
-    batch = task.train.count(0)
-    wanted, stepsize = config["trainer"]["compile"], config["stepsize"]["name"]
-    needs = get_stepsize(stepsize).needs
-    alone = needs & {"loss", "curvature"}  # gradients are averaged over processes, these are not
-    if alone and world.size > 1:
-        raise UserError(
-            f"stepsize={stepsize} needs the {' and '.join(sorted(alone))} of the whole batch, of"
-            f" which {world.size} processes have a share each: train with one process"
-        )
-    if "curvature" in needs:  # what is compiled cannot be differentiated twice
-        if wanted is True:
-            log.warning("trainer.compile=true: not with stepsize=%s, going on without", stepsize)
-        wanted = False
-    elif wanted == "auto":
-        wanted = world.size == 1 and pays(device, model, task.example, steps * batch)
-    compiled = Compiled(batch // world.size) if wanted else None
-    return Compute(device, config["trainer"]["precision"], compiled)
-
-
 def _model(config: Config, task: Task) -> nn.Module:
-    model = make("model", config["model"], **task.model)
+    try:
+        model = make("model", config["model"], **task.model)
+    except UserError:
+        _check_fit(config, task.model)  # a better sentence, if that is the reason
+        raise
     init = config["init"]
     initialise(model, init["name"], scale=init["scale"], seed=config["seed"])
     return model
@@ -185,23 +171,25 @@ def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
 
 def optimizer_of(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
     own = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
-    made: Any = call_of("optimizer", own).func
-    fused = isinstance(made, type) and issubclass(made, RuleOptimizer)
+    call = call_of("optimizer", own)
+    fused = isinstance(call.func, type) and issubclass(call.func, RuleOptimizer)
     # A run takes hundreds of steps, and its kernel is compiled once per machine: that pays off for
     # small models as well, for which the library by itself would use a loop.
     fused = fused and device.type == "cpu" and compiler.find() is not None
     path = {"fused": True} if fused else {}
     if config["optimizer"].get("own_rule"):
-        return _made(own, model, **path)
-    parts = (config["rule"], config["stepsize"])
-    keys = path | {k: v for part in parts for k, v in part.items() if k != "name"}
-    names = {"rule": config["rule"]["name"], "stepsize": config["stepsize"]["name"]}
-    return _made(config["optimizer"], model, **names, **keys)
+        return _made(own, call, model, **path)
+    parts = {section: config[section] for section in ("rule", "stepsize", "post_step")}
+    keys = path | {k: v for part in parts.values() for k, v in part.items() if k != "name"}
+    names = {section: part["name"] for section, part in parts.items()}
+    return _made(own, call, model, **names, **keys)
 
 
-def _made(keys: Config, model: nn.Module, **more: Any) -> RuleOptimizer:
+def _made(
+    own: Config, call: functools.partial[Any], model: nn.Module, **more: Any
+) -> RuleOptimizer:
     try:
-        return make("optimizer", keys, model.parameters(), **more)
+        return _finish("optimizer", own, call, model.parameters(), **more)
     except (ValueError, TypeError) as e:  # TypeError: a hyperparameter they do not have
         raise UserError(f"optimizer: {e}") from e
 
@@ -213,7 +201,12 @@ def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
     Raises:
         UserError: there is no such target, or it does not take these keys.
     """
-    call = call_of(section, config)
+    return _finish(section, config, call_of(section, config), *args, **more)
+
+
+def _finish(
+    section: str, config: Config, call: functools.partial[Any], *args: Any, **more: Any
+) -> Any:
     # Checked before the call: a TypeError from within it is not about the keys.
     try:
         inspect.signature(call.func).bind(*args, **call.keywords, **more)
@@ -224,9 +217,10 @@ def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
 
 def call_of(section: str, config: Config) -> functools.partial[Any]:
     """The ``_target_`` of a config group, with its keys."""
+    # Hydra's two flags among the keys, since merging them with the keys would take as long again.
     keys = {key: value for key, value in config.items() if key != "name"}
     try:
-        return instantiate(keys, _partial_=True, _convert_="all")
+        return instantiate(keys | {"_partial_": True, "_convert_": "all"})
     except InstantiationException as e:
         said = str(e).splitlines()[0].partition(", set env var")[0]
         raise UserError(f"{section}._target_: {said}") from e

@@ -7,7 +7,7 @@ import yaml
 
 from gofau.engine.evaluation import evaluate
 from gofau.errors import UserError, nearest
-from gofau.runs import identity
+from gofau.runs import identity, read_status
 from gofau.session.build import build
 from gofau.session.weights import NAME, read
 
@@ -49,7 +49,8 @@ def evaluate_run(folder: Path, data: dict[str, Any]) -> dict[str, float | None]:
         config["dataset"][key] = value
     kept = read(folder / NAME)
     config["trainer"]["compile"] = False  # it would take longer than it saves
-    built = build(config)
+    # The same arithmetic as in training, so that the values are those of the record.
+    built = build(config, begun=read_status(folder).get("compute", {}))
     trainer = built.trainer
     try:
         trainer.model.load_state_dict(kept["model"])

@@ -41,8 +41,6 @@ def check_size(config: dict[str, Any], make: Any, device: torch.device) -> None:
         with torch.device("meta"):
             parts: list[Tensor] = [*make().parameters()]
             size = COPIES * sum(p.numel() * p.element_size() for p in parts)
-    except UserError:
-        raise
     except Exception as e:
         if not is_out_of_memory(e):
             return  # not every model can be built without values; this one is built and seen

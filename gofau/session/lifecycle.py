@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from gofau.engine.checkpoint import exists
 from gofau.engine.checkpointer import Checkpointer, OutOfTime
 from gofau.engine.distributed import World, join
 from gofau.engine.evaluation import evaluate, missing
@@ -29,6 +30,9 @@ from gofau.session.fingerprints import fingerprints
 from gofau.session.fits import is_out_of_memory, no_memory
 from gofau.session.progress import Shown, show
 from gofau.session.weights import Weights
+
+CHECKPOINTS = "checkpoints"
+"""Their folder in that of a run."""
 
 
 def carry_out(config: dict[str, Any]) -> float:
@@ -75,11 +79,16 @@ def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str
     if until is not None and world.agree(time.time() > until):
         say(run, "the sweep's time is over: left for the next time")
         return math.nan
-    built = build(config, world)
-    checkpointer = _checkpointer(run, built, until)
     # A run that began with other code is not resumed with today's.
-    other = changed(run.status().get("fingerprint", {}), today)
-    if config["rerun"] or (other and config["stale"] != "keep"):
+    before = run.status()
+    anew = config["rerun"] or (
+        config["stale"] != "keep" and bool(changed(before.get("fingerprint", {}), today))
+    )
+    resumes = not anew and exists(run.folder / CHECKPOINTS)
+    begun = before.get("compute", {}) if resumes else None
+    built = build(config, world, world.agree(begun))
+    checkpointer = _checkpointer(run, built, until)
+    if anew:
         checkpointer.remove()
     resumed = checkpointer.resume()
     weights = Weights(run, built, resumed)
@@ -124,7 +133,7 @@ def _checkpointer(run: Run, built: Built, until: float | None) -> Checkpointer:
     every = run.config["trainer"]["checkpoint"]
     return Checkpointer(
         built.trainer,
-        run.folder / "checkpoints",
+        run.folder / CHECKPOINTS,
         run.identity,
         every_epochs=every["epochs"],
         every_seconds=every["seconds"],

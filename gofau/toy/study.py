@@ -15,10 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gofau.config.schema import Config
 from gofau.errors import UserError
-from gofau.runs.provenance import provenance
+from gofau.runs.provenance import columns
+from gofau.runs.rows import write_rows
 from gofau.toy import draws, grid
 from gofau.toy.settings import check
-from gofau.toy.tables import Result, write
+from gofau.toy.tables import Result
 
 TASKS: Mapping[str, Callable[[Config], Result]] = {
     "scores": grid.run,
@@ -52,7 +53,7 @@ def run(cfg: DictConfig) -> float:
     # The cells come last: where they exist, the other files do.
     files = result.files | {"cells.csv": [{**row, **facts} for row in result.cells]}
     for name, rows in files.items():
-        write(folder / name, rows, digits=3 if name.startswith("starts_") else 4)
+        write_rows(folder / name, rows, digits=3 if name.startswith("starts_") else 4)
     print(f"{folder}: {len(result.cells)} cells, {result.label} {result.value:.3g}")
     return result.value
 
@@ -74,7 +75,4 @@ def _writable(folder: Path) -> Iterator[None]:
 
 
 def _provenance() -> dict[str, Any]:
-    facts = provenance("cpu")
-    facts |= {f"versions.{name}": version for name, version in facts.pop("versions").items()}
-    facts["threads"] = torch.get_num_threads()
-    return {f"provenance.{key}": value for key, value in facts.items()}
+    return columns("cpu") | {"provenance.threads": torch.get_num_threads()}

@@ -145,7 +145,7 @@ def _further(runs: int) -> Row:
     the difference of two sweeps of different length."""
     short, long = (sweep(n, 1, 1, "hydra/launcher=basic") for n in (1, 1 + runs))
     spent = (long.whole - short.whole) - (sum(long.evaluated) - sum(short.evaluated))
-    goal = at_most(spent / runs, 0.05)
+    goal = at_most(spent / runs, 0.04)
     note = f"1 and {1 + runs} runs of an epoch, from outside"
     return Row(
         "a further run: all but training and evaluation", spent / runs, "s", goal=goal, note=note

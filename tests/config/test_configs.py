@@ -68,7 +68,19 @@ def fake_data(monkeypatch):
 
 def test_the_groups_are_the_documented_ones():
     documented = {"dataset", "model", "init", "optimizer", "rule", "stepsize", "scheduler", "tuned"}
-    documented |= {"problem", "trainer", "logger", "paths", "toy", "experiment", "debug", "search"}
+    documented |= {
+        "post_step",
+        "problem",
+        "trainer",
+        "logger",
+        "paths",
+        "toy",
+        "experiment",
+        "debug",
+        "search",
+        "arms",
+        "budget",
+    }
     assert set(GROUPS) | {"tuned"} == documented
     assert all(names for group, names in GROUPS.items() if group != "tuned")
 
@@ -186,6 +198,24 @@ def test_a_pair_is_the_run_of_its_parts(config):
     assert identity(config("problem=digits_cnn")) == identity(config())
 
 
+@pytest.mark.parametrize("optimizer", GROUPS["optimizer"])
+def test_every_optimizer_takes_a_post_step_or_is_one_run_with_all(
+    config, fake_data, monkeypatch, optimizer
+):
+    monkeypatch.setattr("gofau.optim.execution.native.compiler.find", lambda: None)
+    words = [f"optimizer={optimizer}", "rule=additive", "model=mlp"]
+    settled = config(*words, "post_step=ham", "post_step.ham_alpha=20")
+    if settled["optimizer"].get("own_rule"):
+        assert settled["post_step"] == {"name": "none"}
+        assert identity(settled) == identity(config(*words))
+        return
+    assert settled["post_step"] == {"name": "ham", "ham_alpha": 20, "ham_beta": 0.001}
+    built = build.build(settled)
+    groups = built.optimizer.param_groups
+    assert [(g["post_step"], g["ham_alpha"]) for g in groups] == [("ham", 20)]
+    built.trainer.run_epoch()
+
+
 @pytest.mark.parametrize("init", GROUPS["init"])
 def test_every_initialisation_on_every_kind_of_model(config, fake_data, init):
     for model in ("mlp", "small_cnn", "resnet8"):
@@ -201,6 +231,7 @@ def test_the_identity_is_of_the_science_alone(config):
             ["paths.runs_dir=elsewhere", "paths.data_dir=/data", "paths.cache_dir=/scratch"],
             ["trainer.device=cuda:1", "trainer.threads=2", "trainer.progress=none"],
             ["trainer.compile=true", "trainer.device_data_limit=1", "hydra/launcher=joblib"],
+            ["trainer.memory_format=channels_first"],
             ["rerun=true", "logger=csv", "optimizer.lr=1e-1"],
         )
     ]
@@ -209,6 +240,7 @@ def test_the_identity_is_of_the_science_alone(config):
     words += ["model=mlp", "init=orthogonal", "scheduler=constant", "trainer.epochs=3"]
     words += ["dataset.val_fraction=0.2", "dataset=cifar10", "dataset.augment.crop=1"]
     words += ["trainer.precision=bf16", "trainer.test=false", "rule.eta_out=0.1", "rule=power"]
+    words += ["stepsize=trust_ratio", "post_step=ham"]
     different = [identity(same[0])]
     different += [identity(config(*fixed, word)) for word in words]
     assert len(set(different)) == len(different)

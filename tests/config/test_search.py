@@ -89,6 +89,8 @@ def test_what_is_no_range_is_one_sentence(change, message):
     config = {
         "optimizer": {"name": "sgd"},
         "rule": {"name": "hybrid", "eta_in": 1.0, "gamma": 0.5},
+        "stepsize": {"name": "base"},
+        "post_step": {"name": "none"},
         "search": search | {"gamma": [0, 1]} | change,
     }
     with pytest.raises(UserError, match=message):

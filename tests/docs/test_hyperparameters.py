@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from gofau import optim
-from gofau.optim import RULES, STEPSIZES
+from gofau.optim import POST_STEPS, RULES, STEPSIZES
 from gofau.optim.hyperparameters import SHARED
 from tests.command_line import ROOT
 
 OWN = [n for n, rule in RULES.items() if rule.xi.__module__.startswith("gofau.optim.")]
 SIZES = [n for n, s in STEPSIZES.items() if type(s).__module__.startswith("gofau.optim.")]
+POST = [n for n, p in POST_STEPS.items() if p.xi.__module__.startswith("gofau.optim.")]
 OPTIMIZERS = [
     name
     for name in optim.__all__
@@ -52,7 +53,8 @@ def test_the_table_of_the_page_is_what_the_rules_declare(script):
     (block,) = script.BLOCK.findall(PAGE)
     assert block == script.table()
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in block.splitlines()[2:]]
-    ours = {h.name: h for part in (*script.rules(), *script.stepsizes()) for h in part.own.values()}
+    parts = (*script.rules(), *script.stepsizes(), *script.post_steps())
+    ours = {h.name: h for part in parts for h in part.own.values()}
     assert SHARED.keys() <= ours.keys()
     assert [row[:3] for row in rows] == [[h.name, h.symbol, str(h.default)] for h in ours.values()]
     for name, *_, rules in [row for row in rows if row[0] in SHARED]:
@@ -77,6 +79,22 @@ def test_its_file_is_what_the_step_size_declares(script, stepsize):
         values = values["stepsize"]
     assert values.pop("name") == stepsize
     assert values == {h.name: h.default for h in STEPSIZES[stepsize].hyperparameters}
+
+
+def test_there_is_a_file_for_each_of_our_post_steps_and_no_other(script):
+    assert [post_step.name for post_step in script.post_steps()] == POST
+    files = {path.stem for path in (ROOT / "configs" / "post_step").glob("*.yaml")}
+    assert files == set(POST) == {"none", "ham"}
+
+
+@pytest.mark.parametrize("post_step", POST)
+def test_its_file_is_what_the_post_step_declares(script, post_step):
+    file = ROOT / "configs" / "post_step" / f"{post_step}.yaml"
+    written = file.read_text(encoding="utf-8")
+    assert written == script.post_step_text(POST_STEPS[post_step])
+    values = yaml.safe_load(written)
+    assert values.pop("name") == post_step
+    assert values == {h.name: h.default for h in POST_STEPS[post_step].own.values()}
 
 
 @pytest.mark.parametrize("base", BASES)

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from gofau.config.schema import _pin_precision
 from gofau.engine import compilation
 from gofau.engine.compilation import Compiled, operations, pays
-from gofau.engine.compute import Compute
+from gofau.engine.compute import Compute, has_formats
 from gofau.engine.hardware import best_precision, device_of, processor_flags
 from gofau.errors import UserError
 from gofau.models.resnet18 import resnet18
@@ -95,6 +95,30 @@ def test_channels_last_changes_the_order_and_nothing_else():
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(weight, same)
     torch.testing.assert_close(placed(X), plain(X), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_first_is_the_same_up_to_rounding(channels):
+    """Also for gray images, whose strides do not tell the formats apart unless they are set."""
+    torch.manual_seed(0)
+    model = SmallCNN((channels, 8, 8), 4, width=8)
+    seen = []
+    model[0].register_forward_hook(lambda _, inputs, out: seen.append((inputs[0], out)))
+    x = torch.randn(6, 8, 8, channels).permute(0, 3, 1, 2)  # as loaders make it
+    last, first = Compute(), Compute(memory_format="channels_first")
+    expected, _ = last.loss(SHARP, last.place(model), (x, Y), training=False)
+    found, _ = first.loss(SHARP, first.place(model), (x, Y), training=False)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    (taken, out), plain = seen[1], torch.empty(x.shape)
+    assert taken.stride() == plain.stride()
+    assert out.is_contiguous()
+    assert seen[0][1].is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(taken, x)
+
+
+def test_only_weights_of_images_have_formats():
+    assert has_formats(net())
+    assert not has_formats(nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.Conv1d(2, 2, 1)))
 
 
 @pytest.mark.slow

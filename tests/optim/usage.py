@@ -20,6 +20,7 @@ def steps(model: nn.Module) -> None:
         optim.RMSprop([{"params": model.parameters(), "lr": torch.tensor(0.1)}], eta_out=None),
         optim.Adam(model.parameters(), betas=(0.9, torch.tensor(0.99))),
         optim.AdamW(model.parameters(), foreach=True, zero_init="freeze"),
+        optim.AdamW(model.parameters(), post_step="ham", ham_alpha=20.0, ham_beta=0.0),
         optim.Lion(model.parameters(), rule="usage_clipped", limit=0.1),
         optim.SignSGD(model.parameters(), momentum=0.9, rule="hypentropy", hyp_beta=0.5),
         optim.Madam(model.parameters(), 0.01, p_scale=torch.tensor(3.0), fused=True),
@@ -85,10 +86,18 @@ class Polyak(optim.StepSize):
         return [evidence.loss / total for _ in layers]
 
 
+@optim.register_post_step("usage_kept", optim.Hyperparameter("kept", "κ", 0.9))
+def kept(theta: Tensor, g: Tensor, eta: float | Tensor, *, kept: float | Tensor) -> Tensor:
+    """ξ = (1 − κ)·θ."""
+    return (1 - kept) * theta
+
+
 def by_name() -> None:
     """The registries."""
     assert_type(optim.get_rule("hybrid"), optim.Rule)
     assert_type(optim.RULES, dict[str, optim.Rule])
+    assert_type(optim.get_post_step("ham"), optim.Rule)
+    assert_type(optim.POST_STEPS, dict[str, optim.Rule])
     assert_type(optim.get_stepsize("base"), optim.StepSize)
     assert_type(optim.STEPSIZES, dict[str, optim.StepSize])
     assert_type(optim.TrustRatio(), optim.TrustRatio)

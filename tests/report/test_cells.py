@@ -69,6 +69,18 @@ def test_labels_name_what_varies_within_a_name():
     ]  # fmt: skip
 
 
+def test_a_post_step_is_an_axis_and_earlier_runs_have_none():
+    frame = runs(lambda w: 0.5, rule=("additive",), optimizer=("sgd",), seed=range(6))
+    assert set(prepare(frame)["post_step"]) == {"none"}
+    frame["post_step.name"] = [None, None, "ham", "ham", "ham", "ham"]
+    frame["post_step.ham_alpha"] = [None, None, 20.0, 20.0, 200.0, 200.0]
+    cells = prepare(frame)
+    assert varying(cells) == ["post_step"]
+    names = ["none", "ham ham_alpha=20", "ham ham_alpha=200"]
+    assert in_order(cells["post_step"]) == names
+    assert cells["cell"].nunique() == 3
+
+
 def test_a_learning_rate_of_each_optimizers_own_is_no_axis():
     frame = runs(lambda w: 0.5)
     frame["optimizer.lr"] = [0.1 if name == "sgd" else 0.001 for name in frame["optimizer.name"]]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gofau.runs import SECTIONS, Run, folder_name, identity, read_status, write_whole
+from gofau.runs import SECTIONS, Run, folder_name, identity, read_status, science, write_whole
 from gofau.runs.provenance import provenance
 
 
@@ -21,6 +21,16 @@ def test_the_name_can_be_read_and_ends_with_the_identity():
 def test_whole_numbers_and_floats_are_one_identity_but_flags_are_not_numbers():
     a, b, c = (identity(config(rule={"name": "r", "x": x})) for x in (1, 1.0, True))
     assert a == b != c
+
+
+def test_without_a_post_step_a_run_is_the_one_from_before_there_were_any():
+    """The hash was computed by the code that did not know of them."""
+    old = {key: value for key, value in config().items() if key != "post_step"}
+    assert identity(old) == "cd9704d290"
+    assert identity(old | {"post_step": {"name": "none"}}) == identity(old)
+    assert "post_step" not in science(old | {"post_step": {"name": "none"}})
+    alphas = [identity(config(post_step={"name": "ham", "ham_alpha": a})) for a in (1, 2)]
+    assert len({*alphas, identity(old), identity(config(post_step={"name": "ham"}))}) == 4
 
 
 def test_keys_in_any_order_are_one_identity():

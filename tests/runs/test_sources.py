@@ -205,6 +205,23 @@ def test_an_edit_is_seen_in_the_part_that_it_changes(edited, file, old, new, par
     assert changed(before, fingerprint(CONFIG, "data")) == parts
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("gofau/optim/post_steps.py", "ham_alpha * g", "ham_alpha * g.abs()"),
+        ("gofau/optim/post_steps.py", "return p - rule", "return p + rule"),
+        ("gofau/optim/rules.py", "torch.expm1(x)", "(torch.exp(x) - 1)"),
+    ],
+)
+def test_a_post_step_is_known_by_its_code_and_by_how_it_is_applied(edited, file, old, new):
+    config = CONFIG | {"post_step": {"name": "ham", "ham_alpha": 200.0}}
+    before, without = fingerprint(config), fingerprint(CONFIG | {"post_step": {"name": "none"}})
+    assert before.keys() - without.keys() == {"post_step"}
+    edited(file, old, new)
+    assert changed(before, fingerprint(config)) == ["post_step"]
+    assert changed(without, fingerprint(CONFIG)) == []
+
+
 def test_a_scheme_of_initialisation_is_known_by_its_code(edited):
     config = CONFIG | {"init": {"name": "normal"}}
     before = fingerprint(config)
@@ -250,6 +267,21 @@ def test_a_rule_that_the_user_registered_has_a_fingerprint():
             found.append(fingerprint(config)["rule"])
         finally:
             del RULES["mine"]
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_post_step_that_the_user_registered_has_a_fingerprint_of_its_own():
+    from gofau.optim import POST_STEPS, register_post_step
+
+    config = CONFIG | {"post_step": {"name": "mine"}}
+    assert "post_step" not in fingerprint(config)
+    found = []
+    for limit in (0.1, 0.1, 0.2):
+        register_post_step("mine")(make(limit))
+        try:
+            found.append(fingerprint(config)["post_step"])
+        finally:
+            del POST_STEPS["mine"]
     assert found[0] == found[1] != found[2]
 
 

@@ -50,7 +50,8 @@ def attach(
 
     **Step size.** It is given the recovered d and θ_before, as in gofau's own optimizers; with
     ``rule="additive", stepsize="trust_ratio"`` any optimizer takes layer-wise normalised steps. A
-    step size that keeps a state, or needs the loss or curvature, works only in gofau's optimizers.
+    step size that keeps a state, or needs the loss or curvature, works only in gofau's optimizers,
+    and so does a ``post_step``: after the step of another optimizer the gradient may have changed.
 
     **Settings.** They are in ``optimizer.param_groups`` as ``gofau_rule``, ``gofau_stepsize``,
     ``gofau_eta_in``, ``gofau_eta_out``, ``gofau_gamma``, ``gofau_zero_init`` and
@@ -91,11 +92,11 @@ def attach(
         The handle.
 
     Raises:
-        ValueError: a setting is out of range; the step size needs more than d; the optimizer
-            already has a rule, its own or an attached one; it is refused (see above), is
-            differentiable, or runs no step hooks; or a parameter is complex. If one of gofau's
-            optimizers later gets its own rule, the next step raises a ValueError and changes
-            nothing.
+        ValueError: a setting is out of range; the step size needs more than d; a post step is asked
+            for; the optimizer already has a rule, its own or an attached one, or a post step; it is
+            refused (see above), is differentiable, or runs no step hooks; or a parameter is
+            complex. If one of gofau's optimizers later gets its own rule or a post step, the next
+            step raises a ValueError and changes nothing.
         TypeError: not an optimizer, or an option that neither the rule nor the step size has.
 
     An error leaves the optimizer as it was.
@@ -110,6 +111,11 @@ def attach(
         >>> handle.remove()
     """
     _refuse(optimizer)
+    if "post_step" in rule_options:
+        raise ValueError(
+            "attach has no post_step: it needs the gradient, which the optimizer's step may change;"
+            " use one of gofau's optimizers"
+        )
     defaults: dict[str, Any] = {"rule": rule, "eta_in": eta_in, "eta_out": eta_out, "gamma": gamma}
     defaults |= {"stepsize": stepsize, "zero_init": zero_init}
     defaults["decoupled_weight_decay"] = decoupled_weight_decay

@@ -122,12 +122,19 @@ def _is_decoupled(optimizer: Optimizer, group: Group) -> bool:
 
 
 def refuse_own_rule(optimizer: Optimizer) -> None:
-    """Raise a ValueError if one of gofau's optimizers has its own rule: both would be applied."""
+    """Raise a ValueError if one of gofau's optimizers has its own rule or a post step: both rules
+    would be applied, the attached one to the post step, too."""
+    name = type(optimizer).__name__
     if isinstance(optimizer, RuleOptimizer):
         own = sorted({str(group["rule"]) for group in optimizer.param_groups} - {"additive"})
         if own:
-            name = type(optimizer).__name__
             raise ValueError(f"{name} has a rule of its own, '{own[0]}': it cannot have two")
+        after = sorted({str(group["post_step"]) for group in optimizer.param_groups} - {"none"})
+        if after:
+            raise ValueError(
+                f"{name} has the post step '{after[0]}', which would no longer be the last step:"
+                " give the rule to the optimizer itself, as its rule="
+            )
 
 
 def keep_settings(optimizer: Optimizer, state_dict: dict[str, Any]) -> dict[str, Any] | None:

@@ -11,6 +11,9 @@ a rule or a step size the optimizer is torch's. All have these further keyword-o
 ``stepsize`` ("base")
     "base", the base's own l; "trust_ratio", l times ‖θ‖/‖d‖ per tensor, which turns AdamW into LAMB
     and SGD with momentum into LARS; or a step size that you registered (`gofau.optim.stepsize`).
+``post_step`` ("none")
+    what moves the weights once more after the step: "none"; "ham", the hyperbolic step of HAM; or a
+    post step that you registered (`gofau.optim.post_steps`).
 ``eta_in``, ``eta_out``, ``gamma``
     η_in, η_out and γ of the rules that have them (`gofau.optim.hyperparameters`). ``eta_out=None``
     means η_out = η, so that one number, and any scheduler of it, controls every rule.
@@ -18,7 +21,7 @@ a rule or a step size the optimizer is torch's. All have these further keyword-o
     treatment of tensors that are all zero at the start, if the rule could never move them:
     "additive" gives them the additive rule, "freeze" (the literal reading of the paper) does not.
 ``rule_options``
-    hyperparameters of registered rules and step sizes that are not listed here.
+    hyperparameters of rules, step sizes and post steps that are not listed here.
 
 All of them are in ``param_groups``, where they can be set per group or changed by a schedule. A
 hyperparameter out of range, or a complex parameter, raises a ValueError, a sparse gradient a

@@ -82,7 +82,7 @@ def matches_the_loop(
     same = all(torch.allclose(a, b, **tolerance, equal_nan=True) for a, b in pairs)
     if not same:
         tell_once(
-            f"rule '{item.rule.name}': its recorded step is not the one it takes in the plain loop,"
+            f"{item.rule.title}: its recorded step is not the one it takes in the plain loop,"
             " which steps it from now on; a rule may depend on nothing but its arguments",
             loud=True,
         )

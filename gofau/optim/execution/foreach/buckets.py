@@ -142,7 +142,7 @@ def program_for(
         return _programs[key]
     except Unsupported as e:
         loud = group.get("foreach") is True
-        tell_once(f"rule '{rule.name}' is stepped tensor by tensor: {e}", loud)
+        tell_once(f"{rule.title} is stepped tensor by tensor: {e}", loud)
         return None
 
 

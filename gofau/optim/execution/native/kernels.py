@@ -132,7 +132,7 @@ def kernel_for(
 
 def _without(direction: Direction, group: Group, item: Item, why: Exception) -> None:
     base = type(direction).__name__.removesuffix("Direction")
-    name = f"{base} with rule '{item.rule.name}' in {item.p.dtype}"
+    name = f"{base} with {item.rule.title} in {item.p.dtype}"
     message = f"no fused step for {name}, another path takes it: {why}"
     tell_once(message, loud=group.get("fused") is True)
 

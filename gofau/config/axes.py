@@ -1,0 +1,85 @@
+"""The points of a sweep: the product of its axes, crossed with its arms.
+
+Hydra's own sweeps are products of axes (``hydra.sweeper.params``). Some comparisons are not: a rule
+varies for Adam and SGD, but Madam has a rule of its own. Such a comparison lists its *arms*, small
+products whose union is taken::
+
+    hydra:
+      sweeper:
+        params: {seed: "0,1,2,3,4"}
+        arms:
+          - {optimizer: "sgd,adam", rule: "additive,hybrid"}
+          - {optimizer: madam}
+          - {optimizer: adamw, rule: additive, stepsize: trust_ratio}
+
+This sweep has (4 + 1 + 1) · 5 runs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+Point = dict[str, str]
+"""Key → value, as typed: the overrides of one run."""
+
+
+def points(
+    parser: OverridesParser,
+    params: Mapping[str, Any],
+    arms: Sequence[Mapping[str, Any]],
+    typed: Sequence[str],
+) -> tuple[Point, list[Point]]:
+    """Expand a sweep.
+
+    Args:
+        parser: Hydra's parser of overrides.
+        params, arms: as in the configuration of the sweeper.
+        typed: the overrides of the command line. They replace axes of ``params``. Where a key of
+            the arms is typed, the arms with one of its values are kept; if there are none, all arms
+            get the typed values.
+
+    Returns:
+        what all runs have in common, and for each run what is its own.
+    """
+    words = [*_lines(params), *typed]
+    axes = {o.key_or_group: o for o in parser.parse_overrides(words)}
+    kept = list(_union(parser, arms))
+    for key in {key for arm in kept for key in arm} & axes.keys():
+        chosen = [arm for arm in kept if arm.get(key) in _values(axes[key])]
+        if chosen:
+            del axes[key]
+        kept = chosen or _unique({k: v for k, v in arm.items() if k != key} for arm in kept)
+    swept = {o.get_key_element(): _values(o) for o in axes.values() if o.is_sweep_override()}
+    fixed = {o.get_key_element(): _values(o)[0] for o in axes.values() if not o.is_sweep_override()}
+    own = (dict(zip(swept, values, strict=True)) for values in product(*swept.values()))
+    return fixed, [point | arm for point in own for arm in kept or [{}]]
+
+
+def overrides(point: Point) -> list[str]:
+    """The point as Hydra's overrides."""
+    return [f"{key}={value}" for key, value in point.items()]
+
+
+def _lines(params: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in params.items()]
+
+
+def _values(override: Override) -> list[str]:
+    if override.is_sweep_override():
+        return [str(value) for value in override.sweep_string_iterator()]
+    return [override.get_value_element_as_str()]
+
+
+def _union(parser: OverridesParser, arms: Sequence[Mapping[str, Any]]) -> list[Point]:
+    every: list[Point] = []
+    for arm in arms:
+        axes = {o.get_key_element(): _values(o) for o in parser.parse_overrides(_lines(arm))}
+        every += [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    return _unique(every)
+
+
+def _unique(arms: Sequence[Point] | Iterator[Point]) -> list[Point]:
+    return [dict(items) for items in dict.fromkeys(tuple(arm.items()) for arm in arms)]

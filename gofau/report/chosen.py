@@ -1,0 +1,81 @@
+"""The best point of a search per arm, as the configuration ``search=chosen/<problem>``."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from gofau.report.cells import FINISHED, in_order
+from gofau.report.metric import metric_of
+from gofau.report.types import Frame
+
+KEYS = {
+    "optimizer.lr": "lr",
+    "rule.eta_in": "eta_in",
+    "rule.hyp_beta": "hyp_beta",
+    "rule.gamma": "gamma",
+    "post_step.ham_alpha": "ham_alpha",
+}
+"""Column of a chosen hyperparameter → its name in the configuration."""
+Values = dict[str, float]
+
+
+def best_points(runs: Frame, points: int) -> Iterator[tuple[str, str, Values | None]]:
+    """Choose for every arm the point with the best validation result; of equal ones that with the
+    lowest validation loss, then the first. A diverged run counts at chance level.
+
+    Args:
+        runs: the runs of one problem, one per arm and point (`gofau.report.cells.prepare`).
+        points: how many points each arm has.
+
+    Yields:
+        the arm (as `gofau.config.search.arm` names it), the rule, and the values; None in their
+        place if not all points of the arm are finished.
+    """
+    whose = [arm_names(runs), runs["rule.name"]]
+    found: dict[tuple[str, str], Frame] = dict(iter(runs.groupby(whose, sort=False)))
+    sign = metric_of(runs).sign
+    for (name, rule), part in found.items():
+        done = part[part["state"].isin(FINISHED)]
+        if len(done) < points:
+            yield name, rule, None
+            continue
+        loss = pd.to_numeric(done["val/loss"]).where(done["state"] == "done", math.inf)
+        order = pd.DataFrame({"result": -sign * done["choice"], "loss": loss, "k": done["trial"]})
+        row = done.loc[order.sort_values(["result", "loss", "k"]).index[0]]
+        kept = {c: key for c, key in KEYS.items() if c in row and pd.notna(row[c])}
+        yield name, rule, {key: float(row[c]) for c, key in kept.items()}
+
+
+def arm_names(runs: Frame) -> pd.Series:
+    """The arm of every run: ``adamw+trust_ratio``."""
+    names = runs["optimizer.name"]
+    for column, plain in (("stepsize.name", "base"), ("post_step.name", "none")):
+        if column in runs:
+            own = runs[column].fillna(plain)
+            names = names.where(own == plain, names + "+" + own)
+    return names
+
+
+def as_config(problem: str, runs: Frame, points: int) -> str:
+    """The text of ``configs/search/chosen/<problem>.yaml``."""
+    arms: dict[str, list[str]] = {}
+    for name, rule, values in best_points(runs, points):
+        if values is not None:
+            inner = ", ".join(f"{key}: {value:g}" for key, value in values.items())
+            arms.setdefault(name, []).append(f"    {rule}: {{{inner}}}")
+    metric: Any = in_order(runs["metric"])[0]
+    return "\n".join(
+        [
+            "# @package search",
+            f"# The best of {points} points per arm on {problem}, by the result on the validation"
+            f" split (val/{metric}):",
+            "# results/problems_search. Written by scripts/problems.py.",
+            "name: chosen",
+            "lr_factor: 1.0   # multiplies the learning rates",
+            "arms:",
+            *(line for name in arms for line in (f"  {name}:", *arms[name])),
+            "",
+        ]
+    )

@@ -1,0 +1,30 @@
+"""``python -m gofau.report.measure [NAME …]``: draw the named results folders, or all of them."""
+
+import sys
+from pathlib import Path
+
+from gofau.cli.entry import one_sentence
+from gofau.errors import UserError
+
+RESULTS = Path("results")
+
+
+def main(names: list[str]) -> None:
+    """Draw what the files in each folder allow, and print the paths of what was written."""
+    from gofau.report.measure import descent_figures, weights
+
+    folders = [RESULTS / name for name in names] or sorted(
+        path.parent for path in RESULTS.glob("*/trainings.csv")
+    )
+    for folder in folders:
+        if not (folder / "trainings.csv").exists():
+            first = f"python -m gofau.measure experiment={folder.name}"
+            raise UserError(f"{folder} holds no trainings.csv: run {first} first")
+        task = descent_figures if (folder / "steps.csv.gz").exists() else weights
+        for path in task.draw(folder):
+            print(path)
+
+
+if __name__ == "__main__":
+    with one_sentence():
+        main(sys.argv[1:])

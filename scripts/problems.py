@@ -1,0 +1,81 @@
+"""Carries out the protocol of experiments/problems/PROTOCOL.md on the problems that are named.
+
+``make problems ARGS="digits_cnn cora_gcn"`` runs this. Per problem: all points of the search
+(``experiment=problems_search``), the choice of the best point per arm, which is written to
+``configs/search/chosen/<problem>.yaml``, then the fresh seeds at the chosen points
+(``experiment=problems``). A new choice has to be committed before the fresh seeds are run, so that
+their records name it: type the command again. After each part the records are merged into
+``results/``. Finished runs
+are not repeated, on any machine: runs that are in ``results/`` count as done, so typing the command
+again goes on where it ended.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from gofau.config.grid import grid
+from gofau.report.cells import prepare
+from gofau.report.chosen import as_config, best_points
+from gofau.report.collecting import lines, update
+from gofau.report.frames import frames, gather
+from gofau.report.records import Records, merge, read
+
+ROOT = Path(__file__).parent.parent
+CONFIGS, RESULTS = ROOT / "configs", ROOT / "results"
+POINTS = 25
+SEARCH, FRESH = "problems_search", "problems"
+
+
+def carry_out(name: str, words: list[str], *, run: bool) -> Records:
+    """Run an experiment (if ``run``), merge its records into results/, and return all records of
+    its grid: those of the runs folder, and those that were committed."""
+    words = [f"experiment={name}", *words]
+    if run:
+        more = [f"reuse={RESULTS}", "trainer.progress=none"]
+        subprocess.run([sys.executable, str(ROOT / "train.py"), "-m", *words, *more], cwd=ROOT)
+    new = gather(grid(CONFIGS, words))
+    merged = update(RESULTS / name, new)
+    print("\n".join(lines(RESULTS / name, merged)))
+    mine = {row["identity"] for row in new.runs}
+    records = merge(read(RESULTS / name), new).records
+    return Records([row for row in records.runs if row["identity"] in mine])
+
+
+def choose(problem: str, found: Records) -> bool:
+    """Write the best point of every arm to configs/; returns whether every arm has one, and has had
+    it before."""
+    runs = prepare(frames(found)[0])
+    missing = [f"{arm} {rule}" for arm, rule, best in best_points(runs, POINTS) if best is None]
+    for name in missing:
+        print(f"{problem}: {name} has no choice yet, since points are missing")
+    path = CONFIGS / "search" / "chosen" / f"{problem}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    text = as_config(problem, runs, POINTS)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+        print(f"{path.relative_to(ROOT)} is new: commit it, then type the command again")
+        return False
+    return not missing
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Search, choose, and run fresh seeds, per problem."
+    )
+    known = sorted(path.stem for path in (CONFIGS / "budget").glob("*.yaml"))
+    parser.add_argument(
+        "problems", nargs="+", metavar="problem", choices=known, help=", ".join(known)
+    )
+    parser.add_argument("--collect", action="store_true", help="run nothing, collect finished runs")
+    options, words = parser.parse_known_args()
+    for problem in options.problems:
+        mine = [f"problem={problem}", *words]
+        found = carry_out(SEARCH, mine, run=not options.collect)
+        if choose(problem, found):
+            carry_out(FRESH, mine, run=not options.collect)
+
+
+if __name__ == "__main__":
+    main()
