@@ -111,8 +111,7 @@ class RuleOptimizer(Optimizer):
             StepRefused: a value of a group is not allowed; nothing is changed.
         """
         if not torch.compiler.is_compiling():
-            known = self.__dict__.setdefault("_checked", {})
-            check_changes(known, self.param_groups, self._check)
+            check_changes(self.__dict__.setdefault("_checked", {}), self.param_groups, self._check)
         loss, gathered, needs = None, None, self.needs
         if needs:
             params = [p for group in self.param_groups for p in group["params"]]
