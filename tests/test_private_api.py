@@ -50,6 +50,13 @@ def _dirname() -> bool:
     return _takes(get_overrides_dirname, "overrides", "exclude_keys", "item_sep", "kv_sep")
 
 
+def _parser() -> bool:
+    from hydra._internal.utils import get_args_parser
+
+    found = get_args_parser().parse_intermixed_args(["a=1", "-m", "b=2"])
+    return found.overrides == ["a=1", "b=2"] and found.multirun
+
+
 def _sweeper() -> bool:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
@@ -119,6 +126,12 @@ LISTED = (
         {"config"},
         "Composer sets a run's values in a copy as Hydra's loader sets them",
         _applies,
+    ),
+    Private(
+        "hydra._internal.utils.get_args_parser",
+        {"cli"},
+        "what Hydra's parser does not understand is said in one sentence, before Hydra reads it",
+        _parser,
     ),
     Private(
         f"{LOADER}.get_overrides_dirname",

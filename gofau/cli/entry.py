@@ -65,9 +65,12 @@ def start(main: Callable[[], Any]) -> None:
     Args:
         main: a function decorated by ``hydra.main``, around one decorated by `task`.
     """
-    from gofau.cli.plugins import extend  # imports Hydra, which gofau.runs does not need
+    # These import Hydra, which gofau.runs does not need.
+    from gofau.cli.plugins import extend
+    from gofau.cli.words import ordered
 
     with one_sentence():
+        sys.argv[1:] = ordered(sys.argv[1:])
         extend()
         main()
 
@@ -82,11 +85,15 @@ def task(function: "Callable[[DictConfig], float]") -> "Callable[[DictConfig], f
         if in_a_sweep():
             return _of_a_sweep(function, cfg)
         try:
+            _check_command(cfg)  # a sweep is checked before its first run, by `preflight`
             return function(cfg)
-        except UserError as e:
+        except Exception as e:
             if _tracebacks():
                 raise
-            _fail(closed(str(e)))
+            sentence = explain(e)
+            if sentence is not None:  # now, as Hydra would print a line of its own first
+                _fail(sentence)
+            raise
 
     return guarded
 
@@ -101,7 +108,12 @@ def _of_a_sweep(function: "Callable[[DictConfig], float]", cfg: "DictConfig") ->
         except Exception as e:
             if _tracebacks():
                 raise
-            return _note(cfg, e)
+            if "paths" in cfg:  # the toy experiments have no runs folder
+                return _note(cfg, e)
+            sentence = explain(e)
+            if sentence is not None:
+                _fail(sentence)
+            raise
         except BaseException:  # Ctrl-C, or a job scheduler's signal
             note(state="interrupted")
             raise
@@ -118,6 +130,19 @@ def in_a_sweep() -> bool:
     from hydra.types import RunMode
 
     return HydraConfig.get().mode is not RunMode.RUN
+
+
+def _check_command(cfg: "DictConfig") -> None:
+    """Check what was typed, beyond what Hydra checks."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+
+    from gofau.config.typed import check_single, check_typed
+
+    hydra: Any = HydraConfig.get()
+    loader: Any = GlobalHydra.instance().config_loader()
+    check_single(hydra)
+    check_typed(cfg, hydra, loader.repository)
 
 
 def _note(cfg: "DictConfig", error: Exception) -> float:

@@ -3,10 +3,12 @@ nothing is written."""
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
 from gofau.config.schema import Config, check, resolve
+from gofau.config.typed import check_typed
 from gofau.errors import UserError
 from gofau.runs import Run
 from gofau.runs.contents import known
@@ -17,25 +19,27 @@ Overrides = Sequence[str]
 Compose = Callable[[Overrides], DictConfig]
 
 
-def preflight(launcher: str, runs: Sequence[Overrides], compose: Compose) -> None:
+def preflight(launcher: str, runs: Sequence[Overrides], compose: Compose, repository: Any) -> None:
     """Check the launcher, the values and the data of a sweep.
 
     Args:
         launcher: the import name of Hydra's launcher.
         runs: the overrides of each run.
         compose: overrides → the run's configuration.
+        repository: Hydra's, of the files of the configuration.
 
     Raises:
         UserError: for the first error that is found.
     """
     _look_at_launcher(launcher)
     # Each value of each axis once. An error that only a combination has is found by its own run.
-    first = [settled(compose(run)) for run in each_value_once(runs)]
+    first = [settled(compose(run), repository) for run in each_value_once(runs)]
     configs = [config for config in first if config is not None]
     if all(is_done(config) for config in configs):
         return
     for config in configs:
         check(config)
+    _look_at_keys(configs)
     _look_at_data(configs, runs, compose)
 
 
@@ -54,9 +58,29 @@ def each_value_once(runs: Iterable[Overrides]) -> list[Overrides]:
     return found
 
 
-def settled(cfg: DictConfig) -> Config | None:
+def check_parallel(hydra: DictConfig) -> None:
+    """Check how many runs are carried out at once, and how many belong to one batch.
+
+    Raises:
+        UserError: none.
+    """
+    if hydra.launcher.get("n_jobs") == 0:
+        raise UserError(
+            "hydra.launcher.n_jobs must be the number of runs to train at once, ≥ 1 (or -1: as many"
+            " as there are cores), got 0"
+        )
+    batch = hydra.sweeper.get("max_batch_size")
+    if batch is not None and batch < 1:
+        raise UserError(
+            f"hydra.sweeper.max_batch_size must be a whole number ≥ 1, or null, got {batch}"
+        )
+
+
+def settled(cfg: DictConfig, repository: Any = None) -> Config | None:
     """Resolve a configuration; None for an experiment in two variables, which has neither data nor
-    run folders."""
+    run folders. With a ``repository`` what was typed is checked."""
+    if repository is not None:
+        check_typed(cfg, cfg.hydra, repository)
     with open_dict(cfg):
         cfg.pop("hydra", None)
     if cfg.get("toy") or "trainer" not in cfg:
@@ -70,6 +94,13 @@ def _look_at_launcher(launcher: str) -> None:
             "hydra/launcher=slurm: there is no Slurm on this machine (no sbatch on the PATH); run"
             " the command on a login node, or remove the launcher from it"
         )
+
+
+def _look_at_keys(configs: list[Config]) -> None:
+    from gofau.session.look import look_at_keys  # here, as a finished sweep need not import torch
+
+    for config in configs:
+        look_at_keys(config)
 
 
 def _look_at_data(configs: list[Config], runs: Sequence[Overrides], compose: Compose) -> None:

@@ -109,7 +109,9 @@ class OptunaSweeper(AxesSweeper):
     def check(self, runs: Sequence[Sequence[str]]) -> None:
         """Raise a `UserError` for a mistake in these runs."""
         assert self.config is not None
-        preflight(self.config.hydra.launcher["_target_"], runs, self.compose)
+        assert self.hydra_context is not None
+        loader: Any = self.hydra_context.config_loader
+        preflight(self.config.hydra.launcher["_target_"], runs, self.compose, loader.repository)
 
     def _ask(self, study: Any, found: Space, numbers: Iterable[int]) -> list[Any]:
         """The trials with these numbers, in the next batch of a study."""

@@ -9,10 +9,11 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gofau.cli.preflight import preflight
+from gofau.cli.preflight import check_parallel, preflight
 from gofau.cli.watch import watch
 from gofau.config.axes import overrides, points
 from gofau.config.composer import Composer
+from gofau.config.typed import check_sweep
 from gofau.errors import UserError
 
 SLURM = "hydra_plugins.gofau.SlurmLauncher"
@@ -64,8 +65,13 @@ class AxesSweeper(Sweeper):
         """Check what the runs share, then run them."""
         config = self.config
         assert config is not None
+        assert self.hydra_context is not None
+        loader: Any = self.hydra_context.config_loader
+        words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        check_sweep(OverridesParser.create(loader).parse_overrides(words))
+        check_parallel(config.hydra)
         runs = self._runs(arguments)
-        preflight(config.hydra.launcher["_target_"], runs, self.compose)
+        preflight(config.hydra.launcher["_target_"], runs, self.compose, loader.repository)
         self._typed = arguments
         with watch(config, runs):
             return self._basic.sweep(arguments)

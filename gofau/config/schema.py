@@ -10,97 +10,16 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from gofau.config.domains import (
-    FLAG,
-    INNER_SHARE,
-    NOT_NEGATIVE,
-    POSITIVE,
-    SHARE,
-    TEXT,
-    Check,
-    choice,
-    list_of,
-    optional,
-    whole,
-)
+from gofau.config.keys import checks
 from gofau.config.search import draw
+from gofau.config.sections import check_sections
 from gofau.engine.hardware import best_precision, is_cpu
-from gofau.errors import UserError, nearest
+from gofau.errors import UserError
 
 Config = dict[str, Any]
 FP32_ON_CPU = ("mlp", "autoencoder", "small_autoencoder", "gcn", "char_transformer")
 """Models that bf16 does not make faster on a CPU: their matrices are sparse or too small (MLPs: see
 results/bench_train; a step of char_transformer takes a fifth longer)."""
-
-CHECKS: dict[str, Check] = {
-    "seed": whole(0),
-    "rerun": FLAG,
-    "retry_failed": FLAG,
-    "stale": choice("rerun", "keep"),
-    "reuse": optional(TEXT),
-    "sweep.minutes": optional(POSITIVE),
-    "dataset.val_fraction": SHARE,
-    "dataset.test_fraction": INNER_SHARE,
-    "dataset.split_seed": whole(0),
-    "dataset.train_size": optional(whole(1)),
-    "dataset.image_size": optional(whole(1)),
-    "dataset.download": FLAG,
-    "dataset.graph": choice("cora", "citeseer"),
-    "dataset.neighbours": whole(1),
-    "dataset.per_class": whole(1),
-    "dataset.characters": whole(1),
-    "dataset.text_seed": whole(0),
-    "dataset.augment.crop": whole(0),
-    "dataset.augment.flip": FLAG,
-    "dataset.augment.cutout": whole(0),
-    "model.width": whole(1),
-    "model.hidden": list_of(whole(1)),
-    "model.code": whole(1),
-    "model.layers": whole(1),
-    "model.heads": whole(1),
-    "model.dropout": SHARE,
-    "model.stem": choice("auto", "cifar", "imagenet"),
-    "init.scale": optional(POSITIVE),
-    "scheduler.warmup_epochs": NOT_NEGATIVE,
-    "scheduler.final": NOT_NEGATIVE,
-    "scheduler.milestones": list_of(INNER_SHARE),
-    "scheduler.gamma": POSITIVE,
-    "scheduler.warmup": INNER_SHARE,
-    "scheduler.initial_divisor": POSITIVE,
-    "scheduler.final_divisor": POSITIVE,
-    "trainer.epochs": whole(1),
-    "trainer.batch_size": whole(1),
-    "problem.label_smoothing": SHARE,
-    "problem.context": whole(1),
-    "problem.blocks": whole(1),
-    "trainer.clip_norm": optional(POSITIVE),
-    "trainer.limit_batches": optional(whole(1)),
-    "trainer.test": FLAG,
-    "trainer.detect_anomaly": FLAG,
-    "trainer.device": TEXT,
-    "trainer.precision": choice("fp32", "bf16", "auto"),
-    "trainer.compile": choice("true", "false", "auto"),
-    "trainer.memory_format": choice("channels_last", "channels_first", "auto"),
-    "trainer.device_data_limit": optional(POSITIVE),
-    "trainer.threads": optional(whole(1)),
-    "trainer.eval_batch_size": whole(1),
-    "trainer.checkpoint.epochs": optional(whole(1)),
-    "trainer.checkpoint.seconds": optional(NOT_NEGATIVE),
-    "trainer.keep": choice("auto", "last", "best", "none"),
-    "trainer.diagnostics_every": optional(whole(1)),
-    "trainer.progress": choice("auto", "bar", "lines", "none"),
-    "paths.data_dir": TEXT,
-    "paths.cache_dir": TEXT,
-    "paths.runs_dir": TEXT,
-}
-WANDB: dict[str, Check] = {
-    "logger.project": TEXT,
-    "logger.entity": optional(TEXT),
-    "logger.group": optional(TEXT),
-    "logger.mode": choice("offline", "online", "disabled"),
-    "logger.tags": list_of(TEXT),
-}
-"""The keys of ``logger=wandb``; in other loggers these names may have another meaning."""
 
 
 def settle(cfg: DictConfig) -> Config:
@@ -129,12 +48,11 @@ def resolve(cfg: DictConfig) -> Config:
     except OmegaConfBaseException as e:
         raise UserError(f"the configuration has an error: {str(e).splitlines()[0]}") from e
     assert isinstance(config, dict)
-    _, logger = _look_up(config, "logger.name")
-    for key, domain in (CHECKS | WANDB if logger == "wandb" else CHECKS).items():
+    check_sections(config)  # type: ignore[arg-type]
+    for key, domain in checks(config).items():  # type: ignore[arg-type]
         found, value = _look_up(config, key)
         if found and not domain.accepts(value):
-            hint = nearest(value, domain.words.split(" of ")[-1].split(", "))
-            raise UserError(f"{key} must be {domain.words}, got {value!r}.{hint}")
+            raise UserError(domain.sentence(key, value))
     _refuse_infinite(config)
     # First the rule: it decides which hyperparameters a search draws.
     _pin_rule(config)  # type: ignore[arg-type]
@@ -218,8 +136,12 @@ def check(config: Config) -> None:
         UserError: a value has the wrong type or is out of range.
     """
     from gofau.optim import POST_STEPS, RULES, STEPSIZES
-    from gofau.optim.checks import FLAGS, RANGES, ZERO_INIT, check_number
+    from gofau.optim.checks import DECAY_RATE, FLAGS, RANGES, ZERO_INIT, Interval, check_number
     from gofau.optim.checks import one_of as check_name
+
+    # As in torch, the library lets an average grow without bound; a run that asks for it is a slip.
+    averages = {"momentum": DECAY_RATE, "alpha": DECAY_RATE, "dampening": Interval(0, 1)}
+    ranges = {**RANGES, **averages}
 
     try:
         rules = RULES if not config["optimizer"].get("own_rule") else {"own": RULES["additive"]}
@@ -236,8 +158,8 @@ def check(config: Config) -> None:
                         raise ValueError(f"{key} must be a pair of numbers, got {value!r}")
                     for i, beta in enumerate(value):
                         check_number(f"{key}[{i}]", beta, RANGES[name])
-                elif name in RANGES:
-                    check_number(key, value, RANGES[name])
+                elif name in ranges:
+                    check_number(key, value, ranges[name])
                 elif name in FLAGS and not isinstance(value, bool):
                     raise ValueError(f"{key} must be true or false, got {value!r}")
                 elif name in own[section]:

@@ -16,9 +16,11 @@ multiplies the chosen learning rates.
 from collections.abc import Mapping
 from typing import Any
 
+from gofau.config.domains import whole
 from gofau.errors import UserError
 
 BASES = (2, 3, 5)
+TRIAL = whole(0)
 Config = dict[str, Any]
 SECTIONS = {"lr": "optimizer", "ham_alpha": "post_step"}
 """Hyperparameter → its section, for those that are not the rule's."""
@@ -70,31 +72,39 @@ def _take_chosen(config: Config, search: Config) -> None:
     values = _of(rules, config["rule"]["name"], f"arms.{arm(config)}")
     for name, value in values.items():
         config[SECTIONS.get(name, "rule")][name] = value
-    config["optimizer"]["lr"] = _round(config["optimizer"]["lr"] * search["lr_factor"])
+    config["optimizer"]["lr"] = _round(config["optimizer"]["lr"] * _needed(search, "lr_factor"))
 
 
 def _draw(config: Config, search: Config) -> None:
     """Draw a point, rounded to three digits."""
     trial = search.get("trial")
-    if not isinstance(trial, int) or isinstance(trial, bool) or trial < 0:
-        raise UserError(f"search.trial must be a whole number ≥ 0, got {trial!r}")
+    if not TRIAL.accepts(trial):
+        raise UserError(TRIAL.sentence("search.trial", trial))
     rule = config["rule"]
     x, y, z = point(trial)
-    rates = _of(search["lr"], arm(config), "lr")
+    rates = _of(_needed(search, "lr"), arm(config), "lr")
     config["optimizer"]["lr"] = _logarithmic(x, _of(rates, rule["name"], f"lr.{arm(config)}"))
     if "eta_in" in rule:
-        ranges = _of(search["eta_in"], config["optimizer"]["name"], "eta_in")
+        ranges = _of(_needed(search, "eta_in"), config["optimizer"]["name"], "eta_in")
         rule["eta_in"] = _logarithmic(y, ranges)
     if "hyp_beta" in rule:
-        rule["hyp_beta"] = _logarithmic(y, search["hyp_beta"])
+        rule["hyp_beta"] = _logarithmic(y, _needed(search, "hyp_beta"))
     if "ham_alpha" in config["post_step"]:
-        config["post_step"]["ham_alpha"] = _logarithmic(y, search["ham_alpha"])
+        config["post_step"]["ham_alpha"] = _logarithmic(y, _needed(search, "ham_alpha"))
     if "gamma" in rule:
-        low, high = _range(search["gamma"])
+        low, high = _range(_needed(search, "gamma"))
         rule["gamma"] = _round(low + z * (high - low))
 
 
-def _of(table: Mapping[str, Any], name: str, key: str) -> Any:
+def _needed(search: Config, key: str) -> Any:
+    if key not in search:
+        raise UserError(f"search.{key} is required: give the ranges to draw from")
+    return search[key]
+
+
+def _of(table: Any, name: str, key: str) -> Any:
+    if not isinstance(table, Mapping):
+        raise UserError(f"search.{key} must have a range per name, got {table!r}")
     if name not in table:
         known = ", ".join(table)
         raise UserError(f"search.{key} has no range for {name} (it has: {known})")

@@ -36,6 +36,16 @@ class Augment:
             if not isinstance(value, int) or value < 0:
                 raise UserError(f"augment.{name} is {value!r}; it must be an integer ≥ 0 (pixels).")
 
+    def check(self, height: int, width: int) -> None:
+        """Raise a UserError if a crop could lose the whole image, or a cutout is larger than it."""
+        side = min(height, width)
+        for name, most in (("crop", side - 1), ("cutout", side)):
+            if getattr(self, name) > most:
+                raise UserError(
+                    f"dataset.augment.{name} must be at most {most} for images of {height}×{width}"
+                    f" pixels, got {getattr(self, name)}"
+                )
+
     @property
     def moves(self) -> bool:
         """Whether an augmentation that moves pixels is on."""

@@ -99,6 +99,7 @@ class Batches:
         self.seed = seed
         self.share = share
         self._size = images.stored.shape[1:3]
+        self.augment.check(*self._size)
         self._rows = torch.from_numpy(
             np.arange(len(images)) if images.rows is None else images.rows
         )

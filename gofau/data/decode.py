@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
+from gofau.data.memory import available, gigabytes
 from gofau.data.source import Source
 from gofau.errors import UserError
 
@@ -41,6 +42,8 @@ def decode(
         UserError: an image that cannot be read, has more than 8 bits per channel, or has
             another size than the first.
     """
+    if image_size is not None:
+        _check_memory(len(names), image_size)
     first, _ = _pixels(source, names[0], image_size)
     out = np.empty((len(names), *first.shape[:2], 3), dtype=np.uint8)
 
@@ -60,6 +63,15 @@ def decode(
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         gray = list(pool.map(work, range(0, len(names), _TASK)))
     return out, all(gray)
+
+
+def _check_memory(images: int, side: int) -> None:
+    needed, there = 3 * images * side**2, available()
+    if needed > there:
+        raise UserError(
+            f"dataset.image_size={side} makes {images:,} images of {gigabytes(needed)} together,"
+            f" but there is {gigabytes(there)} of memory."
+        )
 
 
 def _pixels(source: Source, name: str, image_size: int | None) -> tuple[np.ndarray, bool]:

@@ -106,7 +106,9 @@ def open_source(path: Path, roots: Sequence[str]) -> Iterator[Source]:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise UserError(f"There is no file or folder {path}.") from error
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise UserError(
             f"{path} is neither a folder nor a complete zip ({error}): fetch it again."
         ) from error

@@ -26,9 +26,12 @@ def device_of(name: str) -> "torch.device":
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
     try:
         torch.empty(0, device=name)  # a name may be valid and its device unusable all the same
+        device = torch.device(name)
+        if device.type == "meta":  # it has tensors without values
+            raise RuntimeError
     except (RuntimeError, AssertionError) as e:
         raise UserError(f"trainer.device: torch cannot use '{name}' on this machine") from e
-    return torch.device(name)
+    return device
 
 
 def best_precision(name: str) -> str:

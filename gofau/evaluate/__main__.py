@@ -1,18 +1,18 @@
 """``python -m gofau.evaluate RUN``: losses and metrics of the weights that a run kept."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from gofau.cli.entry import one_sentence
+from gofau.cli.words import Parser
 from gofau.errors import UserError
 
 
 def main(words: list[str] | None = None, prog: str = "python -m gofau.evaluate") -> None:
     """Print one line per loss and metric; see ``python -m gofau.evaluate --help``."""
-    parser = argparse.ArgumentParser(prog=prog, description="Evaluate the weights of a run.")
+    parser = Parser(prog=prog, description="Evaluate the weights of a run.")
     parser.add_argument("run", type=Path, help="the run's folder, which holds weights.pt")
     parser.add_argument(
         "--data",

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, final
 
 from gofau.runs import State
@@ -42,8 +43,10 @@ class Logger(ABC):
 class Nothing(Logger):
     """Does nothing. For ``logger=csv``, since the run itself writes its metrics.csv."""
 
-    def __init__(self, **given: Any) -> None:
-        """Ignore all arguments."""
+    def __init__(
+        self, *, config: Any = None, folder: Path | None = None, resume: bool = False
+    ) -> None:
+        """Ignore all arguments; other keys than every logger is given are refused."""
 
     def log(self, row: Metrics, step: int) -> None:
         pass

@@ -90,5 +90,4 @@ def _check(section: Config, key: str, allowed: Check) -> None:
     if value is None:
         raise UserError(f"measure.{key} is needed: give measure.{key}=…")
     if not allowed.accepts(value):
-        hint = nearest(value, allowed.words.split(" of ")[-1].split(", "))
-        raise UserError(f"measure.{key} must be {allowed.words}, got {value!r}.{hint}")
+        raise UserError(allowed.sentence(f"measure.{key}", value))

@@ -10,6 +10,10 @@ from typing import Any
 from torch import Tensor
 
 
+class StepRefused(ValueError):
+    """A step that is not taken: a rule, or a value set after construction, is not allowed."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """The numbers between ``low`` and ``high``; an open end is excluded. No interval contains

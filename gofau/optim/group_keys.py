@@ -2,9 +2,10 @@
 puts in."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from gofau.optim.checks import RANGES, StepRefused, check_number
 from gofau.optim.directions import Group
 from gofau.optim.hyperparameters import SHARED, Part
 from gofau.optim.post_steps import NOTHING, get_post_step
@@ -48,3 +49,47 @@ def refuse_misspelt(unknown: Iterable[str]) -> None:
         close = difflib.get_close_matches(str(name), ours, n=1, cutoff=0.85)
         if close:
             raise ValueError(f"a param group has no key '{name}'. Did you mean '{close[0]}'?")
+
+
+ALONE = {"lr", "weight_decay", "eps", *SHARED}
+"""Numbers whose range depends on nothing else in the group: a schedule changes one of them per
+step, which need not cost a check of all."""
+
+
+def check_changes(
+    known: dict[int, Group],
+    groups: Iterable[Group],
+    check: Callable[[Group], None],
+    prefix: str = "",
+) -> None:
+    """Check what was changed in param groups since the last call, by the user, a scheduler or a
+    loaded state. Tensors that are changed in place are not read: that would wait for the device.
+
+    Args:
+        known: the groups as they were checked last, by number; updated.
+        groups: the groups now.
+        check: checks a whole group; raises a ValueError.
+        prefix: of the keys that are ours.
+
+    Raises:
+        StepRefused: a value is not allowed.
+    """
+    for i, group in enumerate(groups):
+        before = known.get(i)
+        # Lists of the same objects are compared in a fraction of a microsecond.
+        if before is not None and [*group.values()] == [*before.values()]:
+            continue
+        ours = {k: v for k, v in group.items() if k.startswith(prefix)}
+        changed = {k for k, v in ours.items() if before is None or before.get(k) is not v}
+        try:
+            if before is None or not changed <= ALONE:
+                check(group)
+            for name in changed & ALONE:
+                own = SHARED.get(name)
+                if own is not None:
+                    own.check(group[name])
+                else:
+                    check_number(name, group[name], RANGES[name])
+        except ValueError as e:
+            raise StepRefused(f"param_groups[{i}]: {e}") from e
+        known[i] = dict(group)

@@ -13,7 +13,7 @@ from gofau.optim.directions import NONE, Direction, Group, State
 from gofau.optim.evidence import Gathered
 from gofau.optim.execution import dispatch
 from gofau.optim.execution.sizing import Watch, step
-from gofau.optim.group_keys import filled, parts_of, refuse_misspelt
+from gofau.optim.group_keys import check_changes, filled, parts_of, refuse_misspelt
 from gofau.optim.hyperparameters import SHARED, check_own, own_options
 from gofau.optim.post_steps import NOTHING, POST_STEPS, after, get_post_step
 from gofau.optim.projection import Projection
@@ -108,7 +108,10 @@ class RuleOptimizer(Optimizer):
         Raises:
             RuntimeError: a gradient is sparse, or the closure does not give what the step size
                 needs.
+            StepRefused: a value of a group is not allowed; nothing is changed.
         """
+        if not torch.compiler.is_compiling():
+            check_changes(self.__dict__.setdefault("_checked", {}), self.param_groups, self._check)
         loss, gathered, needs = None, None, self.needs
         if needs:
             params = [p for group in self.param_groups for p in group["params"]]

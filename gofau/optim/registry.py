@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.optim.checks import FLAGS, RANGES, one_of
+from gofau.optim.checks import FLAGS, RANGES, StepRefused, one_of
 from gofau.optim.hyperparameters import REQUIRED, SHARED, Hyperparameter
 
 Scalar = float | Tensor
@@ -44,7 +44,7 @@ class Rule:
         """Compute ξ with the η and the hyperparameters of ``group``.
 
         Raises:
-            ValueError: the rule writes into its arguments, or returns anything but a tensor of θ's
+            StepRefused: the rule writes into its arguments, or returns anything but a tensor of θ's
                 shape.
         """
         own = {name: h.value_in(group) for name, h in self.hyperparameters.items()}
@@ -54,11 +54,11 @@ class Rule:
         before = _versions(theta, d)
         xi: Any = self.xi(theta, d, group["lr"], **own)  # whatever the user's function returns
         if _versions(theta, d) != before:
-            raise ValueError(f"{self.title} writes into θ or d: it must leave them alone")
+            raise StepRefused(f"{self.title} writes into θ or d: it must leave them alone")
         if not isinstance(xi, Tensor) or xi.shape != theta.shape:
             got = tuple(xi.shape) if isinstance(xi, Tensor) else type(xi).__name__
             shape = tuple(theta.shape)
-            raise ValueError(f"{self.title} must return a tensor of shape {shape}, got {got}")
+            raise StepRefused(f"{self.title} must return a tensor of shape {shape}, got {got}")
         return xi
 
     @property

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from gofau.cli.entry import one_sentence
+from gofau.cli.words import Parser
 from gofau.config.place import configs
 
 RESULTS = Path("results")
@@ -47,7 +48,7 @@ def main(words: list[str], prog: str = "python -m gofau.report") -> None:
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog, description="Collect records into results/, and make tables and figures of them."
     )
     commands = parser.add_subparsers(dest="command", required=True)

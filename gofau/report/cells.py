@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gofau.errors import UserError
 from gofau.report.metric import Counts
 from gofau.report.population import images
+from gofau.report.reading import read_csv
 from gofau.report.types import Column, Frame
 from gofau.runs import LATER, SECTIONS
 
@@ -21,6 +23,11 @@ FINISHED = ("done", "diverged")
 BASELINE = "additive"
 
 
+NEEDED = (
+    *("identity", "state", "seed"),
+    *("dataset.name", "model.name", "optimizer.name", "rule.name"),
+)
+"""Columns that every record has."""
 UNUSED = (
     *("provenance.versions.", "provenance.python", "provenance.platform", "provenance.command"),
     *("divergence/", "train/", "started", "updated", "seconds_total", "science"),
@@ -58,7 +65,8 @@ def read(folder: Path) -> Frame:
         - ``dead``: finished, but at the end no better than guessing: within two standard errors of
           chance level on that many images.
     """
-    return prepare(pd.read_csv(folder / "runs.csv", low_memory=False, usecols=_is_used))
+    path = folder / "runs.csv"
+    return prepare(read_csv(path, NEEDED, low_memory=False, usecols=_is_used))
 
 
 def _is_used(column: str) -> bool:
@@ -117,7 +125,12 @@ def _images(runs: Frame) -> Column:
 
 
 def _numbers(runs: Frame, column: str) -> Column:
-    return pd.to_numeric(runs[column]) if column in runs else pd.Series(np.nan, runs.index)
+    if column not in runs:
+        return pd.Series(np.nan, runs.index)
+    try:
+        return pd.to_numeric(runs[column])
+    except (ValueError, TypeError) as e:
+        raise UserError(f"the column {column} of runs.csv must hold numbers: {e}") from e
 
 
 def _varied(runs: Frame, column: str, within: list[str]) -> Column:

@@ -19,6 +19,7 @@ from gofau.report.panels import (
     tally,
     what,
 )
+from gofau.report.reading import read_csv
 from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
@@ -63,7 +64,7 @@ def _epochs(runs: Frame, folder: Path) -> Frame:
     path = folder / "curves.csv.gz"
     if not path.exists():
         return pd.DataFrame()
-    frame = pd.read_csv(path)
+    frame = read_csv(path, ("identity", "epoch"))
     labels = ["identity", *(c for c in runs if c not in frame)]
     return frame.merge(runs[labels], on="identity", validate="many_to_one")
 

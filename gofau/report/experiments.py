@@ -114,6 +114,11 @@ def folders(results: Path, names: list[str] | None = None) -> list[Path]:
     Raises:
         UserError: a name has no records.
     """
+    if not results.is_dir():
+        raise UserError(
+            f"there is no folder {results} in {Path.cwd()}: run this in the folder of the"
+            " repository, or where experiments were collected"
+        )
     known = {path.parent.name: path.parent for path in sorted(results.glob("*/runs.csv"))}
     for name in names or []:
         if name not in known:

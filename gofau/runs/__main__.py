@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from gofau.cli.entry import one_sentence
+from gofau.cli.words import Parser
 from gofau.errors import UserError
 from gofau.runs.record import FINISHED, STATES
 from gofau.runs.table import show, table
@@ -31,7 +32,7 @@ def main(words: list[str] | None = None, prog: str = "python -m gofau.runs") -> 
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=prog, description="The runs of a folder.")
+    parser = Parser(prog=prog, description="The runs of a folder.")
     commands = parser.add_subparsers(dest="command", required=True)
     status = commands.add_parser("status", help="how many runs are in which state")
     status.add_argument("--all", action="store_true", help="list every run")

@@ -3,6 +3,7 @@ on any machine."""
 
 import csv
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,21 @@ def _records(files: tuple[tuple[Path, int], ...]) -> dict[str, list[tuple[str, S
     so a file is read once per process, and again if it changes."""
     found: dict[str, list[tuple[str, Status]]] = {}
     for path, _ in files:
-        with open(path, newline="", encoding="utf-8") as f:
-            for row in csv.DictReader(f):
-                if row.get("state") in FINISHED:
-                    found.setdefault(row["identity"], []).append((str(path), _status(row)))
+        try:
+            for identity, status in _finished(path):
+                found.setdefault(identity, []).append((str(path), status))
+        except (OSError, ValueError, KeyError, AttributeError, csv.Error) as e:
+            raise UserError(
+                f"{path} cannot be read ({e}): restore it from git (git checkout -- {path})"
+            ) from e
     return found
+
+
+def _finished(path: Path) -> Iterator[tuple[str, Status]]:
+    with open(path, newline="", encoding="utf-8") as f:
+        for row in csv.DictReader(f, strict=True):
+            if row.get("state") in FINISHED:
+                yield row["identity"], _status(row)
 
 
 def _status(row: dict[str, str]) -> Status:

@@ -89,8 +89,15 @@ def read_status(folder: Path) -> dict[str, Any]:
         status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {"state": "pending"}
-    whole = isinstance(status, dict) and status.get("state") in STATES
-    return status if whole else {"state": "pending"}
+    return status if _is_whole(status) else {"state": "pending"}
+
+
+def _is_whole(status: Any) -> bool:
+    """Whether a status has what every reader of its state relies on."""
+    if not isinstance(status, dict) or status.get("state") not in STATES:
+        return False
+    parts = {"done": ("result",), "diverged": ("result", "divergence")}.get(status["state"], ())
+    return all(isinstance(status.get(part), dict) for part in parts)
 
 
 def _now() -> str:

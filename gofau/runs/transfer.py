@@ -1,6 +1,7 @@
 """Moves runs to another machine, and removes unfinished ones."""
 
 import json
+import os
 import shutil
 import tarfile
 import tempfile
@@ -18,11 +19,21 @@ FILES = ("config.yaml", "metrics.csv", "diagnostics.csv", "status.json")
 def export(runs_dir: Path, archive: Path) -> int:
     """Pack the records of the finished runs into a ``.tar.gz``; returns their number."""
     done = [f for f in folders(runs_dir) if read_status(f)["state"] in FINISHED]
-    with tarfile.open(archive, "w:gz") as tar:
-        for folder in done:
-            for name in FILES:
-                if (folder / name).is_file():
-                    tar.add(folder / name, f"{folder.name}/{name}", recursive=False)
+    if archive.is_dir():
+        raise UserError(f"{archive} is a folder: name a file to export to, such as runs.tar.gz")
+    # Renamed when it is complete: one of that name may be there already.
+    unfinished = archive.with_name(f".{archive.name}.{os.getpid()}")
+    try:
+        with tarfile.open(unfinished, "w:gz") as tar:
+            for folder in done:
+                for name in FILES:
+                    if (folder / name).is_file():
+                        tar.add(folder / name, f"{folder.name}/{name}", recursive=False)
+        os.replace(unfinished, archive)
+    except OSError as e:
+        raise UserError(f"{archive} cannot be written: {e.strerror or e}") from e
+    finally:
+        unfinished.unlink(missing_ok=True)
     return len(done)
 
 
@@ -35,6 +46,8 @@ def merge(archive: Path, runs_dir: Path) -> tuple[int, int]:
     Raises:
         UserError: it is not an archive of runs, or has an entry that does not belong in one.
     """
+    if not archive.exists():
+        raise UserError(f"there is no {archive}")
     runs_dir.mkdir(parents=True, exist_ok=True)
     # Unpacked aside, on the same file system: a run then appears whole, by one rename.
     with tempfile.TemporaryDirectory(dir=runs_dir, prefix=".import-") as aside:
@@ -74,8 +87,6 @@ def _unpack(archive: Path, folder: Path) -> None:
                 # Not tar.extract: only an entry's bytes are used, not its path, mode or owner.
                 (folder / parts[0]).mkdir(exist_ok=True)
                 (folder / parts[0] / parts[1]).write_bytes(stream.read())
-    except FileNotFoundError as e:
-        raise UserError(f"there is no {archive}") from e
     except (tarfile.TarError, OSError, EOFError) as e:
         raise UserError(f"{archive} is not a complete archive of runs ({e})") from e
 

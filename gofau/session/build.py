@@ -26,6 +26,7 @@ from gofau.optim import RuleOptimizer
 from gofau.optim.execution.native import compiler
 from gofau.problems import Loader, Loading, Metric, Problem, Task
 from gofau.session.computing import computing
+from gofau.session.fits import check_last_batch, check_size
 
 Config = dict[str, Any]
 SETTINGS = ("epochs", "clip_norm", "limit_batches")
@@ -65,6 +66,7 @@ def build(
         torch.set_num_threads(config["trainer"]["threads"])
     problem: Problem = make("problem", config["problem"])
     task = _task(config, problem, device, world)
+    check_size(config, lambda: make("model", config["model"], **task.model), device)
     torch.manual_seed(config["seed"])
     model = _model(config, task)
     settings = Settings(**{key: config["trainer"][key] for key in SETTINGS})
@@ -72,7 +74,8 @@ def build(
     total = settings.epochs * per_epoch
     compute = computing(config, (problem, model, task), total, device, world, begun)
     model = world.prepare(compute.place(model))
-    optimizer = _optimizer(config, model, device)
+    check_last_batch(config, model, task, per_epoch, compute)
+    optimizer = optimizer_of(config, model, device)
     scheduler = make(
         "scheduler",
         config["scheduler"],
@@ -154,7 +157,7 @@ def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
     Raises:
         UserError: it does not.
     """
-    takes = inspect.signature(_call("model", config["model"]).func).parameters.values()
+    takes = inspect.signature(call_of("model", config["model"]).func).parameters.values()
     if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in takes):
         return  # its signature does not say
     needs = {p.name for p in takes if p.default is p.empty} - config["model"].keys()
@@ -166,9 +169,9 @@ def _check_fit(config: Config, given: Mapping[str, Any]) -> None:
         )
 
 
-def _optimizer(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
+def optimizer_of(config: Config, model: nn.Module, device: torch.device) -> RuleOptimizer:
     own = {key: value for key, value in config["optimizer"].items() if key != "own_rule"}
-    call = _call("optimizer", own)
+    call = call_of("optimizer", own)
     fused = isinstance(call.func, type) and issubclass(call.func, RuleOptimizer)
     # A run takes hundreds of steps, and its kernel is compiled once per machine: that pays off for
     # small models as well, for which the library by itself would use a loop.
@@ -198,7 +201,7 @@ def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
     Raises:
         UserError: there is no such target, or it does not take these keys.
     """
-    return _finish(section, config, _call(section, config), *args, **more)
+    return _finish(section, config, call_of(section, config), *args, **more)
 
 
 def _finish(
@@ -207,16 +210,17 @@ def _finish(
     # Checked before the call: a TypeError from within it is not about the keys.
     try:
         inspect.signature(call.func).bind(*args, **call.keywords, **more)
-    except TypeError as e:
+    except (TypeError, ValueError) as e:  # ValueError: it has no signature, and is no part
         raise UserError(f"{section}: {config['_target_']} refuses its keys: {e}") from e
     return call(*args, **more)
 
 
-def _call(section: str, config: Config) -> functools.partial[Any]:
+def call_of(section: str, config: Config) -> functools.partial[Any]:
     """The ``_target_`` of a config group, with its keys."""
     # Hydra's two flags among the keys, since merging them with the keys would take as long again.
     keys = {key: value for key, value in config.items() if key != "name"}
     try:
         return instantiate(keys | {"_partial_": True, "_convert_": "all"})
     except InstantiationException as e:
-        raise UserError(f"{section}._target_: {str(e).splitlines()[0]}") from e
+        said = str(e).splitlines()[0].partition(", set env var")[0]
+        raise UserError(f"{section}._target_: {said}") from e

@@ -7,9 +7,21 @@ import yaml
 
 from gofau.engine.evaluation import evaluate
 from gofau.errors import UserError, nearest
-from gofau.runs import read_status
+from gofau.runs import identity, read_status
 from gofau.session.build import build
 from gofau.session.weights import NAME, read
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.yaml"
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        identity(config)  # it has all parts of a run
+    except OSError as e:
+        raise UserError(f"{folder} is not the folder of a run: it has no config.yaml") from e
+    except (yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as e:
+        raise UserError(f"{path} is damaged: it is not the configuration of a run") from e
+    return config
 
 
 def evaluate_run(folder: Path, data: dict[str, Any]) -> dict[str, float | None]:
@@ -26,10 +38,7 @@ def evaluate_run(folder: Path, data: dict[str, Any]) -> dict[str, float | None]:
     Raises:
         UserError: the folder is not that of a run, the run kept no weights, or they do not fit.
     """
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except OSError as e:
-        raise UserError(f"{folder} is not the folder of a run: it has no config.yaml") from e
+    config = _config(folder)
     for key, value in data.items():
         if key not in config["dataset"]:
             known = config["dataset"]

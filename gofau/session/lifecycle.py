@@ -19,6 +19,7 @@ from gofau.engine.trainer import Trainer
 from gofau.errors import UserError
 from gofau.loggers import Guarded, open_logger
 from gofau.optim import monitor
+from gofau.optim.checks import StepRefused
 from gofau.runs import Run
 from gofau.runs.events import note
 from gofau.runs.fingerprint import changed
@@ -28,6 +29,7 @@ from gofau.runs.outcome import finished, measured, objective, say, summary
 from gofau.runs.provenance import provenance
 from gofau.session.build import Built, build
 from gofau.session.fingerprints import fingerprints
+from gofau.session.fits import is_out_of_memory, no_memory
 from gofau.session.progress import Shown, show
 from gofau.session.weights import Weights
 
@@ -55,6 +57,10 @@ def carry_out(config: dict[str, Any]) -> float:
         if not ours and e.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise UserError(f"{run.folder} cannot be written: {e.strerror}") from e
+    except (MemoryError, RuntimeError) as e:
+        if not is_out_of_memory(e):
+            raise
+        raise no_memory(config) from e
     finally:
         # Fails unless the folder is empty: then the run did not start, so it should leave nothing.
         with suppress(OSError):
@@ -119,6 +125,8 @@ def _record(
         if run.said["state"] == "interrupted":  # by a job scheduler's handler that cannot requeue
             raise
         run.end("failed", error=f"{type(e).__name__}: {e}", traceback=traceback.format_exc())
+        if isinstance(e, StepRefused):  # the user's rule, or what the user's scheduler has set
+            raise UserError(f"optimizer: {e}") from e
         raise
     except (KeyboardInterrupt, SystemExit):
         run.end("interrupted")

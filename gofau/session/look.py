@@ -1,9 +1,15 @@
-"""Check that the data of a configuration exists, without decoding it, which may take minutes."""
+"""Check parts of a configuration without building a run: that the data exists (decoding it may take
+minutes), and that the parts accept their keys."""
 
+import inspect
 from typing import Any
 
+import torch
+from torch import nn
+
 from gofau.data.cache import Found, looking
-from gofau.session.build import data_of
+from gofau.errors import UserError
+from gofau.session.build import call_of, data_of, optimizer_of
 
 
 def look(config: dict[str, Any]) -> None:
@@ -17,3 +23,23 @@ def look(config: dict[str, Any]) -> None:
             data_of(config)
         except Found:
             return
+
+
+def look_at_keys(config: dict[str, Any]) -> None:
+    """Check that every part that is built by its ``_target_`` accepts the keys of its section.
+
+    Raises:
+        UserError: one does not.
+    """
+    for section in ("problem", "dataset", "model", "scheduler"):
+        call = call_of(section, config[section])
+        keys = call.keywords
+        if section == "dataset":
+            dataset_keys = call_of("problem", config["problem"])().dataset_keys
+            keys = {key: value for key, value in keys.items() if key not in dataset_keys}
+        try:
+            inspect.signature(call.func).bind_partial(**keys)
+        except (TypeError, ValueError) as e:
+            target = config[section]["_target_"]
+            raise UserError(f"{section}: {target} refuses its keys: {e}") from e
+    optimizer_of(config, nn.Linear(1, 1), torch.device("cpu"))

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gofau.config.domains import POSITIVE, TEXT, Check, choice, list_of, whole
+from gofau.config.domains import POSITIVE, TEXT, Check, choice, list_of, rising, whole
 from gofau.config.schema import Config
-from gofau.errors import UserError, nearest
+from gofau.errors import UserError, nearest, no_key
 from gofau.optim import SGD, Adagrad, Adam, AdamW, RMSprop, RuleOptimizer
 from gofau.toy.descent import Arm
 from gofau.toy.problems import PROBLEMS, Problem
@@ -25,10 +25,15 @@ OPTIMIZERS: Mapping[str, type[RuleOptimizer]] = {
 }
 OVER_A_GRID, OVER_DRAWS = ("scores", "starts", "paths"), ("tuned", "random")
 """Tasks: learning rates of a grid over many starts, or drawn configurations from few."""
+MOST = 2000
+"""Starts along one side of the problem's box; with more, the starts do not fit into memory."""
 
 
-def _rises(values: Any) -> bool:
-    return list_of(whole(1)).accepts(values) and values and values == sorted(set(values))
+LOOKS = rising(whole(1, 1_000_000))
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(v is None or isinstance(v, dict) for v in value.values())
 
 
 COMMON: Mapping[str, Check] = {
@@ -37,23 +42,26 @@ COMMON: Mapping[str, Check] = {
     ),
     "task": choice(*OVER_A_GRID, *OVER_DRAWS),
     "cases": list_of(Check("problem/optimizer", lambda v: str(v).count("/") == 1)),
-    "steps": whole(1),
+    "steps": whole(1, 10_000_000),
     "dtype": choice("float32", "float64"),
     "results_dir": TEXT,
+    "optimizers": Check("hyperparameters by optimizer", lambda v: _is_table(v)),
 }
 GRID: Mapping[str, Check] = {
     "every": whole(1),
     "tolerance": POSITIVE,
-    "lrs": list_of(POSITIVE),
-    "rules": Check("rules with their hyperparameters", lambda v: isinstance(v, dict)),
+    "lrs": Check(
+        "a list of at least one number > 0", lambda v: list_of(POSITIVE).accepts(v) and v != []
+    ),
+    "rules": Check("rules with their hyperparameters", lambda v: _is_table(v)),
 }
 SECTION = Check("a section", lambda v: isinstance(v, dict))
 DRAWS: Mapping[str, Check] = {
     "draws": SECTION,
     "draws.sequence": choice("sobol", "random"),
     "draws.seed": whole(0),
-    "draws.repeats": whole(1),
-    "draws.looks": Check("a list of rising whole numbers ≥ 1", _rises),
+    "draws.repeats": whole(1, 100_000),
+    "draws.looks": LOOKS,
     "draws.ranges": SECTION,
     "draws.arms": SECTION,
 }
@@ -92,7 +100,16 @@ def check(toy: Config) -> None:
         UserError: a key is missing, unknown or out of range.
     """
     _check(toy, COMMON)
-    _check(toy, GRID if toy["task"] in OVER_A_GRID else DRAWS)
+    own = GRID if toy["task"] in OVER_A_GRID else DRAWS
+    _check(toy, own)
+    _refuse_unknown("toy", toy, [*COMMON, *own, "starts"])
+    if own is DRAWS:
+        keys = [key.removeprefix("draws.") for key in DRAWS if key != "draws"]
+        _refuse_unknown("toy.draws", toy["draws"], keys)
+    for name, values in toy["optimizers"].items():
+        _known("optimizer", name, OPTIMIZERS, "toy.optimizers")
+        if "lr" in (values or {}):
+            raise UserError(f"toy.optimizers.{name}.lr has no effect: the task sets lr")
     for key in ("cases", "rules", "draws.arms"):
         if _look_up(toy, key) in ([], {}):
             raise UserError(f"toy.{key} is empty: there is nothing to do")
@@ -104,8 +121,13 @@ def _check(toy: Config, checks: Mapping[str, Check]) -> None:
         if value is None:
             raise UserError(f"toy.{key} is needed: give toy.{key}=…")
         if not allowed.accepts(value):
-            hint = nearest(value, allowed.words.split(" of ")[-1].split(", "))
-            raise UserError(f"toy.{key} must be {allowed.words}, got {value!r}.{hint}")
+            raise UserError(allowed.sentence(f"toy.{key}", value))
+
+
+def _refuse_unknown(section: str, given: Config, known: list[str]) -> None:
+    for key in given:
+        if key not in known:
+            raise UserError(no_key(f"{section}.{key}", known))
 
 
 def _look_up(section: Any, key: str) -> Any:
@@ -163,11 +185,11 @@ def attempt(name: str, make: Callable[..., Any], arms: list[Arm]) -> None:
         raise UserError(f"toy: {name}: {e}") from e
 
 
-def _known(what: str, name: str, table: Mapping[str, Any]) -> None:
+def _known(what: str, name: str, table: Mapping[str, Any], key: str = "toy.cases") -> None:
     if name not in table:
         known = ", ".join(table)
         raise UserError(
-            f"toy.cases: there is no {what} '{name}' (there is: {known}).{nearest(name, table)}"
+            f"{key}: there is no {what} '{name}' (there is: {known}).{nearest(name, table)}"
         )
 
 
@@ -179,14 +201,14 @@ def starts(toy: Config, problem: str) -> Tensor:
         UserError: ``toy.starts`` is neither, or does not know the problem.
     """
     given, dtype = toy["starts"], getattr(torch, toy["dtype"])
-    if whole(1).accepts(given):
+    if whole(1, MOST).accepts(given):
         axes = [torch.linspace(*side, given, dtype=dtype) for side in PROBLEMS[problem].box]
         return torch.cartesian_prod(*axes)
     points = given.get(problem) if isinstance(given, dict) else None
     if not points or not all(_is_point(point) for point in points):
         raise UserError(
-            f"toy.starts must be a whole number ≥ 1, or have a list of pairs for {problem}, "
-            f"got {given!r}"
+            f"toy.starts must be a whole number from 1 to {MOST}, or have a list of pairs for"
+            f" {problem}, got {given!r}"
         )
     return torch.tensor(points, dtype=dtype)
 

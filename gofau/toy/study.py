@@ -4,7 +4,8 @@
 per thing that is compared, with provenance, and the files that its figures need.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,16 @@ def run(cfg: DictConfig) -> float:
     Raises:
         UserError: the configuration has a fault; nothing is written.
     """
+    if not cfg.get("toy"):
+        raise UserError("toy is required: give toy=default")
     try:
         toy: Config = OmegaConf.to_container(cfg.toy, resolve=True)  # type: ignore[assignment]
     except OmegaConfBaseException as e:
         raise UserError(f"the configuration has a fault: {str(e).splitlines()[0]}") from e
     check(toy)
-    result = TASKS[toy["task"]](toy)
     folder = Path(toy["results_dir"]).expanduser() / toy["name"]
+    with _writable(folder):
+        result = TASKS[toy["task"]](toy)
     facts = _provenance()
     # The cells come last: where they exist, the other files do.
     files = result.files | {"cells.csv": [{**row, **facts} for row in result.cells]}
@@ -52,6 +56,22 @@ def run(cfg: DictConfig) -> float:
         write_rows(folder / name, rows, digits=3 if name.startswith("starts_") else 4)
     print(f"{folder}: {len(result.cells)} cells, {result.label} {result.value:.3g}")
     return result.value
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Make a folder before the work begins, so that one that cannot be written is found then. An
+    error leaves none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for made in (folder, *folder.parents):
+            try:
+                made.rmdir()  # fails unless it is empty
+            except OSError:
+                break
+        raise
 
 
 def _provenance() -> dict[str, Any]:

@@ -80,7 +80,7 @@ def test_a_sweep_over_problems(train, fashion):
         (["problem=digits_cnn", "model=autoencoder"], "model=autoencoder does not fit problem=im"),
         (["problem=digits_autoencoder", "model=resnet8"], "resnet8 does not fit problem=reconstr"),
         (["problem=reconstruction"], "model=small_cnn does not fit problem=reconstruction"),
-        (["problem=digits_autoencoder", "~dataset.augment"], "which needs its key augment"),
+        (["problem=digits_autoencoder", "dataset=grammar"], "which needs its key split_seed"),
         (["problem=fashion_autoencoer"], "Did you mean 'fashion_autoencoder'?"),
         (["problem=fashion_mlp", "dataset.download=false"], "There is no train-images-idx3"),
         (["problem=fashion_mlp", "model.code=3"], "model has no key 'code'"),

@@ -14,7 +14,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from gofau.config.axes import points
-from gofau.config.schema import CHECKS, settle
+from gofau.config.keys import CHECKS
+from gofau.config.schema import settle
 from gofau.data import ImageData, Images
 from gofau.data.digits_graph import digits_graph
 from gofau.data.grammar import grammar

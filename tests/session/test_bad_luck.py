@@ -102,8 +102,10 @@ def test_out_of_memory_is_a_failure_that_is_tried_again(train, monkeypatch, erro
 
     with monkeypatch.context() as patch:
         patch.setattr(session, "_train", full)
-        with pytest.raises(type(error)):
-            train(*QUICK)
+        code, _, err = train(*QUICK)
+    assert code == 2
+    assert err.startswith("error: there is not enough memory for model=mlp with trainer.batch_size")
+    assert err.count("\n") == 1
     (folder,) = train.runs()
     status = train.status(folder)
     assert status["state"] == "failed"

@@ -159,9 +159,9 @@ class Attached:
     @torch.no_grad()
     def _keep_all(self, optimizer: Optimizer, late: bool) -> None:
         own_settings.refuse_own_rule(optimizer)
+        self._take_over(optimizer)
         self._entries = []
         for group in optimizer.param_groups:
-            self._take_over(optimizer, group)
             own = own_settings.current(optimizer, group)
             rule, spares = get_rule(own["rule"]), spares_zeros(own)
             sized = own["stepsize"] != "base"
@@ -174,15 +174,15 @@ class Attached:
         for e in self._entries:
             self._buffers[e.p] = copied(e.p, self._buffers.get(e.p))
 
-    def _take_over(self, optimizer: Optimizer, group: Group) -> None:
-        """Check a new or loaded group and fill in its missing settings."""
-        if not self._starts.wrote(group):
+    def _take_over(self, optimizer: Optimizer) -> None:
+        """Fill in the missing settings of new and loaded groups, and check what was changed."""
+        for group in (g for g in optimizer.param_groups if not self._starts.wrote(g)):
             self._starts.read(group)
             for name, value in optimizer.defaults.items():
                 if name.startswith(PREFIX):  # missing if a wrapper that shares the groups added it
                     group.setdefault(name, value)
-            own_settings.check(group)
             self._starts.write(group)
+        own_settings.check_changed(optimizer)
 
     @torch.no_grad()
     def _apply_all(self, optimizer: Optimizer) -> None:
@@ -227,8 +227,7 @@ class Attached:
 
     def _loaded(self, optimizer: Optimizer) -> None:
         self._starts.forget()
-        for group in optimizer.param_groups:
-            self._take_over(optimizer, group)
+        self._take_over(optimizer)
 
 
 def _step_hooks(optimizer: Optimizer) -> tuple[OrderedDict[int, Any], OrderedDict[int, Any]]:

@@ -1,5 +1,6 @@
 """The settings of an attached rule in the param groups of an optimizer."""
 
+import weakref
 from numbers import Real
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gofau.optim.checks import check_group, one_of, plain
-from gofau.optim.group_keys import parts_of
+from gofau.optim.group_keys import check_changes, parts_of
 from gofau.optim.hyperparameters import check_own
 from gofau.optim.optimizer import RuleOptimizer
 from gofau.optim.rules import RULES, Scalar
@@ -59,6 +60,15 @@ def check(group: Group) -> None:
         )
     if moves(own) and any(torch.is_complex(p) for p in group["params"]):
         raise ValueError("complex parameters have no |θ|·tanh(d): give them the additive rule")
+
+
+_checked: "weakref.WeakKeyDictionary[Optimizer, dict[int, Group]]" = weakref.WeakKeyDictionary()
+
+
+def check_changed(optimizer: Optimizer) -> None:
+    """Check the settings that were changed since the last step; StepRefused if one is not
+    allowed."""
+    check_changes(_checked.setdefault(optimizer, {}), optimizer.param_groups, check, PREFIX)
 
 
 def current(optimizer: Optimizer, group: Group) -> Group:

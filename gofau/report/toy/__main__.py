@@ -18,6 +18,8 @@ def main(words: list[str], prog: str = "python -m gofau.report.toy") -> None:
     names = parser.parse_args(words).name
     from gofau.report.toy import drawn, paths, starts, table, tuned
 
+    if not RESULTS.is_dir():
+        raise UserError(f"there is no folder {RESULTS} in {Path.cwd()}: run this in the repository")
     folders = [RESULTS / name for name in names] or sorted(
         path.parent for path in RESULTS.glob("*/cells.csv")
     )

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from gofau.report.reading import read_csv
 from gofau.report.style import RULE_DASHES, rule_colour
 
 OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
@@ -18,7 +19,7 @@ Box = tuple[float, float, float, float]
 
 def load(folder: Path) -> pd.DataFrame:
     """The rows of ``cells.csv``: one per arm that is compared."""
-    return pd.read_csv(folder / "cells.csv")
+    return read_csv(folder / "cells.csv")
 
 
 def where(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:

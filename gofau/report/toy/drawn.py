@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from gofau.report.reading import read_csv
 from gofau.report.style import save_figure, styled
 from gofau.report.toy import published
 from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, ranges, style
@@ -23,7 +24,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 @styled()
 def draw(folder: Path) -> list[Path]:
     """Write ``table.csv``, ``table.md``, ``table.tex`` and the figure ``distribution``."""
-    cells, quantiles = by_start(load(folder)), pd.read_csv(folder / "quantiles.csv.gz")
+    cells, quantiles = by_start(load(folder)), read_csv(folder / "quantiles.csv.gz")
     numbers = _numbers(cells, quantiles)
     paths = [folder / f"table.{kind}" for kind in ("csv", "md", "tex")]
     numbers.to_csv(paths[0], index=False, lineterminator="\n", float_format="%.4g")

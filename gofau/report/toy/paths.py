@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gofau.report.reading import read_csv
 from gofau.report.style import RULE_DASHES, rule_colour, save_figure, styled
 from gofau.report.toy.cells import Box, different, load, minima, plane, rule_line, title, where
 
@@ -20,8 +21,8 @@ WORDS = "Each rule from each start at the learning rate that suits it best there
 def draw(folder: Path) -> list[Path]:
     """Draw ``paths``: one column per problem with its optimizer, one row of contours, and one row
     of distances per start."""
-    paths = pd.read_csv(folder / "paths.csv.gz")
-    figure = _figure(paths, pd.read_csv(folder / "surface.csv.gz"), load(folder))
+    paths = read_csv(folder / "paths.csv.gz")
+    figure = _figure(paths, read_csv(folder / "surface.csv.gz"), load(folder))
     return save_figure(figure, folder / "paths")
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
+from gofau.report.reading import read_csv
 from gofau.report.style import save_figure, styled
 from gofau.report.toy.cells import different, load, minima, plane, title, where
 
@@ -32,7 +33,7 @@ def draw(folder: Path) -> list[Path]:
     cells = where(load(folder), best=True)
     drawn: list[Path] = []
     for path in sorted(folder.glob("starts_*.csv.gz")):
-        starts = pd.read_csv(path)
+        starts = read_csv(path)
         for (region,) in different(starts, "region"):
             figure = _figure(where(starts, region=region), where(cells, region=region))
             figure.suptitle(

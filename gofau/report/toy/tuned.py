@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from gofau.report.reading import read_csv
 from gofau.report.style import save_figure, styled
 from gofau.report.toy import published
 from gofau.report.toy.arms import CELL, ORDERS, by_start, found, name, panels, ranges, style
@@ -22,7 +23,7 @@ BUDGETS = 100, None
 @styled()
 def draw(folder: Path) -> list[Path]:
     """Write ``table.csv``, ``order.csv``, ``table.md``, ``table.tex`` and the figure ``bests``."""
-    cells, bests = by_start(load(folder)), by_start(pd.read_csv(folder / "bests.csv.gz"))
+    cells, bests = by_start(load(folder)), by_start(read_csv(folder / "bests.csv.gz"))
     bests["distance"] = bests["distance"].clip(lower=FLOOR)
     numbers, order = _numbers(cells, bests), orders(bests)
     paths = [folder / f"{stem}" for stem in ("table.csv", "order.csv", "table.md", "table.tex")]
