@@ -53,7 +53,7 @@ class AxesSweeper(Sweeper):
         config, context = self.config, self.hydra_context
         assert config is not None
         assert context is not None
-        loader = context.config_loader
+        loader: Any = context.config_loader
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         check_sweep(OverridesParser.create(loader).parse_overrides(words))
         check_parallel(config.hydra)
