@@ -34,10 +34,11 @@ class Check:
         >>> whole(1, 10).sentence("epochs", 11)
         'epochs must be at most 10, got 11.'
         """
-        each = "a list, each " if isinstance(value, list) else ""
-        over = any(_is_number(v) and v > self.most for v in (value if each else [value]))
+        values: list[Any] = value if isinstance(value, list) else [value]
+        each = "a list, each " if values is value else ""
+        over = any(_is_number(v) and v > self.most for v in values)
         words = f"{each}at most {self.most:,}" if over else self.words
-        return f"{key} must be {words}, got {value!r}.{nearest(value, self.names)}"
+        return f"{key} must be {words}, got {value!r}.{nearest(str(value), self.names)}"
 
 
 def _is_whole(value: Any) -> bool:

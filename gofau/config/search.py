@@ -77,7 +77,7 @@ def _take_chosen(config: Config, search: Config) -> None:
 
 def _draw(config: Config, search: Config) -> None:
     """Draw a point, rounded to three digits."""
-    trial = search.get("trial")
+    trial: Any = search.get("trial")
     if not TRIAL.accepts(trial):
         raise UserError(TRIAL.sentence("search.trial", trial))
     rule = config["rule"]
