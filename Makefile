@@ -71,7 +71,8 @@ report: $(VENV)/.installed  ## write tables, figures, claims and the page result
 
 # Finished runs are not run again: to retry, type the command again.
 SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
-	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr autoencoder layerwise)
+	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr autoencoder madam \
+	layerwise)
 MEASURED ?= descent weight_distribution
 smoke: $(VENV)/.installed  ## run the small twin of every experiment, then report: make smoke SMOKE="..."
 	@set -e; for name in fig1_toy_paths fig2_toy_starts tab1_toy toy_tuned toy_random; do \

@@ -62,7 +62,7 @@ def read(folder: Path) -> Frame:
 
 def _is_used(column: str) -> bool:
     """Whether to read a column. Unused ones cost time: each selection of rows copies them."""
-    return column != "steps" and not column.startswith(UNUSED)  # stepsize.name is used
+    return column != "steps" and not column.startswith(UNUSED)  # stepsize.… is used
 
 
 def prepare(runs: Frame) -> Frame:
@@ -175,6 +175,15 @@ def rules(runs: Frame) -> list[str]:
     """The rules, the baseline first."""
     found = in_order(runs["rule"])
     return sorted(found, key=lambda rule: rule != BASELINE)
+
+
+def compared(runs: Frame) -> list[str]:
+    """The rules that are swept in the same cells as the baseline, without the baseline. A rival
+    that has a rule of its own is swept in other cells. All rules if there is no baseline."""
+    base = set(runs.loc[runs["rule"] == BASELINE, "cell"])
+    others = [rule for rule in rules(runs) if rule != BASELINE]
+    cells = {rule: set(runs.loc[runs["rule"] == rule, "cell"]) for rule in others}
+    return [rule for rule in others if not base or base & cells[rule]]
 
 
 def counts(runs: Frame) -> Counts:

@@ -156,7 +156,7 @@ def _train(
             checkpointer.epoch()
     weights.end()
     result = {key: value for key, value in trainer.row.items() if "/" in key}
-    result |= {"epochs": trainer.epoch, "steps": trainer.step}
+    result |= {"epochs": trainer.epoch, "steps": trainer.step} | weights.sizes()
     if run.config["trainer"]["test"]:
         result |= {f"test/{key}": value for key, value in _test(built).items()}
     result |= {"seconds": trainer.seconds, "seconds_total": time.perf_counter() - began}

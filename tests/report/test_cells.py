@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from gofau.report.cells import counts, in_order, prepare, rules, varying
+from gofau.report.cells import counts, in_order, prepare, read, rules, varying
 from gofau.report.pairs import differences
 from tests.report.records import runs, with_metric
 
@@ -67,6 +68,18 @@ def test_labels_name_what_varies_within_a_name():
     assert rules(prepare(frame)) == [
         "additive", "hybrid gamma=0.2", "hybrid gamma=0.5", "hybrid gamma=0.8",
     ]  # fmt: skip
+
+
+def test_runs_with_another_step_size_are_another_cell(tmp_path):
+    """Read from a file: columns that the report does not need are not read."""
+    frame = runs(lambda w: 0.5, optimizer=("adamw",), rule=("additive",))
+    lamb = frame.assign(**{"stepsize.name": "trust_ratio", "identity": "lamb-" + frame["identity"]})
+    both = pd.concat([frame.assign(**{"stepsize.name": "base"}), lamb]).assign(steps=100)
+    both.to_csv(tmp_path / "runs.csv", index=False)
+    found = read(tmp_path)
+    assert varying(found) == ["stepsize"]
+    assert found["cell"].nunique() == 2
+    assert "steps" not in found
 
 
 def test_a_post_step_is_an_axis_and_earlier_runs_have_none():
