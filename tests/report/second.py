@@ -20,7 +20,7 @@ EXPERIMENTS = {
 }
 GRID = [
     *("model.name", "init.name", "init.scale", "optimizer.name", "optimizer.lr", "stepsize.name"),
-    "trainer.epochs",
+    *("trainer.epochs", "dataset.name", "scheduler.name"),
 ]
 
 
