@@ -7,7 +7,8 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-fast test-long test-slurm crash check format
-.PHONY: tables figures report smoke defaults problems first-run bench bench-optim bench-train clean
+.PHONY: tables figures report smoke defaults problems first-run bench bench-optim bench-train docs
+.PHONY: clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,7 +72,8 @@ report: $(VENV)/.installed  ## write tables, figures, claims and the page result
 
 # Finished runs are not run again: to retry, type the command again.
 SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
-	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr autoencoder)
+	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr autoencoder madam \
+	layerwise)
 MEASURED ?= descent weight_distribution
 smoke: $(VENV)/.installed  ## run the small twin of every experiment, then report: make smoke SMOKE="..."
 	@set -e; for name in fig1_toy_paths fig2_toy_starts tab1_toy toy_tuned toy_random; do \
@@ -106,5 +108,10 @@ bench-optim: $(VENV)/.installed  ## cost of an optimizer step, gofau's and torch
 bench-train: $(VENV)/.installed  ## cost of training: ARGS="--only images,sweep", ARGS=--quick
 	$(PY) scripts/bench_train.py $(ARGS)
 
+# -E reads every page again: what is generated follows records and docstrings, not a page's date.
+docs: $(VENV)/.installed  ## build the site, docs/_build/html/index.html: offline, warnings are errors
+	OMP_NUM_THREADS=1 $(PY) -m sphinx -E -W --keep-going -q -b html -c docs -d docs/_build/doctrees . docs/_build/html
+	@echo docs/_build/html/index.html
+
 clean:  ## remove .venv and caches, but not runs, data and results
-	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis build dist docs/_build

@@ -13,6 +13,7 @@ than normal. σ is the standard deviation of one pair.
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -124,11 +125,20 @@ def designs() -> list[tuple[str, int, int]]:
             path = ROOT / "configs" / "experiment" / f"{name}.yaml"
             if path.exists():
                 swept = yaml.safe_load(path.read_text(encoding="utf-8"))["hydra"]["sweeper"]
-                sizes = {axis: len(str(v).split(",")) for axis, v in swept["params"].items()}
-                fixed = {"seed", "rule", *along}
-                cells = math.prod(n for axis, n in sizes.items() if axis not in fixed)
-                found.append((name, cells, sizes["seed"]))
+                seeds = len(swept["params"]["seed"].split(","))
+                found.append((name, _cells(swept, {"seed", "rule", *along}), seeds))
     return found
+
+
+def _cells(sweeper: dict[str, Any], apart: set[str]) -> int:
+    """The cells in which rules are compared; an arm with one rule has none. The axes ``apart`` make
+    no cells."""
+    cells = 0
+    for arm in sweeper.get("arms", [{}]):
+        sizes = {k: len(str(v).split(",")) for k, v in (sweeper["params"] | arm).items()}
+        if sizes.get("rule", 1) > 1:
+            cells += math.prod(n for axis, n in sizes.items() if axis not in apart)
+    return cells
 
 
 def tables() -> dict[str, str]:

@@ -61,7 +61,11 @@ def _sweeper() -> bool:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     source = inspect.getsource(BasicSweeper.sweep)
-    return _takes(BasicSweeper, "max_batch_size") and "self.validate_batch_is_legal(" in source
+    calls = (
+        "self.validate_batch_is_legal(",
+        "self.split_arguments(overrides, self.max_batch_size)",
+    )
+    return _takes(BasicSweeper, "max_batch_size") and all(call in source for call in calls)
 
 
 def _compiler_errors() -> bool:
@@ -138,7 +142,7 @@ LISTED = (
     Private(
         "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
         {"cli"},
-        "AxesSweeper is Hydra's basic sweeper with a quicker check of the runs",
+        "AxesSweeper is Hydra's basic sweeper with arms and a quicker check of the runs",
         _sweeper,
     ),
     Private("torch._dynamo", {"engine"}, "a sweep compiles more than 8 graphs", _recompile_limit),

@@ -2,6 +2,7 @@
 
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from gofau.cli.explain import closed, explain, explain_killed
 from gofau.errors import UserError
+from gofau.runs.events import muted, note, of_run
 from gofau.runs.invocation import begin, note_failure
 
 if TYPE_CHECKING:
@@ -38,6 +40,11 @@ def one_sentence() -> Iterator[None]:
     except KeyboardInterrupt:
         print("Interrupted; finished work is kept. Type the command again to resume.")
         sys.exit(130)
+    except BrokenPipeError:
+        # What reads the output has ended, as in `gofau runs status | head`. Python would try again
+        # when it exits, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except Exception as e:
         killed = explain_killed(e)
         if killed is not None:
@@ -48,7 +55,8 @@ def one_sentence() -> Iterator[None]:
         _fail(sentence)
     finally:
         # For callers in the same process, such as tests: nothing of the command may remain.
-        del os.environ[FULL], os.environ[OURS]
+        for name in (FULL, OURS):
+            os.environ.pop(name, None)  # `gofau train` is a command within a command
 
 
 def start(main: Callable[[], Any]) -> None:
@@ -74,21 +82,41 @@ def task(function: "Callable[[DictConfig], float]") -> "Callable[[DictConfig], f
 
     @wraps(function)
     def guarded(cfg: "DictConfig") -> float:
+        if in_a_sweep():
+            return _of_a_sweep(function, cfg)
         try:
-            if not in_a_sweep():  # a sweep is checked before its first run, by `preflight`
-                _check_command(cfg)
+            _check_command(cfg)  # a sweep is checked before its first run, by `preflight`
             return function(cfg)
         except Exception as e:
             if _tracebacks():
                 raise
-            if in_a_sweep() and "paths" in cfg:  # the toy experiments have no runs folder
-                return _note(cfg, e)
             sentence = explain(e)
             if sentence is not None:  # now, as Hydra would print a line of its own first
                 _fail(sentence)
             raise
 
     return guarded
+
+
+def _of_a_sweep(function: "Callable[[DictConfig], float]", cfg: "DictConfig") -> float:
+    from hydra.core.hydra_config import HydraConfig
+
+    with of_run(HydraConfig.get().job.num):
+        note(state="running")
+        try:
+            return function(cfg)
+        except Exception as e:
+            if _tracebacks():
+                raise
+            if "paths" in cfg:  # the toy experiments have no runs folder
+                return _note(cfg, e)
+            sentence = explain(e)
+            if sentence is not None:
+                _fail(sentence)
+            raise
+        except BaseException:  # Ctrl-C, or a job scheduler's signal
+            note(state="interrupted")
+            raise
 
 
 def _tracebacks() -> bool:
@@ -124,8 +152,11 @@ def _note(cfg: "DictConfig", error: Exception) -> float:
     sentence = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     sentence = closed(" ".join(sentence.split()))
     overrides = " ".join(HydraConfig.get().overrides.task)
-    if note_failure(cfg.paths.runs_dir, overrides, sentence, isinstance(error, UserError)):
-        print(f"failed: {overrides}: {sentence}", file=sys.stderr, flush=True)
+    first = note_failure(cfg.paths.runs_dir, overrides, sentence, isinstance(error, UserError))
+    line = f"failed: {overrides}: {sentence}"
+    note(state="failed", line=line, failure=sentence)
+    if first and not muted():
+        print(line, file=sys.stderr, flush=True)
     return math.nan
 
 

@@ -1,29 +1,46 @@
-"""Gofau's additions to Hydra: a sweeper, and a resolver for the number of jobs.
+"""Gofau's additions to Hydra: sweepers, a launcher, and a resolver for the number of jobs.
 
 A function adds them when a command starts, since importing a module must have no side effects.
 """
 
 import os
+from typing import Any
 
 from gofau.engine.hardware import has_gpu
 from gofau.errors import UserError
 
-SWEEPER = "hydra_plugins.gofau.AxesSweeper"
-"""The sweeper's name in configs/hydra/sweeper/axes.yaml. Hydra accepts only names that begin with
-``hydra_plugins``, a package that it searches for plugins. Ours is registered under such a name
-without being in that package: so ``sys.path`` stays as it is, and other programs that use Hydra do
-not import gofau."""
+PREFIX = "hydra_plugins.gofau"
+"""Hydra accepts only names that begin with ``hydra_plugins``, a package that it searches for
+plugins. Ours are registered under such names without being in that package: so ``sys.path`` stays
+as it is, and other programs that use Hydra do not import gofau."""
 
 
 def extend() -> None:
-    """Register our sweeper in Hydra and ``${gofau.jobs:}`` in OmegaConf."""
+    """Register our sweepers and our launcher in Hydra, under the names that configs/hydra uses, and
+    ``${gofau.jobs:}`` in OmegaConf."""
     from hydra.core.plugins import Plugins
     from omegaconf import OmegaConf
 
     from gofau.cli.sweeper import AxesSweeper
 
-    Plugins.instance().class_name_to_class[SWEEPER] = AxesSweeper
+    # Hydra takes classes, and calls them: functions import what only some commands need.
+    known: Any = Plugins.instance().class_name_to_class
+    known[f"{PREFIX}.AxesSweeper"] = AxesSweeper
+    known[f"{PREFIX}.OptunaSweeper"] = _optuna
+    known[f"{PREFIX}.SlurmLauncher"] = _slurm
     OmegaConf.register_new_resolver("gofau.jobs", jobs, replace=True)
+
+
+def _optuna(**keys: Any) -> Any:
+    from gofau.cli.search import OptunaSweeper
+
+    return OptunaSweeper(**keys)
+
+
+def _slurm(**keys: Any) -> Any:
+    from gofau.cli.slurm import SlurmLauncher
+
+    return SlurmLauncher(**keys)
 
 
 def jobs() -> int:

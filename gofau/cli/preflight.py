@@ -33,9 +33,9 @@ def preflight(launcher: str, runs: Sequence[Overrides], compose: Compose, reposi
     """
     _look_at_launcher(launcher)
     # Each value of each axis once. An error that only a combination has is found by its own run.
-    first = [_settle(compose(run), repository) for run in each_value_once(runs)]
+    first = [settled(compose(run), repository) for run in each_value_once(runs)]
     configs = [config for config in first if config is not None]
-    if all(_is_done(config) for config in configs):
+    if all(is_done(config) for config in configs):
         return
     for config in configs:
         check(config)
@@ -76,7 +76,7 @@ def check_parallel(hydra: DictConfig) -> None:
         )
 
 
-def _settle(cfg: DictConfig, repository: Any = None) -> Config | None:
+def settled(cfg: DictConfig, repository: Any = None) -> Config | None:
     """Resolve a configuration; None for an experiment in two variables, which has neither data nor
     run folders. With a ``repository`` what was typed is checked."""
     if repository is not None:
@@ -113,13 +113,14 @@ def _look_at_data(configs: list[Config], runs: Sequence[Overrides], compose: Com
         try:
             look(one)
         except UserError:
-            every = (_settle(compose(run)) for run in runs)
+            every = (settled(compose(run)) for run in runs)
             mine = (config for config in every if config and config["dataset"] == dataset)
-            if not all(_is_done(config) for config in mine):  # finished runs need no data
+            if not all(is_done(config) for config in mine):  # finished runs need no data
                 raise
 
 
-def _is_done(config: Config) -> bool:
+def is_done(config: Config) -> bool:
+    """Whether a run need not be carried out, since it is finished."""
     silent = Run(config, writes=False)
     today = fingerprint(config, known(config["dataset"]))
     return finished(silent, today) is not None

@@ -10,6 +10,7 @@ from gofau.cli.entry import in_a_sweep
 from gofau.config.schema import check, resolve
 from gofau.runs import Run
 from gofau.runs.contents import known
+from gofau.runs.events import muted
 from gofau.runs.fingerprint import DATA, fingerprint
 from gofau.runs.outcome import finished
 
@@ -43,6 +44,8 @@ def run(cfg: DictConfig) -> float:
     check(config)
     if config["trainer"]["keep"] == "auto":
         config["trainer"]["keep"] = "none" if in_a_sweep() else "last"
+    if muted():
+        config["trainer"]["progress"] = "none"  # the sweep shows its runs
     # Imported here, since importing torch takes seconds, and a finished run needs milliseconds.
     from gofau.session.lifecycle import carry_out
 

@@ -1,6 +1,7 @@
 """Hydra's basic sweeper, with a quicker check of a sweep before it starts."""
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -9,9 +10,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from gofau.cli.preflight import check_parallel, preflight
+from gofau.cli.watch import watch
 from gofau.config.axes import overrides, points
 from gofau.config.composer import Composer
 from gofau.config.typed import check_sweep
+from gofau.errors import UserError
+
+SLURM = "hydra_plugins.gofau.SlurmLauncher"
 
 
 class AxesSweeper(Sweeper):
@@ -39,6 +44,7 @@ class AxesSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        _require(config.hydra.launcher["_target_"])
         self.config = config
         self.hydra_context = HydraContext(
             config_loader=Composer(hydra_context.config_loader.get_search_path()),
@@ -47,25 +53,28 @@ class AxesSweeper(Sweeper):
         self._basic.setup(
             hydra_context=self.hydra_context, task_function=task_function, config=config
         )
+        self.launcher = self._basic.launcher
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The configuration of the run with these overrides."""
+        assert self.config is not None
+        assert self.hydra_context is not None
+        return self.hydra_context.config_loader.load_sweep_config(self.config, [*overrides])
 
     def sweep(self, arguments: list[str]) -> Any:
         """Check what the runs share, then run them."""
-        config, context = self.config, self.hydra_context
+        config = self.config
         assert config is not None
-        assert context is not None
-        loader: Any = context.config_loader
+        assert self.hydra_context is not None
+        loader: Any = self.hydra_context.config_loader
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         check_sweep(OverridesParser.create(loader).parse_overrides(words))
         check_parallel(config.hydra)
         runs = self._runs(arguments)
-        preflight(
-            config.hydra.launcher["_target_"],
-            runs,
-            lambda overrides: loader.load_sweep_config(config, [*overrides]),
-            loader.repository,
-        )
+        preflight(config.hydra.launcher["_target_"], runs, self.compose, loader.repository)
         self._typed = arguments
-        return self._basic.sweep(arguments)
+        with watch(config, runs):
+            return self._basic.sweep(arguments)
 
     def _runs(self, arguments: Sequence[str]) -> list[list[str]]:
         assert self.hydra_context is not None
@@ -78,3 +87,12 @@ class AxesSweeper(Sweeper):
         runs = self._runs(self._typed)
         size = max_batch_size or max(len(runs), 1)
         return [runs[i : i + size] for i in range(0, len(runs), size)]
+
+
+def _require(launcher: str) -> None:
+    """Raise a `UserError` if our launcher's package is not installed: Hydra would wrap the error of
+    a launcher that cannot be made in one of its own."""
+    if launcher == SLURM and find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        raise UserError(
+            "hydra/launcher=slurm needs hydra-submitit-launcher: pip install 'gofau[launchers]'"
+        )

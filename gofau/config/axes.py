@@ -38,8 +38,8 @@ def points(
         parser: Hydra's parser of overrides.
         params, arms: as in the configuration of the sweeper.
         typed: the overrides of the command line. They replace axes of ``params``. Where a key of
-            the arms is typed, the arms with one of its values are kept; if there are none, all arms
-            get the typed values.
+            the arms is typed, the arms with one of its values are kept; a typed value that no arm
+            has is given to all arms.
 
     Returns:
         what all runs have in common, and for each run what is its own.
@@ -48,10 +48,14 @@ def points(
     axes = {o.key_or_group: o for o in parser.parse_overrides(words)}
     kept = list(_union(parser, arms))
     for key in {key for arm in kept for key in arm} & axes.keys():
-        chosen = [arm for arm in kept if arm.get(key) in _values(axes[key])]
-        if chosen:
-            del axes[key]
-        kept = chosen or _unique({k: v for k, v in arm.items() if k != key} for arm in kept)
+        known, bare = {arm.get(key) for arm in kept}, _without(kept, key)
+        if known.isdisjoint(_values(axes[key])):
+            kept = bare
+            continue
+        # A value that no arm has, such as a new rule beside known ones, must not be dropped.
+        values = _values(axes.pop(key))
+        new = [arm | {key: value} for value in values if value not in known for arm in bare]
+        kept = [arm for arm in kept if arm.get(key) in values] + new
     swept = {o.get_key_element(): _values(o) for o in axes.values() if o.is_sweep_override()}
     fixed = {o.get_key_element(): _values(o)[0] for o in axes.values() if not o.is_sweep_override()}
     own = (dict(zip(swept, values, strict=True)) for values in product(*swept.values()))
@@ -79,6 +83,10 @@ def _union(parser: OverridesParser, arms: Sequence[Mapping[str, Any]]) -> list[P
         axes = {o.get_key_element(): _values(o) for o in parser.parse_overrides(_lines(arm))}
         every += [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     return _unique(every)
+
+
+def _without(arms: Sequence[Point], key: str) -> list[Point]:
+    return _unique([{k: v for k, v in arm.items() if k != key} for arm in arms])
 
 
 def _unique(arms: Sequence[Point] | Iterator[Point]) -> list[Point]:

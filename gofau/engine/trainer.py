@@ -98,7 +98,7 @@ class Trainer:
         self.divergence: Divergence | None = None
         self.row: dict[str, Any] = {}  # what the last complete epoch returned
         # Of this epoch: per batch, the sum over its examples of the loss and of each metric.
-        self._sums: dict[str, list[Tensor]] = {name: [] for name in ("loss", *problem.metrics)}
+        self.sums: dict[str, list[Tensor]] = {name: [] for name in ("loss", *problem.metrics)}
         self._epoch_seconds = 0.0
         self._last_lr: Any = math.nan
 
@@ -138,7 +138,7 @@ class Trainer:
             on_batch(examples)
         sums = {
             name: self.world.sum(torch.stack(each).double()).cpu()
-            for name, each in self._sums.items()
+            for name, each in self.sums.items()
         }
         self._tick()
         self.epoch += 1
@@ -150,7 +150,7 @@ class Trainer:
         row |= {f"val/{name}": value for name, value in found.items()}
         speed = examples / self._epoch_seconds
         self.batch, self._epoch_seconds = 0, 0.0
-        self._sums = {name: [] for name in self._sums}
+        self.sums = {name: [] for name in self.sums}
         self.row = row | {"seconds": self.seconds, "examples_per_second": speed}
         return self.row
 
@@ -169,7 +169,7 @@ class Trainer:
         self._last_lr = self.optimizer.param_groups[0]["lr"]
         self.stepper.step(loss)
         self.scheduler.step()
-        for each, value in zip(self._sums.values(), seen, strict=True):
+        for each, value in zip(self.sums.values(), seen, strict=True):
             each.append(value)
         self.step += 1
         self.batch += 1
@@ -219,7 +219,7 @@ class Trainer:
             "progress": progress | {"_last_lr": float(self._last_lr)},
             "sums": {
                 name: self.world.sum(torch.stack(each)) if each else torch.zeros(0)
-                for name, each in self._sums.items()
+                for name, each in self.sums.items()
             },
             "divergence": None if self.divergence is None else asdict(self.divergence),
         }
@@ -232,9 +232,9 @@ class Trainer:
         for name in (*_PROGRESS, "_last_lr"):
             setattr(self, name, state["progress"][name])
         # They are sums over all processes: the first one takes them, the others start with zeros.
-        self._sums = {
+        self.sums = {
             name: [*(state["sums"][name].to(self.compute.device) * int(self.world.first))]
-            for name in self._sums
+            for name in self.sums
         }
         found = state["divergence"]
         self.divergence = None if found is None else Divergence(**found)

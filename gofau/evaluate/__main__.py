@@ -10,9 +10,9 @@ from gofau.cli.words import Parser
 from gofau.errors import UserError
 
 
-def main(words: list[str] | None = None) -> None:
+def main(words: list[str] | None = None, prog: str = "python -m gofau.evaluate") -> None:
     """Print one line per loss and metric; see ``python -m gofau.evaluate --help``."""
-    parser = Parser(prog="python -m gofau.evaluate", description=__doc__)
+    parser = Parser(prog=prog, description="Evaluate the weights of a run.")
     parser.add_argument("run", type=Path, help="the run's folder, which holds weights.pt")
     parser.add_argument(
         "--data",

@@ -1,53 +1,75 @@
-"""Commands of the report: ``python -m gofau.report collect NAME [override …]``; ``tables`` and
-``figures``, for all results or for those named; ``report``, for everything."""
+"""``python -m gofau.report``: collect the records of an experiment, and make tables and figures."""
 
+import argparse
 import sys
 from pathlib import Path
 
 from gofau.cli.entry import one_sentence
-from gofau.errors import UserError
+from gofau.cli.words import Parser
+from gofau.config.place import configs
 
-RESULTS, CONFIGS = Path("results"), Path("configs")
-USAGE = (
-    "usage: python -m gofau.report collect EXPERIMENT [--drop] [override …] | tables [NAME …]"
-    " | figures [NAME …] | report"
-)
+RESULTS = Path("results")
 
 
-def collect(name: str, words: list[str]) -> None:
+def collect(name: str, overrides: list[str], drop: bool) -> None:
     """Merge the records of an experiment's runs into ``results/<name>/``. No finished run is lost,
-    except that ``--drop`` removes rows that are not in the experiment's grid."""
+    except that ``drop`` removes rows that are not in the experiment's grid."""
     from gofau.config.grid import grid
     from gofau.report.collecting import lines, update
     from gofau.report.frames import gather
 
-    if not CONFIGS.is_dir():
-        raise UserError(f"there is no folder {CONFIGS} in {Path.cwd()}: run this in the repository")
-    drop = "--drop" in words
-    overrides = [word for word in words if word != "--drop"]
-    new = gather(grid(CONFIGS, [f"experiment={name}", *overrides]))
+    new = gather(grid(configs(), [f"experiment={name}", *overrides]))
     merged = update(RESULTS / name, new, drop=drop)
     print("\n".join(lines(RESULTS / name, merged, drop=drop)))
 
 
-def main(words: list[str]) -> None:
-    """Carry out one command."""
+def main(words: list[str], prog: str = "python -m gofau.report") -> None:
+    """Carry out one command; see ``python -m gofau.report --help``."""
+    parser = _parser(prog)
+    # Not parse_args, which takes no overrides after --drop.
+    options, more = parser.parse_known_args(words)
+    wrong = [word for word in more if word.startswith("-") or options.command != "collect"]
+    if wrong:
+        parser.error(f"unrecognized arguments: {' '.join(wrong)}")
     from gofau.report import make
 
-    match words:
-        case ["collect", name, *more]:
-            collect(name, more)
-            paths = []
-        case ["tables", *names]:
-            paths = make.tables(RESULTS, names)
-        case ["figures", *names]:
-            paths = make.figures(RESULTS, names)
-        case ["report"]:
+    paths: list[Path] = []
+    match options.command:
+        case "collect":
+            collect(options.experiment, [*options.override, *more], options.drop)
+        case "tables":
+            paths = make.tables(RESULTS, options.name)
+        case "figures":
+            paths = make.figures(RESULTS, options.name)
+        case "report":
             paths = make.report(RESULTS)
-        case _:
-            raise UserError(USAGE)
     for path in paths:
         print(path)
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = Parser(
+        prog=prog, description="Collect records into results/, and make tables and figures of them."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    collected = commands.add_parser(
+        "collect",
+        help="merge the records of an experiment's runs into results/",
+        description="Merge the records of an experiment's runs into results/EXPERIMENT.",
+    )
+    collected.add_argument("experiment", help="its name in configs/experiment")
+    more = "as in the command that made the runs"
+    collected.add_argument("override", nargs="*", default=[], help=more)
+    collected.add_argument(
+        "--drop", action="store_true", help="remove the rows of runs that are not in its grid"
+    )
+    for what in ("tables", "figures"):
+        text = f"make the {what} of all results, or of those that are named"
+        made = commands.add_parser(what, help=text, description=f"{text.capitalize()}.")
+        made.add_argument("name", nargs="*", help="the name of a folder in results/")
+    text = "make all tables and figures, and the page results/report.html"
+    commands.add_parser("report", help=text, description=f"{text.capitalize()}.")
+    return parser
 
 
 if __name__ == "__main__":

@@ -30,9 +30,10 @@ NEEDED = (
 """Columns that every record has."""
 UNUSED = (
     *("provenance.versions.", "provenance.python", "provenance.platform", "provenance.command"),
-    *("divergence/", "train/", "started", "updated", "seconds_total", "steps", "science"),
+    *("divergence/", "train/", "started", "updated", "seconds_total", "science"),
 )
-"""Prefixes of columns that the report does not need."""
+"""Prefixes of columns that the report does not need; "steps", which it does not need either, would
+be a prefix of "stepsize.name", which it does."""
 OF_PROBLEM = ["dataset.name", "model.name"]
 """The columns that tell one problem from another."""
 PROBLEM = ["problem", "dataset", "model"]
@@ -70,7 +71,7 @@ def read(folder: Path) -> Frame:
 
 def _is_used(column: str) -> bool:
     """Whether to read a column. Unused ones cost time: each selection of rows copies them."""
-    return not column.startswith(UNUSED)
+    return column != "steps" and not column.startswith(UNUSED)  # stepsize.… is used
 
 
 def prepare(runs: Frame) -> Frame:
@@ -188,6 +189,15 @@ def rules(runs: Frame) -> list[str]:
     """The rules, the baseline first."""
     found = in_order(runs["rule"])
     return sorted(found, key=lambda rule: rule != BASELINE)
+
+
+def compared(runs: Frame) -> list[str]:
+    """The rules that are swept in the same cells as the baseline, without the baseline. A rival
+    that has a rule of its own is swept in other cells. All rules if there is no baseline."""
+    base = set(runs.loc[runs["rule"] == BASELINE, "cell"])
+    others = [rule for rule in rules(runs) if rule != BASELINE]
+    cells = {rule: set(runs.loc[runs["rule"] == rule, "cell"]) for rule in others}
+    return [rule for rule in others if not base or base & cells[rule]]
 
 
 def counts(runs: Frame) -> Counts:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from gofau.report.cells import FINISHED, in_order
 from gofau.report.metric import metric_of
-from gofau.report.types import Frame
+from gofau.report.types import Column, Frame
 
 KEYS = {
     "optimizer.lr": "lr",
@@ -41,16 +41,17 @@ def best_points(runs: Frame, points: int) -> Iterator[tuple[str, str, Values | N
         if len(done) < points:
             yield name, rule, None
             continue
-        loss = pd.to_numeric(done["val/loss"]).where(done["state"] == "done", math.inf)
+        loss: Column = pd.to_numeric(done["val/loss"])
+        loss = loss.where(done["state"] == "done", math.inf)
         order = pd.DataFrame({"result": -sign * done["choice"], "loss": loss, "k": done["trial"]})
         row = done.loc[order.sort_values(["result", "loss", "k"]).index[0]]
         kept = {c: key for c, key in KEYS.items() if c in row and pd.notna(row[c])}
         yield name, rule, {key: float(row[c]) for c, key in kept.items()}
 
 
-def arm_names(runs: Frame) -> pd.Series:
+def arm_names(runs: Frame) -> Column:
     """The arm of every run: ``adamw+trust_ratio``."""
-    names = runs["optimizer.name"]
+    names: Column = runs["optimizer.name"]
     for column, plain in (("stepsize.name", "base"), ("post_step.name", "none")):
         if column in runs:
             own = runs[column].fillna(plain)

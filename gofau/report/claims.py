@@ -9,7 +9,7 @@ import pandas as pd
 
 from gofau.report.acceleration import MARGIN, speedup_of
 from gofau.report.alike import mixed
-from gofau.report.cells import BASELINE, describe, in_order, read, rules
+from gofau.report.cells import BASELINE, compared, describe, in_order, read
 from gofau.report.control import TASK, retuned
 from gofau.report.experiments import REDUCED, SMOKE
 from gofau.report.metric import Metric, metric_of, metrics
@@ -174,9 +174,8 @@ def _lines(results: Path, prefix: str) -> Iterator[Line]:
             yield Line(claim, name, "any", None, *nothing)
             continue
         for runs in _by_metric(read(results / name)):
-            for rule in rules(runs):
-                if rule != BASELINE:
-                    yield Line(claim, name, rule, runs, *MEASURES[claim.measure](runs, rule))
+            for rule in compared(runs):
+                yield Line(claim, name, rule, runs, *MEASURES[claim.measure](runs, rule))
 
 
 def _by_metric(runs: Frame) -> Iterator[Frame]:

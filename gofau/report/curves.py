@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 
 from gofau.report.cells import in_order, rules
 from gofau.report.metric import Metric, metric_of
-from gofau.report.panels import finish, grid, panels, per_cent, rest, tally, what
+from gofau.report.panels import (
+    arms_as_optimizers,
+    finish,
+    grid,
+    panels,
+    per_cent,
+    rest,
+    tally,
+    what,
+)
 from gofau.report.reading import read_csv
 from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
@@ -22,6 +31,7 @@ def curves(runs: Frame, folder: Path) -> Figure | None:
     A line is the mean over the seeds that reached the epoch, the band its 95 % Student-t interval.
     None where there are no curves.
     """
+    runs = arms_as_optimizers(runs)
     epochs = _epochs(runs, folder)
     if epochs.empty:
         return None

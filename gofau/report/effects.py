@@ -73,7 +73,9 @@ def effects_of(runs: Frame) -> Iterator[Effect]:
                     c = over_seeds(differences(mine, rule))
                     yield _effect(dataset, model, arm, rule, arm, c, mine)
         best = _best_additive(bases)
-        for arm in in_order(rivals["arm"]) if best is not None else []:
+        if best is None:
+            continue
+        for arm in in_order(rivals["arm"]):
             mine, theirs = rivals[rivals["arm"] == arm], bases[bases["arm"] == best]
             theirs = theirs[theirs["rule"] == BASELINE]
             c = over_seeds(paired(mine, theirs, [*PROBLEM, "seed"]))

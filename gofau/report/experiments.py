@@ -45,13 +45,17 @@ REPORTS: Mapping[str, Report] = {
         ("accuracy", "robustness", "comparison"),
         ("over_lr", "heatmap", "profile"),
     ),
-    "tab4_cifar100": Report("Optimizers and architectures, CIFAR-100"),
+    "tab4_cifar100": Report(
+        "Optimizers, architectures and rivals, CIFAR-100",
+        ("accuracy", "comparison", "published"),
+    ),
     "tab5_tiny_imagenet": Report("Optimizers and architectures, Tiny ImageNet"),
     "tab6_acceleration": Report(
         "Epochs to equal accuracy, from trainings of different length",
         ("acceleration", "accuracy", "comparison"),
         ("over_horizon", "speedup"),
     ),
+    "madam": Report("Madam and integer weights: accuracy and bytes", ("stored",), ()),
     "autoencoder": Report("A problem without labels, where lower is better: an autoencoder"),
     "sanity_graphs": Report("Beside published numbers: Cora and Citeseer", ("accuracy",)),
     "sanity_text": Report("A short training on Tiny Shakespeare", ("accuracy",)),
@@ -76,6 +80,11 @@ REPORTS: Mapping[str, Report] = {
         ("over_horizon", "speedup"),
     ),
     "problems_control": Report("Not just the rate: thirty fresh seeds, and clipped gradients"),
+    "layerwise": Report(
+        "Layer-wise step sizes without tuning, beside fixed rates",
+        ("untuned", "accuracy"),
+        ("untuned",),
+    ),
     "is_it_just_lr": Report(
         "The control: both rules with the learning rate tuned at equal budget",
         ("control", "accuracy"),

@@ -21,13 +21,17 @@ from gofau.report.importance import importance, importance_figure
 from gofau.report.page import write_page
 from gofau.report.panels import what
 from gofau.report.profile import profile
+from gofau.report.published import published
 from gofau.report.render import Table, save_table
 from gofau.report.robustness_table import robustness
 from gofau.report.sensitivity import over_horizon, over_init, over_lr
+from gofau.report.stored import stored
 from gofau.report.style import save_figure, styled
 from gofau.report.tables import accuracy, comparison
 from gofau.report.tuning import tuning, tuning_figure
 from gofau.report.types import Frame
+from gofau.report.untuned import untuned
+from gofau.report.untuned_figure import untuned_figure
 
 TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "accuracy": lambda runs, folder: accuracy(runs),
@@ -38,12 +42,20 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "tuning": lambda runs, folder: tuning(runs),
     "importance": lambda runs, folder: importance(runs),
     "first_run": lambda runs, folder: first_run(runs),
+    "published": published,
+    "stored": lambda runs, folder: stored(runs),
     "acceleration": lambda runs, folder: acceleration(runs),
     "effects": lambda runs, folder: effects(runs),
+    "untuned": lambda runs, folder: untuned(runs),
 }
 FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
     f.__name__: f for f in (curves, over_lr, over_init, over_horizon, heatmap, profile, speedup)
-} | {"tuning": tuning_figure, "importance": importance_figure, "effects": effects_figure}
+} | {
+    "tuning": tuning_figure,
+    "importance": importance_figure,
+    "effects": effects_figure,
+    "untuned": untuned_figure,
+}
 """A figure is None if the records do not hold what it shows."""
 
 

@@ -139,12 +139,13 @@ def _flags(pairs: Frame) -> Frame:
 
 
 def differences(runs: Frame, rule: str, value: str = "outcome") -> Frame:
-    """Pair a rule with the additive rule over the same cells and seeds: see `paired`. Cells that
-    the rule's grid does not have, such as those of an optimizer that is there for comparison, are
-    left out."""
+    """Pair a rule with the additive rule over the same cells and seeds: see `paired`. Cells in
+    which only one of them is swept are left out: nothing is missing there."""
     ours, theirs = (runs[runs["rule"] == name] for name in (rule, BASELINE))
     if len(ours):  # a rule that was not run at all is missing everywhere
         theirs = theirs[theirs["cell"].isin(ours["cell"])]
+    if len(theirs):
+        ours = ours[ours["cell"].isin(theirs["cell"])]
     return paired(ours, theirs, ["cell", "seed"], value)
 
 

@@ -68,6 +68,14 @@ def rest(runs: Frame, *used: str) -> list[str]:
     return [axis for axis in varying(runs) if axis not in used]
 
 
+def arms_as_optimizers(runs: Frame) -> Frame:
+    """The runs with a step size that is not the base's own as a part of the optimizer's label: one
+    more column of a figure, where a row for it would be empty but for one panel."""
+    other = ~runs["stepsize"].isin(["base", ""])
+    label = runs["optimizer"].where(~other, runs["optimizer"] + "\n" + runs["stepsize"])
+    return runs.assign(optimizer=label, stepsize="")
+
+
 def name_of(values: object) -> str:
     """The title of a panel, from the values of its axes."""
     parts = values if isinstance(values, tuple) else (values,)

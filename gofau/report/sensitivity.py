@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 
 from gofau.report.cells import in_order, rules
 from gofau.report.metric import metric_of
-from gofau.report.panels import finish, grid, panels, per_cent, rest, tally, what
+from gofau.report.panels import (
+    arms_as_optimizers,
+    finish,
+    grid,
+    panels,
+    per_cent,
+    rest,
+    tally,
+    what,
+)
 from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
@@ -37,6 +46,7 @@ def over_horizon(runs: Frame, folder: Path) -> Figure | None:
 def _over(runs: Frame, axis: str) -> Figure | None:
     if runs["outcome"].notna().sum() == 0:
         return None
+    runs = arms_as_optimizers(runs)
     optimizers, places = in_order(runs["optimizer"]), in_order(runs[axis])
     blocks = panels(runs, rest(runs, "optimizer", axis))
     width = max(3.0, 0.45 * len(places)) if axis == "init" else 3.0

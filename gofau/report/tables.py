@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from gofau.report.cells import BASELINE, CONTEXT, counts, in_order, rules, varying
+from gofau.report.cells import BASELINE, CONTEXT, compared, counts, in_order, rules, varying
 from gofau.report.metric import Metric, heading, metric_of, metrics
 from gofau.report.pairs import Comparison, differences, over_seeds, told
 from gofau.report.render import Cell, Table, TableRow, number
@@ -117,22 +117,16 @@ def _compared(runs: Frame) -> Iterator[tuple[str, str, Metric, Comparison, float
     for metric in metrics(runs):
         mine = runs[runs["metric"] == metric.name]
         named = f"metric {metric.name}" if len(metrics(runs)) > 1 else "all"
-        parts = [(named, mine)]
+        parts, among = [(named, mine)], compared(mine)
         for axis in ("optimizer", "model"):
             values = in_order(mine[axis])
             if len(values) > 1:
                 parts += [(f"{axis} {value}", mine[mine[axis] == value]) for value in values]
         for over, part in parts:
-            typical = float(part.loc[part["rule"] == BASELINE, "outcome"].mean())
-            for rule in rules(part):
-                if rule != BASELINE:
-                    yield (
-                        over,
-                        rule,
-                        metric,
-                        over_seeds(differences(part, rule)),
-                        metric.margin(typical),
-                    )
+            for rule in (rule for rule in compared(part) if rule in among):
+                pairs = differences(part, rule)
+                margin = metric.margin(float(pairs["theirs"].mean()))
+                yield over, rule, metric, over_seeds(pairs), margin
 
 
 def difference_cells(c: Comparison, metric: Metric) -> list[Cell]:

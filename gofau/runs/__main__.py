@@ -11,9 +11,9 @@ from gofau.runs.table import show, table
 from gofau.runs.transfer import export, merge, prune
 
 
-def main(words: list[str] | None = None) -> None:
+def main(words: list[str] | None = None, prog: str = "python -m gofau.runs") -> None:
     """Carry out one command; see ``python -m gofau.runs --help``."""
-    options = _parser().parse_args(words)
+    options = _parser(prog).parse_args(words)
     runs_dir = Path(options.runs_dir)
     match options.command:
         case "status":
@@ -31,8 +31,8 @@ def main(words: list[str] | None = None) -> None:
             print("\n".join([*map(str, gone), f"{len(gone)} runs removed"]))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m gofau.runs", description=__doc__)
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = Parser(prog=prog, description="The runs of a folder.")
     commands = parser.add_subparsers(dest="command", required=True)
     status = commands.add_parser("status", help="how many runs are in which state")
     status.add_argument("--all", action="store_true", help="list every run")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gofau.runs.committed import committed
+from gofau.runs.events import muted, note
 from gofau.runs.fingerprint import changed
 from gofau.runs.record import FINISHED, Run
 
@@ -36,7 +37,8 @@ def finished(run: Run, today: dict[str, str], again: bool = True) -> float | Non
         if row:
             return _judge(run, row, today, where, again and status["state"] not in FINISHED)
     if status["state"] == "failed" and not config["retry_failed"]:
-        say(run, f"failed before ({status.get('error')}); retry_failed=true tries it again")
+        text = f"failed before ({status.get('error')}); retry_failed=true tries it again"
+        say(run, text, state="failed", before=str(run.folder))
         return math.nan
     return None
 
@@ -51,10 +53,12 @@ def _judge(
         if again:
             why = lacking or f"with different code or data ({', '.join(other)})"
             kept = "" if lacking else "; stale=keep accepts it"
-            say(run, f"{status['state']} already, but {why}: run again{kept}", where)
+            say(run, f"{status['state']} already, but {why}: run again{kept}", where, warning=why)
         return None
-    notes = [summary(status), *_notes(run, status, other)]
-    say(run, f"{status['state']} already ({', '.join(notes)}); rerun=true repeats it", where)
+    notes = _notes(run, status, other)
+    text = ", ".join([summary(status), *notes])
+    facts = measured(status) | {"before": where, "warning": ", ".join(notes)}
+    say(run, f"{status['state']} already ({text}); rerun=true repeats it", where, **facts)
     return objective(status)
 
 
@@ -128,7 +132,23 @@ def summary(status: dict[str, Any]) -> str:
     return ", ".join([*parts, f"{status['result']['seconds']:.1f} s of training"])
 
 
-def say(run: Run, text: str, where: str = "") -> None:
-    """Print a line for the user, from the one process that writes the record."""
-    if run.writes:
-        print(f"{where or run.folder}: {text}", flush=True)
+def measured(status: dict[str, Any]) -> dict[str, Any]:
+    """The part of a finished record that a table of a sweep shows: state, metric, and the metric's
+    values on the validation split and the test set. Those of a run that diverged are `objective`'s:
+    chance level; None if the metric has none."""
+    judged = metric(status)
+    found = {part: status["result"].get(f"{part}/{judged['name']}") for part in ("val", "test")}
+    if status["state"] == "diverged":
+        found = dict.fromkeys(found, judged["chance"])
+    return {"state": status["state"], "metric": judged, **found}
+
+
+def say(run: Run, text: str, where: str = "", **facts: Any) -> None:
+    """Tell the user something about a run, from the one process that writes the record: as a line,
+    or in a sweep that is shown as a whole by its ``facts`` (`gofau.runs.events`)."""
+    if not run.writes:
+        return
+    line = f"{where or run.folder}: {text}"
+    note(**facts, line=line)
+    if not muted():
+        print(line, flush=True)

@@ -15,15 +15,17 @@ from gofau.engine.checkpointer import Checkpointer, OutOfTime
 from gofau.engine.distributed import World, join
 from gofau.engine.evaluation import evaluate, missing
 from gofau.engine.hardware import device_of
+from gofau.engine.trainer import Trainer
 from gofau.errors import UserError
 from gofau.loggers import Guarded, open_logger
 from gofau.optim import monitor
 from gofau.optim.checks import StepRefused
 from gofau.runs import Run
+from gofau.runs.events import note
 from gofau.runs.fingerprint import changed
 from gofau.runs.invocation import deadline
 from gofau.runs.lock import Taken, lock
-from gofau.runs.outcome import finished, objective, say, summary
+from gofau.runs.outcome import finished, measured, objective, say, summary
 from gofau.runs.provenance import provenance
 from gofau.session.build import Built, build
 from gofau.session.fingerprints import fingerprints
@@ -44,7 +46,7 @@ def carry_out(config: dict[str, Any]) -> float:
             # The first process takes the lock for all, and tells them whether it got it.
             taken = world.agree(_lock(run, held) if world.first else None)
             if taken is not None:
-                say(run, f"skipped: locked by {taken}")
+                say(run, f"skipped: locked by {taken}", state="skipped")
                 return math.nan
             # Another process may have finished the run in the meantime.
             today = fingerprints(config)
@@ -77,7 +79,7 @@ def _lock(run: Run, held: ExitStack) -> str | None:
 def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str]) -> float:
     until = deadline(config["sweep"]["minutes"])
     if until is not None and world.agree(time.time() > until):
-        say(run, "the sweep's time is over: left for the next time")
+        say(run, "the sweep's time is over: left for the next time", state="left")
         return math.nan
     # A run that began with other code is not resumed with today's.
     before = run.status()
@@ -99,12 +101,14 @@ def _locked(run: Run, config: dict[str, Any], world: World, today: dict[str, str
         facts |= {"fingerprint": today}
         facts["diagnostics_every"] = config["trainer"]["diagnostics_every"]
         run.start(built.trainer.epoch, built.trainer.step if resumed else 0, **facts)
+        note(state="running", folder=str(run.folder), epochs=facts["epochs"])
         _record(run, built, checkpointer, logger, weights)
         logger.finish(run.said["state"], run.said.get("result", {}))
     if run.said["state"] == "interrupted":
-        say(run, f"interrupted at step {built.trainer.step}: the sweep's time is over")
+        text = f"interrupted at step {built.trainer.step}: the sweep's time is over"
+        say(run, text, state="interrupted")
         return math.nan
-    say(run, f"{run.said['state']} ({summary(run.said)})")
+    say(run, f"{run.said['state']} ({summary(run.said)})", **measured(run.said))
     return objective(run.said)
 
 
@@ -147,7 +151,14 @@ def _train(
 ) -> None:
     trainer, began = built.trainer, time.perf_counter()
     epochs = trainer.settings.epochs
-    shown = Shown(epochs, trainer.examples_per_epoch(), trainer.problem.unit, built.metric)
+    shown = Shown(
+        epochs,
+        trainer.examples_per_epoch(),
+        trainer.problem.unit,
+        built.metric,
+        run.folder.name,
+        lambda: now(trainer),
+    )
     kind = run.config["trainer"]["progress"] if run.writes else "none"
     with show(kind, shown, done=trainer.examples_done()) as display:
 
@@ -164,7 +175,7 @@ def _train(
             checkpointer.epoch()
     weights.end()
     result = {key: value for key, value in trainer.row.items() if "/" in key}
-    result |= {"epochs": trainer.epoch, "steps": trainer.step}
+    result |= {"epochs": trainer.epoch, "steps": trainer.step} | weights.sizes()
     if run.config["trainer"]["test"]:
         result |= {f"test/{key}": value for key, value in _test(built).items()}
     result |= {"seconds": trainer.seconds, "seconds_total": time.perf_counter() - began}
@@ -174,6 +185,14 @@ def _train(
         more["divergence"] = {"step": found.step, "epoch": found.epoch, "reason": found.reason}
     run.end("done" if found is None else "diverged", **more)
     checkpointer.remove()
+
+
+def now(trainer: Trainer) -> tuple[float, float]:
+    """The mean training loss of this epoch's batches so far, and the learning rate; of several
+    processes, by this one's share of each batch."""
+    examples = sum(trainer.train.count(batch) for batch in range(trainer.batch))
+    total = torch.stack(trainer.sums["loss"]).sum().item() * trainer.world.size
+    return total / examples, float(trainer.optimizer.param_groups[0]["lr"])
 
 
 def _test(built: Built) -> dict[str, float | None]:

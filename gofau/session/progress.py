@@ -1,7 +1,10 @@
 """The progress display of a run: a bar with speed and time left in a terminal, else plain lines."""
 
+import math
 import multiprocessing
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -10,6 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from gofau.problems import Metric
+from gofau.runs.clock import clock
+
+SECONDS = 0.25
+"""Between two readings of loss and learning rate for the bar."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,17 @@ class Shown:
         examples: training examples per epoch.
         unit: plural noun for the examples.
         metric: the metric by which the run is judged.
+        name: the name of the run.
+        now: returns the mean training loss of the epoch so far, and the learning rate. It waits for
+            the device, so it is called a few times per second, and only for the bar.
     """
 
     epochs: int
     examples: int
     unit: str
     metric: Metric
+    name: str = ""
+    now: Callable[[], tuple[float, float]] = lambda: (math.nan, math.nan)
 
 
 class Lines:
@@ -60,7 +72,7 @@ class Lines:
         return (
             f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}"
             f"  train {_score(row, 'train', metric)}  val {_score(row, 'val', metric)}"
-            f"  {self.speed(row['examples_per_second'])}  {_clock(left)} left"
+            f"  {self.speed(row['examples_per_second'])}  {clock(left)} left"
         )
 
     def speed(self, examples: float) -> str:
@@ -80,26 +92,37 @@ class Bar(Lines):
 
     def __enter__(self) -> "Bar":
         self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
             TaskProgressColumn(show_speed=False),
-            TextColumn("{task.fields[speed]}"),
+            TextColumn("{task.fields[now]}"),
             TimeRemainingColumn(),
             console=Console(),
             transient=True,
         )
         self.progress.start()
         total = self.shown.epochs * self.shown.examples
-        self.task = self.progress.add_task("training", total=total, completed=self.done, speed="")
+        self.task = self.progress.add_task(
+            self.shown.name, total=total, completed=self.done, now=""
+        )
+        self._read = -math.inf
         return self
 
     def __exit__(self, kind: type | None, value: object, trace: TracebackType | None) -> None:
         self.progress.stop()
 
     def batch(self, examples: int) -> None:
+        self.progress.update(self.task, advance=examples)
+        now = time.monotonic()
+        if now - self._read >= SECONDS:
+            self._read = now
+            self.progress.update(self.task, now=self._now())
+
+    def _now(self) -> str:
+        loss, lr = self.shown.now()
         speed = self.progress.tasks[0].speed
-        text = self.speed(speed) if speed else ""
-        self.progress.update(self.task, advance=examples, speed=text)
+        parts = [f"loss {loss:.4f}", f"lr {lr:.3g}", *([self.speed(speed)] if speed else [])]
+        return "  ".join(parts)
 
     def epoch(self, row: dict[str, Any]) -> None:
         self.progress.console.print(self.text(row), highlight=False)
@@ -122,9 +145,3 @@ def _score(row: dict[str, Any], part: str, metric: Metric) -> str:
         return "—"
     score = f"{value:{metric.format}}"
     return score if metric.name == "loss" else f"{loss:.4f} ({score})"
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -2,6 +2,8 @@
 
 ``torch.load(path, weights_only=True)`` reads it, so that a file from elsewhere cannot run code:
 ``{"format": 1, "identity": …, "epoch": …, "value": …, "model": state_dict}``, all on the CPU.
+Weights that the optimizer holds as integers are stored as such: the format is then 2, ``"packed"``
+has them by name in the form of `gofau.optim.lns.float_weights`, and ``"model"`` has the rest.
 """
 
 import io
@@ -13,10 +15,11 @@ import torch
 
 from gofau.engine.trainer import Trainer
 from gofau.errors import UserError
+from gofau.optim.lns import float_weights
 from gofau.runs import Run, write_whole
 from gofau.session.build import Built
 
-NAME, FORMAT = "weights.pt", 1
+NAME, FLOATS, INTEGERS = "weights.pt", 1, 2
 
 
 class Weights:
@@ -60,16 +63,45 @@ class Weights:
         self.best = value
         return True
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes that the file of the present weights has, whether or not it is kept:
+        ``weights/bytes``, and ``weights/float32_bytes`` for the same weights as float32."""
+        floats, packed = self._floats(), self._packed()
+        whole = len(self._file(floats, {}))
+        size = len(self._file(floats, packed)) if packed else whole
+        return {"weights/bytes": size, "weights/float32_bytes": whole}
+
     def _write(self) -> None:
-        if not self.run.writes:
-            return
+        if self.run.writes:
+            write_whole(self.path, self._file(self._floats(), self._packed()))
+
+    def _floats(self) -> dict[str, Any]:
+        return {name: x.cpu() for name, x in self.built.trainer.model.state_dict().items()}
+
+    def _packed(self) -> dict[str, dict[str, Any]]:
+        """The weights that the optimizer holds as integers, by their names in the model."""
+        pack = getattr(self.built.optimizer, "packed_weights", None)
+        if pack is None:
+            return {}
+        named = self.built.trainer.model.named_parameters()
+        found = {n: (p, e) for (n, p), e in zip(named, pack().values(), strict=True)}
+        found = {n: (p, e) for n, (p, e) in found.items() if "packed" in e}
+        values = float_weights({n: e for n, (_, e) in found.items()})
+        # An integer cannot be NaN: weights of a diverged run are kept as they are.
+        return {
+            n: e | {"packed": e["packed"].cpu()}
+            for n, (p, e) in found.items()
+            if torch.equal(values[n].to(p), p)
+        }
+
+    def _file(self, floats: dict[str, Any], packed: dict[str, Any]) -> bytes:
         trainer = self.built.trainer
-        state = {name: tensor.cpu() for name, tensor in trainer.model.state_dict().items()}
-        content = {"format": FORMAT, "identity": self.run.identity, "epoch": trainer.epoch}
-        content |= {"value": _value(trainer, self.built.metric.name), "model": state}
+        content = {"format": INTEGERS if packed else FLOATS, "identity": self.run.identity}
+        content |= {"epoch": trainer.epoch, "value": _value(trainer, self.built.metric.name)}
+        content["model"] = {name: x for name, x in floats.items() if name not in packed}
         buffer = io.BytesIO()
-        torch.save(content, buffer)
-        write_whole(self.path, buffer.getvalue())
+        torch.save(content | ({"packed": packed} if packed else {}), buffer)
+        return buffer.getvalue()
 
 
 def _value(trainer: Trainer, metric: str) -> float | None:
@@ -77,7 +109,7 @@ def _value(trainer: Trainer, metric: str) -> float | None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read what `Weights` wrote.
+    """Read what `Weights` wrote, with all weights as floats in ``"model"``.
 
     Raises:
         UserError: there is no such file, or `Weights` did not write it.
@@ -91,6 +123,6 @@ def read(path: Path) -> dict[str, Any]:
         ) from e
     except (OSError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as e:
         raise UserError(f"{path} is not a complete file of weights") from e
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in (FLOATS, INTEGERS):
         raise UserError(f"{path} is not a file of weights that this version of gofau can read")
-    return content
+    return content | {"model": content["model"] | float_weights(content.pop("packed", {}))}

@@ -1,17 +1,15 @@
 """``python -m gofau.toy experiment=fig2_toy_starts``: an experiment in two variables."""
 
 import sys
-from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 
 from gofau.cli.entry import start, task
+from gofau.config.place import configs
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 
-
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="toy")
+@hydra.main(version_base="1.3", config_path=str(configs()), config_name="toy")
 @task
 def main(cfg: DictConfig) -> float:
     from gofau.toy.study import run  # imports torch: not for --help

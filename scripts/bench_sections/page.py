@@ -10,6 +10,7 @@ Cells = dict[str, str]
 TITLES = {
     "images": "Images per second, beside a plain loop",
     "shares": "Where a training step's time goes",
+    "stepsizes": "What a step size adds to a step",
     "sweep": "Sweeps of short runs",
     "startup": "From the command to the first step",
     "status": "Reading the records of many runs",

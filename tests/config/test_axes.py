@@ -58,6 +58,18 @@ def test_a_typed_value_that_no_arm_has_replaces_the_key_once():
     ]
 
 
+def test_a_new_value_beside_a_known_one_is_not_dropped():
+    _, swept = expand("rule=hybrid,mine", "seed=0")
+    assert swept == [
+        {"optimizer": "sgd", "rule": "hybrid"},
+        {"optimizer": "adam", "rule": "hybrid"},
+        {"optimizer": "sgd", "rule": "mine"},
+        {"optimizer": "adam", "rule": "mine"},
+        {"optimizer": "madam", "rule": "mine"},
+        {"optimizer": "adamw", "stepsize": "trust_ratio", "rule": "mine"},
+    ]
+
+
 def test_without_arms_it_is_a_product():
     _, swept = points(OverridesParser.create(), {"a": "1,2"}, [], ["b=range(3)", "a=5,6"])
     assert [(p["a"], p["b"]) for p in swept] == [(a, str(b)) for a in "56" for b in range(3)]

@@ -6,8 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gofau import optim
+from gofau.cli.space import space
 from gofau.config.grid import grid
 from gofau.report.experiments import report_of
 from tests.command_line import ROOT
@@ -18,6 +20,7 @@ PAGE = (ROOT / "docs" / "training_loop.md").read_text(encoding="utf-8")
 CLUSTER = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT + CLUSTER, re.DOTALL)).splitlines()
 TRAIN = [line for line in SHELL if "train.py" in line]
+SEARCH = [line for line in TRAIN if "hydra/sweeper=optuna" in line]
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))
@@ -31,9 +34,22 @@ def test_the_page_on_training_loops_runs_from_top_to_bottom():
     exec(compile(code, "training_loop.md", "exec"), {})
 
 
-@pytest.mark.parametrize("line", TRAIN)
+def typed(line):
+    return shlex.split(line.split("train.py", 1)[1], comments=True)
+
+
+@pytest.mark.parametrize("line", SEARCH)
+def test_its_searches_compose(line):
+    words = [word for word in typed(line) if word != "-m" and not word.startswith("hydra")]
+    found = space(OverridesParser.create().parse_overrides(words))
+    ends = {k: getattr(d, "high", None) or d.choices[-1] for k, d in found.distributions.items()}
+    for overrides in found.runs(ends):
+        assert [*grid(ROOT / "configs", overrides)]
+
+
+@pytest.mark.parametrize("line", [line for line in TRAIN if line not in SEARCH])
 def test_its_command_lines_compose(line):
-    words = shlex.split(line.split("train.py", 1)[1], comments=True)
+    words = typed(line)
     # The first run stands for the sweep: composing all of a table's 1,000 takes half a minute.
     _, config = next(grid(ROOT / "configs", [w for w in words if w != "-m"]))
     assert config

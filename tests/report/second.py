@@ -18,7 +18,10 @@ EXPERIMENTS = {
     "tab5_tiny_imagenet": "result",
     "is_it_just_lr": "tuned",
 }
-GRID = ["model.name", "init.name", "init.scale", "optimizer.name", "optimizer.lr", "trainer.epochs"]
+GRID = [
+    *("model.name", "init.name", "init.scale", "optimizer.name", "optimizer.lr", "stepsize.name"),
+    "trainer.epochs",
+]
 
 
 def load(folder: Path) -> Frame:
@@ -43,7 +46,9 @@ def table(runs: Frame, rule: str, value: str = "test") -> Frame:
 
 
 def result(runs: Frame, rule: str) -> np.ndarray:
-    return (table(runs, rule) - table(runs, "additive")).to_numpy()
+    ours, theirs = table(runs, rule), table(runs, "additive")
+    shared = ours.index.intersection(theirs.index)  # rivals have one rule: nothing to compare with
+    return (ours.loc[shared] - theirs.loc[shared]).to_numpy()
 
 
 def tuned(runs: Frame, rule: str) -> np.ndarray:
@@ -165,7 +170,7 @@ def verdicts(results: Path, prefix: str) -> dict[tuple[str, str], tuple[float, f
         if kind == "speed" and runs["trainer.epochs"].nunique() < 2:
             continue
         for rule in dict.fromkeys(runs["rule.name"]):
-            if rule != "additive":
+            if rule not in ("additive", "own"):
                 keys.append((there[0], rule))
                 effects.append(MEASURES[kind](runs, rule))
                 margins.append(math.log(1.05) if kind == "speed" else 0.005)

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from gofau.report.cells import counts, in_order, prepare, rules, varying
+from gofau.report.cells import counts, in_order, prepare, read, rules, varying
 from gofau.report.pairs import differences
 from tests.report.records import runs, with_metric
 
@@ -69,6 +70,18 @@ def test_labels_name_what_varies_within_a_name():
     ]  # fmt: skip
 
 
+def test_runs_with_another_step_size_are_another_cell(tmp_path):
+    """Read from a file: columns that the report does not need are not read."""
+    frame = runs(lambda w: 0.5, optimizer=("adamw",), rule=("additive",))
+    lamb = frame.assign(**{"stepsize.name": "trust_ratio", "identity": "lamb-" + frame["identity"]})
+    both = pd.concat([frame.assign(**{"stepsize.name": "base"}), lamb]).assign(steps=100)
+    both.to_csv(tmp_path / "runs.csv", index=False)
+    found = read(tmp_path)
+    assert varying(found) == ["stepsize"]
+    assert found["cell"].nunique() == 2
+    assert "steps" not in found
+
+
 def test_a_post_step_is_an_axis_and_earlier_runs_have_none():
     frame = runs(lambda w: 0.5, rule=("additive",), optimizer=("sgd",), seed=range(6))
     assert set(prepare(frame)["post_step"]) == {"none"}
@@ -99,3 +112,13 @@ def test_the_number_of_epochs_is_an_axis_where_it_varies():
     assert in_order(frame["horizon"]) == [2, 4]
     assert set(frame["trainer"]) == {""}
     assert set(prepare(runs(lambda w: 0.5, epochs=(2,)))["horizon"]) == {"default"}
+
+
+def test_the_step_size_of_the_records_is_read(tmp_path):
+    """Its column begins as "steps" does, which is not read."""
+    frame = runs(lambda w: 0.9, rule=("additive",), optimizer=("adamw",))
+    both = [frame.assign(**{"stepsize.name": name, "steps": 9}) for name in ("base", "trust_ratio")]
+    pd.concat(both).to_csv(tmp_path / "runs.csv", index=False)
+    found = read(tmp_path)
+    assert found["stepsize"].tolist() == ["base"] * 5 + ["trust_ratio"] * 5
+    assert found["cell"].nunique() == 2

@@ -8,7 +8,13 @@ from gofau.report.cells import prepare
 from gofau.report.chosen import as_config, best_points
 
 
-def record(trial, result, loss=1.0, state="done", arm=("adam", "base", "hybrid")):
+def record(
+    trial: int,
+    result: float | None,
+    loss: float | None = 1.0,
+    state="done",
+    arm=("adam", "base", "hybrid"),
+):
     optimizer, stepsize, rule = arm
     return {
         "identity": f"{arm}{trial}",

@@ -30,6 +30,7 @@ def test_cells_of_the_committed_tables():
     for folder in REPORTED:
         records = second.load(folder)
         shown: Frame = pd.read_csv(folder / "accuracy.csv")
+        shown = shown[shown["n"] + shown["missing"] > 0]  # a rival has one rule, not all columns
         cells = {
             key: part["test"].to_numpy()
             for key, part in records.groupby(

@@ -118,11 +118,36 @@ def test_the_commands(train, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [([], "usage"), (["figure"], "usage"), (["figures", "none"], "holds no runs.csv")],
+    [
+        ([], "the following arguments are required: command"),
+        (["figure"], "invalid choice: 'figure'"),
+        (["collect"], "the following arguments are required: experiment"),
+        (["collect", "x", "--dropp"], "unrecognized arguments: --dropp"),
+        (["report", "x"], "unrecognized arguments: x"),
+    ],
 )
-def test_bad_words(words, message, tmp_path, monkeypatch):
+def test_bad_words(words, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    err = capsys.readouterr().err
+    assert err.startswith("usage: python -m gofau.report")
+    assert message in err
+
+
+def test_a_folder_without_records(tmp_path, monkeypatch):
     from gofau.errors import UserError
 
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=message):
-        main(words)
+    with pytest.raises(UserError, match=r"holds no runs\.csv"):
+        main(["figures", "none"])
+
+
+def test_overrides_may_stand_before_and_after_drop(monkeypatch):
+    from gofau.report import __main__ as report
+
+    given = []
+    monkeypatch.setattr(report, "collect", lambda *words: given.append(words))
+    main(["collect", "x", "seed=0", "--drop", "~tuned", "+a=1"])
+    main(["collect", "--drop", "x"])
+    main(["collect", "x"])
+    assert given == [("x", ["seed=0", "~tuned", "+a=1"], True), ("x", [], True), ("x", [], False)]

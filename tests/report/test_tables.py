@@ -70,6 +70,23 @@ def test_comparison_is_paired_and_corrected():
     assert table.columns[2] == "better by"
 
 
+def test_rivals_with_one_rule_are_no_missing_pairs():
+    """They are rows of results, but no rule of theirs is compared with anything."""
+    bases = runs(lambda w: 0.9 + 0.01 * (w["rule"] == "hybrid") + w["seed"] / 1000)
+    rivals = [
+        runs(lambda w: 0.5, optimizer=(name,), rule=(rule,))
+        for name, rule in (("nero", "own"), ("signsgd", "additive"))
+    ]
+    both = pd.concat([bases, *rivals], ignore_index=True)
+    alone, made = (comparison(prepare(frame)) for frame in (bases, both))
+    assert [row.cells for row in made.rows] == [row.cells for row in alone.rows]
+    assert list(made.data["rule"]) == ["hybrid"] * 3
+    assert (made.data["pairs"] == made.data["expected"]).all()
+    table = accuracy(prepare(both))
+    assert table.columns == ("optimizer", "additive", "hybrid", "own")
+    assert [row.cells[0].text for row in table.rows] == ["sgd", "adam", "nero", "signsgd"]
+
+
 def test_tables_of_a_metric_where_lower_is_better():
     def outcome(w):
         return None if w["rule"] == "power" else {"additive": 0.6, "hybrid": 0.7}[w["rule"]]

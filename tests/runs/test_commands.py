@@ -59,6 +59,27 @@ def test_status_counts_and_says_what_is_wrong(type_, runs_dir):
     assert len(everything.splitlines()) == 9
 
 
+def test_status_all_has_the_result_and_show_the_hyperparameters(type_, train):
+    words = ["model=mlp", "trainer.epochs=1", "optimizer=adam", "rule=additive", "seed=3"]
+    train(*words, "optimizer.lr=0.0125", "model.hidden=[16,8]", "trainer.progress=none")
+    (folder,) = train.runs()
+    result = train.status(folder)["result"]
+    _, out, _ = type_("status", "--all")
+    told = f"test accuracy {result['test/acc']:.2%}, {result['seconds']:.1f} s of training"
+    assert out.splitlines()[-1] == f"done         {folder.name}  {told}"
+    lines = type_("show", folder.name)[1].splitlines()
+    assert lines[2] == "hyperparameters:"
+    told = {line.split(":")[0].strip(): line for line in lines[3:14]}
+    assert told["optimizer"].startswith(
+        "  optimizer: adam, lr 0.0125, betas [0.9, 0.999], eps 1e-08"
+    )
+    assert told["rule"].startswith("  rule: additive")
+    assert told["model"] == "  model: mlp, hidden [16, 8]"
+    assert "epochs 1, batch_size 64, clip_norm null" in told["trainer"]
+    assert told["seed"] == "  seed: 3"
+    assert not any("_target_" in line for line in lines)
+
+
 def test_a_run_somebody_is_at_is_running_and_has_time_left(type_, runs_dir):
     this = Run(config(runs_dir, seed=3))
     with lock(this.folder / "lock"):

@@ -60,6 +60,19 @@ def test_training_is_measured_beside_a_plain_loop(bench):
 
 
 @pytest.mark.long
+def test_step_sizes_are_measured_beside_the_bases_own(bench):
+    rows, page = bench("stepsizes")
+    ratios = {row["name"].removesuffix(": a step"): float(row["ratio"]) for row in rows}
+    assert len(ratios) == 8
+    for optimizer in ("sgd", "adamw"):
+        assert ratios[f"resnet8 {optimizer} stepsize=base"] == 1
+        # It computes the gradients twice, and nothing else of that size.
+        assert 1 < ratios[f"resnet8 {optimizer} stepsize=layerwise"] < 6
+    assert {row["goal"] for row in rows if "layerwise:" in row["name"]} == {"× ≤ 2.5"}
+    assert "## What a step size adds to a step" in page
+
+
+@pytest.mark.long
 def test_commands_are_measured_from_outside(bench, part, monkeypatch):
     startup, sweep = part("startup"), part("sweep")
     monkeypatch.setattr(startup, "IMPORTS", ("hydra", "gofau.optim"))

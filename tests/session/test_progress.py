@@ -1,5 +1,7 @@
 """What is shown: lines elsewhere, a bar in a terminal."""
 
+import io
+
 import pytest
 
 from gofau.problems import Metric
@@ -48,6 +50,47 @@ def test_the_bar_counts_examples(capsys):
         assert display.progress.finished
         display.epoch(ROW)
     assert "epoch 2/2" in capsys.readouterr().out
+
+
+def test_the_bar_shows_run_loss_and_rate(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "140")
+    asked = []
+
+    def now():
+        asked.append(len(asked))
+        return 0.5 / 2 ** len(asked), 0.0125
+
+    shown = Shown(2, 100, "images", ACCURACY, "digits-mlp-s0", now)
+    with Bar(shown) as display:
+        for _ in range(4):
+            display.batch(50)
+        display.progress.refresh()
+    assert len(asked) == 1  # reading waits for the device: not for every batch
+    text = terminal.getvalue()
+    assert "digits-mlp-s0" in text
+    assert "loss 0.2500  lr 0.0125" in text
+
+
+def test_the_loss_of_the_bar_is_the_mean_of_the_epoch_so_far(train, monkeypatch):
+    from gofau.session import lifecycle
+
+    seen = []
+    whole = lifecycle.Shown
+
+    def watching(*about):
+        monkeypatch.setattr(Silent, "batch", lambda self, count: seen.append(about[-1]()))
+        return whole(*about)
+
+    monkeypatch.setattr(lifecycle, "Shown", watching)
+    words = ["model=mlp", "trainer.epochs=1", "trainer.progress=none", "scheduler=constant"]
+    assert train(*words, "optimizer.lr=0.01")[0] == 0
+    (folder,) = train.runs()
+    assert seen[-1] == (pytest.approx(float(train.rows(folder)[0]["train/loss"])), 0.01)
+    assert len({loss for loss, _ in seen}) > 10
 
 
 @pytest.mark.parametrize(("terminal", "kind"), [(True, Bar), (False, Lines)])

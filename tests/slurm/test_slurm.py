@@ -253,3 +253,48 @@ def test_a_time_limit(sweep, tmp_path_factory):
     (run,) = one.runs().values()
     assert resumed(one, run)
     same(one, whole.results())
+
+
+def status(sweep: Sweep) -> str:
+    command = [sys.executable, "-m", "gofau.runs", "status", "--runs-dir", f"{sweep.folder}/runs"]
+    return tell(*command)
+
+
+def test_submitted_and_left(sweep):
+    four = sweep(*WORDS, "trainer.epochs=20", "seed=0,1,2,3", "hydra.launcher.wait=false")
+    assert four.process.wait(60) == 0, four.said()
+    left = jobs()
+    assert len(left) == 4  # it returned while they were in the queue
+    array = left[0].partition("_")[0]
+    assert f"job {array}: 4 of 4 runs submitted" in four.said()
+    told = status(four)
+    assert f"job {array} " in told
+    assert "queued" in told
+    # Typed again, with one run more: only that one is submitted.
+    four.words[four.words.index("seed=0,1,2,3")] = "seed=0,1,2,3,4"
+    assert four.type().process.wait(60) == 0
+    again = (four.folder / "typed-2.txt").read_text()
+    assert "1 of 5 runs submitted, 4 queued already" in again
+    until(lambda: not hurry(), 180, "the queue is empty")
+    assert four.states() == ["done"] * 5, four.said()
+    assert f"job {array} 4 runs: 4 done" in " ".join(status(four).split())
+    assert four.type().process.wait(60) == 0
+    nothing = (four.folder / "typed-3.txt").read_text()
+    assert "no job: nothing is missing, 5 done already" in nothing
+    assert not jobs()
+
+
+def test_left_killed_and_typed_again(sweep):
+    often = ["trainer.epochs=200", "trainer.checkpoint.seconds=0.2"]
+    two = sweep(*WORDS[:-1], *often, "seed=0,1", "hydra.launcher.wait=false")
+    assert two.process.wait(60) == 0, two.said()
+    run = two.saved()
+    os.kill(process_of(run), signal.SIGKILL)
+    until(lambda: not hurry(), 180, "the queue is empty")
+    assert sorted(two.states()) == ["done", "running"]
+    assert "interrupted" in status(two)
+    assert two.type().process.wait(60) == 0
+    assert "1 of 2 runs submitted, 1 done already" in (two.folder / "typed-2.txt").read_text()
+    until(lambda: not hurry(), 180, "the queue is empty")
+    assert two.states() == ["done"] * 2, two.said()
+    assert resumed(two, run)

@@ -1,5 +1,6 @@
 """``python -m gofau.report.toy [NAME …]``: draw the named results folders, or all of them."""
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -9,8 +10,12 @@ from gofau.errors import UserError
 RESULTS = Path("results")
 
 
-def main(names: list[str]) -> None:
+def main(words: list[str], prog: str = "python -m gofau.report.toy") -> None:
     """Draw what the files in each folder allow, and print the paths of what was written."""
+    about = "Make tables and figures of the experiments in two variables: all, or those named."
+    parser = argparse.ArgumentParser(prog=prog, description=about)
+    parser.add_argument("name", nargs="*", help="the name of a folder in results/")
+    names = parser.parse_args(words).name
     from gofau.report.toy import drawn, paths, starts, table, tuned
 
     if not RESULTS.is_dir():

@@ -1,0 +1,201 @@
+"""The reference pages: one section per optimizer, rule, step size and problem, made from their
+docstrings and from what they declare."""
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+import gofau.optim
+import gofau.problems as contract
+from docs._ext.formulas import equation, mathematical
+from docs._ext.sources import CONFIGS, comment
+from gofau.optim import RULES, STEPSIZES, Hyperparameter, Rule, RuleOptimizer, StepSize
+from gofau.optim.hyperparameters import REQUIRED
+from gofau.optim.post_steps import POST_STEPS
+from gofau.problems import image_classification, language_model, node_classification, reconstruction
+from gofau.toy import PROBLEMS
+
+OWN = "gofau."
+
+
+def rules() -> str:
+    """The section of every rule of gofau."""
+    return _rules("rule", RULES.values())
+
+
+def post_steps() -> str:
+    """The section of every post step of gofau."""
+    return _rules("post_step", POST_STEPS.values())
+
+
+def _rules(key: str, some: Iterable[Rule]) -> str:
+    ours = (rule for rule in some if rule.xi.__module__.startswith(OWN))
+    return "\n".join(_rule(key, rule) for rule in ours)
+
+
+def _rule(key: str, rule: Rule) -> str:
+    return _section(
+        rule.name,
+        f'On the command line `{key}={rule.name}`, in Python `{key}="{rule.name}"`.',
+        f".. autofunction:: {rule.xi.__module__}.{rule.xi.__qualname__}",
+        hyperparameters(rule.own.values()),
+    )
+
+
+def formulas() -> str:
+    """A table with the formula and the source of every rule, from its docstring."""
+    rows = ["| rule | ξ(θ, d; η) | signs can change | zero can move |", "|---|---|---|---|"]
+    for rule in RULES.values():
+        found = equation(_first(rule.xi))
+        if rule.xi.__module__.startswith(OWN) and found is not None:
+            tex = found.text.removeprefix(r"\xi = ").replace("|", r"\vert ")
+            link = f"[{rule.name}](reference/rules.md#{rule.name})"
+            rows.append(f"| {link} | ${tex}$ | {_signs(rule)} | {_zeros(rule)} |")
+    return "\n".join(rows)
+
+
+def _defaults(rule: Rule) -> dict[str, Any]:
+    return {"lr": 0.1} | {h.name: h.default for h in rule.own.values()}
+
+
+def _zeros(rule: Rule) -> str:
+    """Found by evaluating the rule at θ = 0."""
+    return "yes" if rule.moves_zeros(_defaults(rule)) else "no"
+
+
+def _signs(rule: Rule) -> str:
+    """Found by evaluating the rule at θ = 1, for a large d, and for a large η_out."""
+    theta, group = torch.ones(1), _defaults(rule)
+    if bool((theta - rule(theta, 1e3 * theta, group) < 0).any()):
+        return "yes"
+    if "eta_out" in group and bool((theta - rule(theta, theta, group | {"eta_out": 9}) < 0).any()):
+        return "only if η_out > 1"
+    return "no"
+
+
+def stepsizes() -> str:
+    """The section of every step size of gofau."""
+    ours = [s for s in STEPSIZES.values() if type(s).__module__.startswith(OWN)]
+    return "\n".join(_stepsize(s) for s in ours)
+
+
+def _stepsize(stepsize: StepSize) -> str:
+    kind = type(stepsize)
+    what = "replaces η" if stepsize.role == "eta" else "is a factor of l"
+    needs = "; `step` needs a closure" * bool(stepsize.needs)
+    per = {"element": "a tensor of values per layer"}.get(
+        stepsize.scope, f"one value per {stepsize.scope}"
+    )
+    return _section(
+        stepsize.name,
+        f'On the command line `stepsize={stepsize.name}`, in Python `stepsize="{stepsize.name}"`.'
+        f" It {what}, with {per}{needs}.",
+        f".. autoclass:: {kind.__module__}.{kind.__qualname__}()",
+        hyperparameters(stepsize.hyperparameters),
+    )
+
+
+def classes() -> dict[str, type]:
+    """The optimizers that gofau.optim exports, those that take rules first."""
+    found = [(name, getattr(gofau.optim, name)) for name in gofau.optim.__all__]
+    some = [
+        (name, x)
+        for name, x in found
+        if inspect.isclass(x) and issubclass(x, torch.optim.Optimizer) and x is not RuleOptimizer
+    ]
+    return dict(sorted(some, key=lambda pair: not takes_rules(pair[1])))
+
+
+def optimizers() -> str:
+    """The section of every optimizer that gofau.optim exports."""
+    return "\n".join(_optimizer(name, x) for name, x in classes().items())
+
+
+def directions() -> str:
+    """A table with the direction and the step size of every base optimizer, from their
+    docstrings. Optimizers with the same direction share a row."""
+    rows = ["| base | direction m and step size l |", "|---|---|"]
+    names: dict[type, list[str]] = {}
+    for name, optimizer in classes().items():
+        if takes_rules(optimizer):
+            names.setdefault(type(_direction(optimizer)), []).append(name)
+    for direction, some in names.items():
+        links = ", ".join(f"[{name}](reference/optimizers.md#{name.lower()})" for name in some)
+        rows.append(f"| {links} | {mathematical(_first(direction))} |")
+    return "\n".join(rows)
+
+
+def takes_rules(optimizer: type) -> bool:
+    """Whether it is a base that combines with every rule."""
+    return issubclass(optimizer, RuleOptimizer) and not optimizer.own_rule
+
+
+def _direction(optimizer: Any) -> Any:
+    return optimizer.direction
+
+
+def _optimizer(name: str, optimizer: type) -> str:
+    config = next(p for p in CONFIGS.glob("optimizer/*.yaml") if f".{name}\n" in p.read_text())
+    words = "Takes every rule and step size." if takes_rules(optimizer) else "Has its own rule."
+    text = f"{words} On the command line `optimizer={config.stem}`; in experiments the defaults are"
+    text += f" those of [configs/optimizer/{config.name}](../../configs/optimizer/{config.name})."
+    if takes_rules(optimizer):
+        text += f"\n\n{mathematical(_first(type(_direction(optimizer))))}"
+    return _section(name, text, f".. autoclass:: gofau.optim.{name}", "")
+
+
+def problems() -> str:
+    """The section of every kind of problem, with the configurations that are made of it."""
+    modules = (image_classification, reconstruction, node_classification, language_model)
+    classes = [
+        x
+        for module in modules
+        for _, x in inspect.getmembers(module, inspect.isclass)
+        if issubclass(x, contract.Problem) and x.__module__ == module.__name__
+    ]
+    return "\n".join(_problem(x) for x in classes)
+
+
+def _problem(problem: type) -> str:
+    kind = problem.__module__.rpartition(".")[2]
+    rows = ["| `problem=` | what |", "|---|---|"]
+    for path in sorted(CONFIGS.glob("problem/*.yaml")):
+        if path.stem == kind or f"- {kind}@problem" in path.read_text(encoding="utf-8"):
+            rows.append(f"| `{path.stem}` | {comment(path)} |")
+    text = "\n".join(rows)
+    return _section(kind, text, f".. autoclass:: {problem.__module__}.{problem.__qualname__}", "")
+
+
+def functions() -> str:
+    """A table of the functions of two variables that experiments descend on."""
+    rows = ["| `toy.cases` | function | minima | box of the starts |", "|---|---|---|---|"]
+    for name, problem in PROBLEMS.items():
+        first = _first(type(problem))
+        found = equation(first)
+        words = first if found is None else f"${found.text}${first[found.end :]}"
+        minima = ", ".join(f"({a:.4g}, {b:.4g})" for a, b in problem.minima)
+        box = " × ".join(f"[{low:g}, {high:g}]" for low, high in problem.box)
+        rows.append(f"| `{name}` | {words} | {minima} | {box} |")
+    return "\n".join(rows)
+
+
+def hyperparameters(declared: Iterable[Hyperparameter]) -> str:
+    """The table of declared hyperparameters; empty if there are none."""
+    rows = ["| hyperparameter | symbol | default | allowed | meaning |", "|---|---|---|---|---|"]
+    for h in declared:
+        default = "required" if h.default is REQUIRED else f"`{h.default}`"
+        meaning = h.meaning.replace("null:", "`None`:")
+        cells = (f"`{h.name}`", h.symbol, default, str(h.interval), meaning)
+        rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(rows) if len(rows) > 2 else ""
+
+
+def _first(x: Any) -> str:
+    """The first paragraph of a docstring, in one line."""
+    return " ".join((inspect.getdoc(x) or "").partition("\n\n")[0].split())
+
+
+def _section(name: str, words: str, directive: str, table: str) -> str:
+    return f"## {name}\n\n{words}\n\n{table}\n\n```{{eval-rst}}\n{directive}\n```\n"
