@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gofau.report.cells import in_order, rules, varying
-from gofau.report.metric import heading, metric_of
-from gofau.report.panels import finish, grid, panels, rest, tally, what
+from gofau.report.metric import Metric, heading, metric_of
+from gofau.report.panels import finish, grid, panels, plain, rest, tally, what
 from gofau.report.sensitivity import NAMES
 from gofau.report.types import Frame
 
@@ -38,7 +38,7 @@ def heatmap(runs: Frame, folder: Path) -> Figure | None:
         sharey=True,
     )
     image, metric = None, metric_of(runs)
-    ends = (0.0, 100.0) if metric.fraction else _ends(runs, down, across)
+    ends = _ends(runs, metric, down, across)
     for row, (title, block) in zip(axes, blocks, strict=True):
         for ax, rule in zip(row, names, strict=True):
             image = _panel(ax, block[block["rule"] == rule], (down, ys), (across, xs), ends)
@@ -47,17 +47,21 @@ def heatmap(runs: Frame, folder: Path) -> Figure | None:
         ax.set_title(rule)
     figure.supxlabel(NAMES.get(across, across), fontsize=9)
     assert image is not None
-    bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01)
+    worst = "min" if metric.higher else "max"
+    bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01, extend=worst)
+    bar.ax.yaxis.set_major_formatter(plain)
     bar.set_label(heading(runs) + metric.unit)
-    caption = f"{what(runs)}: mean over {tally(runs)} (their number in brackets)"
+    caption = f"{what(runs)}: mean over {tally(runs)} (in brackets: how many of a cell)"
     return finish(figure, axes, caption)
 
 
-def _ends(runs: Frame, down: str, across: str) -> tuple[float, float]:
-    """The ends of the colour scale for a metric without fixed bounds, from the cells' means. The
-    upper end is a quantile, since a few very bad cells would make all others look the same."""
-    means = runs.groupby(["rule", *{down, across, "optimizer"}])["outcome"].mean()
-    return float(means.min()), float(means.quantile(0.9))
+def _ends(runs: Frame, metric: Metric, down: str, across: str) -> tuple[float, float]:
+    """The ends of the colour scale, from the cells' means. The bad end is a quantile, since a few
+    very bad cells would make all others look the same; the colour bar's arrow says so."""
+    keys = list(dict.fromkeys(["rule", down, across, "optimizer"]))
+    means = metric.scale * runs.groupby(keys)["outcome"].mean().dropna()
+    low, high = (0.1, 1.0) if metric.higher else (0.0, 0.9)
+    return float(means.quantile(low)), float(means.quantile(high))
 
 
 def _panel(
@@ -76,9 +80,10 @@ def _panel(
     colours = "cividis" if metric.higher else "cividis_r"
     image = ax.imshow(values, cmap=colours, vmin=ends[0], vmax=ends[1], aspect="auto")
     ax.grid(False)
+    digits = 0 if ends[1] - ends[0] > 10 else 1
     for (i, j), value in np.ndenumerate(values):
         count = lost.get((down[1][i], across[1][j]), 0)
-        shown = f"{value:.0f}" if metric.fraction else f"{value:.3g}"
+        shown = f"{value:.{digits}f}" if metric.fraction else f"{value:.3g}"
         text = "–" if np.isnan(value) else shown + (f" ({count})" if count else "")
         bright = (value - ends[0]) / (ends[1] - ends[0] or 1)
         bright = bright if metric.higher else 1 - bright

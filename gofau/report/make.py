@@ -6,14 +6,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gofau.report.acceleration_shown import acceleration, speedup
+from gofau.report.acceleration_shown import acceleration
 from gofau.report.alike import mixed, unlike
 from gofau.report.cells import read
 from gofau.report.choice import choice
 from gofau.report.claims import claims, write_claims
 from gofau.report.control import control
 from gofau.report.curves import curves
-from gofau.report.effects import effects, effects_figure
+from gofau.report.effects import effects
+from gofau.report.effects_figure import effects_figure
 from gofau.report.experiments import folders, report_of
 from gofau.report.first_run import first_run
 from gofau.report.heatmap import heatmap
@@ -25,6 +26,7 @@ from gofau.report.published import published
 from gofau.report.render import Table, save_table
 from gofau.report.robustness_table import robustness
 from gofau.report.sensitivity import over_horizon, over_init, over_lr
+from gofau.report.speedup_figure import speedup
 from gofau.report.stored import stored
 from gofau.report.style import save_figure, styled
 from gofau.report.tables import accuracy, comparison

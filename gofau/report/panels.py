@@ -1,12 +1,16 @@
 """Helpers for the figures: a grid of panels with one legend and one caption above."""
 
+import math
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from gofau.report.cells import counts, describe, in_order, varying
 from gofau.report.types import Frame
@@ -27,10 +31,16 @@ def grid(
     return figure, figure.subplots(rows, columns, squeeze=False, **shared)
 
 
-def finish(figure: Figure, axes: np.ndarray, caption: str) -> Figure:
-    """Add the caption and one legend for all panels, above the panels, where it covers no data."""
+def finish(
+    figure: Figure, axes: np.ndarray, caption: str, legend: Mapping[str, Any] | None = None
+) -> Figure:
+    """Add the caption and one legend for all panels, above the panels, where it covers no data.
+
+    Args:
+        legend: entries of the legend that stand for no line or bar of their own: label → handle.
+    """
     caption = textwrap.fill(caption, int(13 * figure.get_figwidth()))
-    entries: dict[str, Any] = {}
+    entries: dict[str, Any] = dict(legend or {})
     for ax in axes.ravel():
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
@@ -94,3 +104,41 @@ def panels(runs: Frame, axes: list[str]) -> list[tuple[str, Frame]]:
 def per_cent(ax: Axes) -> None:
     """Show the fractions of the vertical axis in per cent."""
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}")
+
+
+def plain(value: float, _: object = None) -> str:
+    """Format a tick as a plain number: ``2.1``, where matplotlib writes 2.1×10⁰.
+
+    >>> plain(2.1), plain(-0.0005), plain(20000.0)
+    ('2.1', '−0.0005', '20,000')
+    """
+    text = f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return text.replace("-", "−")
+
+
+def log_ticks(axis: Axis) -> None:
+    """Give a logarithmic axis, whose limits are set, a few ticks with plain numbers: 1, 2 and 5
+    times powers of ten; even steps where the axis holds fewer than three of these; powers alone
+    where it holds many."""
+    low, high = sorted(axis.get_view_interval())
+    decades = math.log10(high / low)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    held = [m * 10.0**k for k in powers for m in (1, 2, 5) if low <= m * 10.0**k <= high]
+    if len(held) < 3:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    elif decades <= 3:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=99))
+    if decades <= 4:  # beyond, powers of ten are easier to read
+        axis.set_major_formatter(plain)
+    axis.set_minor_locator(NullLocator())
+
+
+def cut_marks(ax: Axes, x: Any, low: Any, high: Any, colour: str) -> None:
+    """Mark intervals that leave the panel, whose limits are set, with arrows at its edge."""
+    bottom, top = ax.get_ylim()
+    edges = ((0.0, np.asarray(low) < bottom, "v"), (1.0, np.asarray(high) > top, "^"))
+    for edge, cut, shape in edges:
+        if cut.any():  # an empty line would count as a point at the figure's corner in the layout
+            at = ax.get_xaxis_transform()
+            style = {"color": colour, "ms": 3.5, "clip_on": False, "zorder": 4}
+            ax.plot(np.asarray(x)[cut], np.full(cut.sum(), edge), shape, transform=at, **style)

@@ -45,7 +45,9 @@ def profile(runs: Frame, folder: Path) -> Figure | None:
     ax = axes[0][0]
     for rule, share in zip(table, profiles(table.to_numpy(), tau), strict=True):
         style = RULE_DASHES.get(rule, "-")
-        ax.step(tau, 100 * share, style, where="post", color=rule_colour(rule), lw=1.6, label=rule)
+        ax.step(
+            tau, 100 * share, ls=style, where="post", color=rule_colour(rule), lw=1.6, label=rule
+        )
     ax.set_xscale("log")
     ticks = [t for t in (1, 1.2, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500) if t <= tau[-1]]
     ax.set_xticks(ticks, [f"{t:g}" for t in ticks])

@@ -86,7 +86,7 @@ def _line(ax: Axes, part: Frame, axis: str, places: list, rule: str, shift: floa
     ends = np.nan_to_num(np.stack([mean - low, high - mean]))
     style = "" if axis == "init" else RULE_DASHES.get(rule, "-")
     ax.errorbar(
-        x, mean, np.abs(ends), fmt=f"o{style}", ms=3, lw=1.4, elinewidth=0.9,
+        x, mean, np.abs(ends), fmt="o", ls=style, ms=3, lw=1.4, elinewidth=0.9,
         color=rule_colour(rule), label=rule,
     )  # fmt: skip
     lost = [bool(_lost(group).any()) for _, group in points]

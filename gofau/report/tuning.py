@@ -17,10 +17,11 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
+from gofau.report.arms import arm_names
 from gofau.report.cells import in_order
 from gofau.report.choice import HYPERPARAMETERS, SEARCH_SEED, arms
 from gofau.report.metric import Metric, heading, metric_of
-from gofau.report.panels import finish, grid, per_cent, what
+from gofau.report.panels import cut_marks, finish, grid, per_cent, what
 from gofau.report.render import Cell, Table, TableRow
 from gofau.report.statistics import LEVEL
 from gofau.report.style import RULE_DASHES, rule_colour
@@ -78,6 +79,7 @@ def median_interval(values: ArrayLike, k: int) -> tuple[float, float]:
 def searches(runs: Frame) -> Iterator[tuple[dict[str, str], Frame]]:
     """Yield the trials of every task and arm. The finalists' second runs are left out: they were
     selected for being good."""
+    runs = runs.assign(**{"optimizer.name": arm_names(runs)})
     first = runs.loc[(runs["seed"] == SEARCH_SEED) & runs["choice"].notna(), _needed(runs)]
     for (dataset, model), task in first.groupby(TASK, sort=False):
         for optimizer, rule, part in arms(task):
@@ -154,7 +156,8 @@ def _look(row: Any, metric: Metric, best: float) -> Cell:
 
 def tuning_figure(runs: Frame, folder: Path) -> Figure | None:
     """Draw the expected best against k: one row per task, one column per optimizer, one line per
-    rule. The band is the interval of the median best; an open end is drawn at the best trial."""
+    rule. The band is the interval of the median best; an open end is drawn at the best trial, and
+    an end outside the panel is marked by an arrow."""
     data = tuning_data(runs)
     if data.empty:
         return None
@@ -162,29 +165,34 @@ def tuning_figure(runs: Frame, folder: Path) -> Figure | None:
     optimizers = in_order(data["optimizer"])
     figure, axes = grid(len(tasks), len(optimizers), sharex=True, sharey="row")
     for row, task in zip(axes, tasks, strict=True):
-        here = _of(data, task)
+        here, metric = _of(data, task), metric_of(_of(runs, task))
+        _zoom(row, here, metric)
         for ax, optimizer in zip(row, optimizers, strict=True):
             for rule, part in here[here["optimizer"] == optimizer].groupby("rule", sort=False):
-                _line(ax, part, str(rule))
+                _line(ax, part, str(rule), metric)
             ax.set_xscale("log")
             ax.set_xticks(LOOKS, [f"{k}" for k in LOOKS])
             ax.set_xticks([], minor=True)
-        metric = metric_of(_of(runs, task))
-        _zoom(row, here, metric)
         row[0].set_ylabel(f"{', '.join(task)}\nvalidation {metric.title}{metric.unit}")
     for ax, optimizer in zip(axes[0], optimizers, strict=True):
         ax.set_title(optimizer)
     for ax in axes[-1]:
         ax.set_xlabel("trials k")
-    caption = "expected best of k trials (line); 95 % interval of the median best (band)"
+    caption = (
+        "expected best of k trials (line); 95 % interval of the median best (band; where the trials"
+        " determine no end, it ends at the best trial). Arrow: goes on outside"
+    )
     return finish(figure, axes, f"{what(runs)}: {caption}")
 
 
-def _line(ax: Axes, part: Frame, rule: str) -> None:
+def _line(ax: Axes, part: Frame, rule: str, metric: Metric) -> None:
     colour, style = rule_colour(rule), RULE_DASHES.get(rule, "-")
-    ax.plot(part["k"], part["expected"], style, color=colour, lw=1.4, label=rule)
-    ends = part[["low", "high"]].clip(part["expected"].min(), part["expected"].max())
-    ax.fill_between(part["k"], ends["low"], ends["high"], color=colour, alpha=0.1, lw=0)
+    ax.plot(part["k"], part["expected"], ls=style, color=colour, lw=1.4, label=rule)
+    best = metric.best(part["expected"])
+    low, high = (part[end].where(np.isfinite(part[end]), best) for end in ("low", "high"))
+    ax.fill_between(part["k"], low, high, color=colour, alpha=0.1, lw=0)
+    looks = part["k"].isin(LOOKS).to_numpy()
+    cut_marks(ax, part["k"][looks], low[looks], high[looks], colour)
 
 
 def _zoom(row: Any, here: Frame, metric: Metric) -> None:

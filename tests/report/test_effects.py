@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from gofau.report.cells import prepare
-from gofau.report.effects import effects, effects_figure, effects_of
+from gofau.report.effects import effects, effects_of
 from tests.report.records import runs, with_metric
 
 BEST = {"additive": 0.80, "hybrid": 0.83, "multiplicative": 0.50}
@@ -41,6 +41,14 @@ def test_an_arm_with_a_post_step_is_a_rival_of_its_own():
     assert found.keys() == {("sgd", "hybrid"), ("adam", "hybrid"), ("sgd, ham", "additive")}
     assert found["sgd, ham", "additive"].against == "sgd"
     assert found["sgd, ham", "additive"].comparison.mean == pytest.approx(0.078)
+
+
+def test_a_tuned_value_of_a_post_step_is_no_part_of_its_name():
+    bases = runs(outcome, rule=("additive", "hybrid"))
+    ham = runs(lambda w: 0.9, rule=("additive",)).assign(**{"post_step.name": "ham"})
+    ham["post_step.ham_alpha"] = ham["optimizer.name"].map({"sgd": 0.1, "adam": 0.3})
+    found = {e.arm for e in effects_of(prepare(pd.concat([bases, ham], ignore_index=True)))}
+    assert found == {"sgd", "adam", "sgd, ham", "adam, ham"}
 
 
 def test_every_problem_has_its_own_rows_and_its_own_best_additive_arm():
@@ -83,11 +91,3 @@ def test_the_verdicts_are_corrected_for_the_number_of_rows():
     table = effects(prepared()).data.set_index(["optimizer", "rule"])
     assert table.loc[("sgd", "hybrid"), "verdict"] == "supported"
     assert table.loc[("sgd", "multiplicative"), "verdict"] == "not supported"
-
-
-def test_what_lies_outside_the_picture_is_an_arrow_with_its_value(tmp_path):
-    figure = effects_figure(prepared(), tmp_path)
-    assert figure is not None
-    shown = [t.get_text() for t in figure.axes[0].texts]
-    assert "−30.00" in shown
-    assert effects_figure(prepare(runs(outcome, rule=("additive",))), tmp_path) is None

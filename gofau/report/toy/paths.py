@@ -67,7 +67,7 @@ def _contours(ax: Axes, ground: pd.DataFrame) -> Box:
 def _path(ax: Axes, path: pd.DataFrame, rule: str, mark: str) -> None:
     x0, x1 = path["x0"].to_numpy(), path["x1"].to_numpy()
     colour, dashes = rule_colour(rule), RULE_DASHES.get(rule, "-")
-    ax.plot(x0, x1, dashes, color=colour, lw=1.6, zorder=4)
+    ax.plot(x0, x1, ls=dashes, color=colour, lw=1.6, zorder=4)
     ax.plot(x0[-1:], x1[-1:], "x", color=colour, ms=7, mew=2, zorder=7)
     ax.plot(x0[:1], x1[:1], mark, mfc="white", mec="black", ms=7, zorder=8)
 
@@ -79,7 +79,7 @@ def _distances(ax: Axes, part: pd.DataFrame, region: str, mark: str) -> None:
         path = where(part, rule=rule)
         distance = np.maximum(path["distance"].to_numpy(dtype=float), FLOOR)
         dashes, colour = RULE_DASHES.get(rule, "-"), rule_colour(rule)
-        ax.plot(path["step"].to_numpy(), distance, dashes, color=colour, lw=1.5)
+        ax.plot(path["step"].to_numpy(), distance, ls=dashes, color=colour, lw=1.5)
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     ax.set_ylim(min(low, high / 100), high)  # two decades or more: little progress looks little

@@ -139,7 +139,9 @@ def test_what_is_drawn_is_the_same_bytes_each_time(
         assert (code, err) == (0, "")
         drawn.append({p.name: p.read_bytes() for p in map(tmp_path.joinpath, out.split())})
     assert drawn[0] == drawn[-1]
-    assert set(drawn[0]) == TABLE | {f"{f}.{kind}" for f in figures for kind in ("svg", "png")}
+    assert set(drawn[0]) == TABLE | {
+        f"{f}.{kind}" for f in figures for kind in ("svg", "png", "pdf")
+    }
     assert "digits, small_cnn, 2 epochs (42 steps), 5 seeds" in drawn[0]["table.md"].decode()
 
 

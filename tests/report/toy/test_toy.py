@@ -39,7 +39,7 @@ def drawn_twice(tmp_path, capsys):
 
 
 def images(*stems):
-    return {f"{stem}.{kind}" for stem in stems for kind in ("svg", "png")}
+    return {f"{stem}.{kind}" for stem in stems for kind in ("svg", "png", "pdf")}
 
 
 @pytest.mark.parametrize(
