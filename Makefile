@@ -66,9 +66,9 @@ figures: $(VENV)/.installed  ## draw the figures again, from the records in resu
 	$(PY) -m gofau.report.measure
 
 report: $(VENV)/.installed  ## write tables, figures, claims and the page results/report.html
-	$(PY) -m gofau.report report
 	$(PY) -m gofau.report.toy
 	$(PY) -m gofau.report.measure
+	$(PY) -m gofau.report report
 
 # Finished runs are not run again: to retry, type the command again.
 SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
@@ -84,9 +84,9 @@ smoke: $(VENV)/.installed  ## run the small twin of every experiment, then repor
 		$(PY) train.py -m experiment=$$name trainer.progress=none $(ARGS); \
 		$(PY) -m gofau.report collect $$name $(ARGS); \
 	done
-	$(PY) -m gofau.report report
 	$(PY) -m gofau.report.toy
 	$(PY) -m gofau.report.measure
+	$(PY) -m gofau.report report
 
 defaults: $(VENV)/.installed  ## search the rules' default hyperparameters again: results/defaults
 	$(PY) scripts/choose_defaults.py $(ARGS)

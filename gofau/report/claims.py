@@ -16,7 +16,7 @@ from gofau.report.metric import Metric, metric_of, metrics
 from gofau.report.pairs import Comparison, compare, differences, over_seeds
 from gofau.report.render import Cell, Table, TableRow, markdown, number
 from gofau.report.robustness import less_drop
-from gofau.report.tables import numbers_of
+from gofau.report.tables import numbers_of, tags
 from gofau.report.types import Frame
 from gofau.report.verdict import Question, Verdict, decide
 
@@ -149,7 +149,7 @@ def claims(results: Path, smoke: bool) -> Table:
         texts = [line.claim.sentence, line.rule, answer.text, *_effect(line, answer)]
         texts += [*_size(line.comparison), line.experiment, *_where(line.runs)]
         cells = tuple(Cell(text, bold=i == 2) for i, text in enumerate(texts))
-        rows.append(TableRow(cells, {"rule": line.rule}))
+        rows.append(TableRow(cells, _tags(line)))
         row = {"sentence": line.claim.sentence, "rule": line.rule, "experiment": line.experiment}
         data.append(row | numbers_of(line.comparison, answer))
     return Table(
@@ -176,6 +176,12 @@ def _lines(results: Path, prefix: str) -> Iterator[Line]:
         for runs in _by_metric(read(results / name)):
             for rule in compared(runs):
                 yield Line(claim, name, rule, runs, *MEASURES[claim.measure](runs, rule))
+
+
+def _tags(line: Line) -> dict[str, str]:
+    """What the page's filters know of a row; one without records is about any rule."""
+    found = {"experiment": line.experiment}
+    return found if line.runs is None else found | {"rule": line.rule} | tags(line.runs)
 
 
 def _by_metric(runs: Frame) -> Iterator[Frame]:

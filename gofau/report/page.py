@@ -8,36 +8,44 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from gofau.report.cells import AXES, counts, in_order, read
-from gofau.report.experiments import REPORTS, about, report_of
+from gofau.report.cells import AXES, BASELINE, counts, in_order, read
+from gofau.report.claims import INTRODUCTION
+from gofau.report.experiments import REPORTS, SMOKE, about, report_of
 from gofau.report.metric import metric_of
+from gofau.report.prose import prose
 from gofau.report.render import Cell, Table, TableRow
 from gofau.report.statistics import summary
 from gofau.report.tables import tags
 from gofau.report.types import Frame
+from gofau.report.written import ABOUT, written
 
-FILTERS = ("dataset", "optimizer", "rule")
+FILTERS = ("optimizer", "rule")
+"""Axes with a filter of their own; a problem, a data set with a model, has one too."""
 
 
 def write_page(results: Path, tables: Mapping[Path, list[Table]], judged: list[Table]) -> Path:
     """Write ``report.html``; returns its path.
 
     Args:
-        results: the folder of results; the figures are read from its experiments' folders.
+        results: the folder of results; the figures are read from its experiments' folders, and the
+            pages of toys, measurements and benchmarks from theirs.
         tables: the tables of each experiment's folder.
         judged: the tables of claims.
     """
     frames = {folder: read(folder) for folder in tables}
-    options = {
-        axis: list(dict.fromkeys(v for runs in frames.values() for v in in_order(runs[axis])))
-        for axis in FILTERS
-    }
+    options = _options(frames)
+    experiments = [_experiment(folder, made) for folder, made in tables.items()]
+    others = [_other(folder, options) for folder in _others(results, tables)]
     page = {
         "claims": judged,
+        "introduction": prose(INTRODUCTION),
         "overview": _overview(frames),
         "cells": _cells(frames),
-        "experiments": [_experiment(folder, made) for folder, made in tables.items()],
-        "options": options,
+        "experiments": experiments,
+        "others": others,
+        "options": options | {"experiment": [part["name"] for part in [*experiments, *others]]},
+        "problems": _problems(frames),
+        "baseline": BASELINE,
     }
     here = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
@@ -52,14 +60,50 @@ def write_page(results: Path, tables: Mapping[Path, list[Table]], judged: list[T
     return path
 
 
+def _options(frames: Mapping[Path, Frame]) -> dict[str, list[str]]:
+    """The values of the filters."""
+    return {
+        axis: list(dict.fromkeys(v for runs in frames.values() for v in in_order(runs[axis])))
+        for axis in FILTERS
+    }
+
+
+def _problems(frames: Mapping[Path, Frame]) -> list[tuple[str, str]]:
+    """The pairs of a data set and a model."""
+    pairs = (zip(runs["dataset"], runs["model"], strict=True) for runs in frames.values())
+    return list(dict.fromkeys(pair for some in pairs for pair in some))
+
+
 def _experiment(folder: Path, tables: list[Table]) -> dict[str, Any]:
     report = report_of(folder.name)
     figures = {kind: _inline(folder / f"{kind}.svg") for kind in report.figures}
+    return _section(folder, about(folder.name), tables, figures)
+
+
+def _others(results: Path, tables: Mapping[Path, list[Table]]) -> list[Path]:
+    """The folders that hold Markdown pages and no records of runs: benchmarks last."""
+    found = {path.parent for path in results.glob("*/*.md")} - set(tables)
+    return sorted(found, key=lambda folder: (folder.name.startswith("bench"), folder.name))
+
+
+def _other(folder: Path, options: Mapping[str, list[str]]) -> dict[str, Any]:
+    figures = {path.stem: _inline(path) for path in sorted(folder.glob("*.svg"))}
+    what = ABOUT.get(folder.name.removeprefix(SMOKE), folder.name)
+    what += ": a short twin" * folder.name.startswith(SMOKE)
+    return _section(folder, what, written(folder, options), figures)
+
+
+def _section(
+    folder: Path, what: str, tables: list[Table], figures: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """``files``: what programs can read, as links beside the page."""
+    files = sorted(p.name for p in folder.iterdir() if p.name.endswith((".csv", ".csv.gz")))
     return {
         "name": folder.name,
-        "what": about(folder.name),
+        "what": what,
         "tables": tables,
         "figures": figures,
+        "files": files,
     }
 
 
@@ -78,10 +122,14 @@ def _overview(frames: dict[Path, Frame]) -> Table:
     for name in [*found, *(n for n in REPORTS if n not in found)]:
         if name not in found:
             texts = (name, about(name), "missing", "–", "–", "–", "–")
-            rows.append(TableRow(tuple(Cell(t) for t in texts)))
+            rows.append(TableRow(tuple(Cell(t) for t in texts), {"experiment": name}))
             continue
         numbers = [Cell(str(n), number=n) for n in (len(found[name]), *counts(found[name]))]
-        rows.append(TableRow((Cell(name), Cell(about(name)), *numbers), tags(found[name])))
+        rows.append(
+            TableRow(
+                (Cell(name), Cell(about(name)), *numbers), tags(found[name]) | {"experiment": name}
+            )
+        )
     columns = ("experiment", "what", "runs", "finished", "diverged", "dead", "missing")
     return Table("overview", "Experiments", "", columns, tuple(rows), pd.DataFrame())
 
@@ -89,7 +137,7 @@ def _overview(frames: dict[Path, Frame]) -> Table:
 def _cells(frames: dict[Path, Frame]) -> Table:
     """The table of all cells of all experiments, to sort and filter."""
     axes = [a for a in AXES if any(runs[a].nunique() > 1 for runs in frames.values())]
-    axes = [a for a in AXES if a in {*axes, *FILTERS, "model"}]
+    axes = [a for a in AXES if a in {*axes, *FILTERS, "dataset", "model"}]
     rows = []
     for folder, runs in frames.items():
         for key, part in runs.groupby(list(AXES), sort=False, dropna=False):
@@ -105,7 +153,11 @@ def _cells(frames: dict[Path, Frame]) -> Table:
                 for v in (s.mean, s.half, s.sd)
             ]
             cells += [Cell(metric.title), *(Cell(str(n), number=n) for n in counted)]
-            rows.append(TableRow(tuple(cells), tags(part) | {"rule": label["rule"]}))
+            rows.append(
+                TableRow(
+                    tuple(cells), tags(part) | {"rule": label["rule"], "experiment": folder.name}
+                )
+            )
     columns = ("experiment", *axes, "result", "±", "sd", "metric")
     columns = (*columns, "n", "diverged", "dead", "missing")
     note = (

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gofau.report.cells import in_order
 from gofau.report.metric import metric_of
 from gofau.report.panels import finish, grid, panels, per_cent, tally, what
-from gofau.report.statistics import summary
+from gofau.report.statistics import Summary, summary
 from gofau.report.types import Frame
 from gofau.report.untuned import BASE
 
@@ -40,16 +40,24 @@ def untuned_figure(runs: Frame, folder: Path) -> Figure | None:
     return finish(figure, axes, caption)
 
 
+def _within(part: Frame, s: Summary) -> tuple[float, float]:
+    """The interval; of a fraction what lies in 0 to 1, of which Student's t knows nothing."""
+    if not metric_of(part).fraction:
+        return s.low, s.high
+    return float(np.clip(s.low, 0, 1)), float(np.clip(s.high, 0, 1))
+
+
 def _panel(ax: Axes, part: Frame) -> None:
     fixed = part[part["stepsize"] == BASE]
     rates = in_order(fixed["lr"])
     found = [summary(fixed.loc[fixed["lr"] == lr, "outcome"]) for lr in rates]
     mean = np.array([s.mean for s in found])
-    half = np.nan_to_num(np.array([s.half for s in found]))
-    ax.errorbar(rates, mean, half, fmt="o-", ms=3, lw=1.4, elinewidth=0.9, label="fixed rate")
+    ends = np.array([_within(part, s) for s in found]).T
+    reach = np.abs(np.nan_to_num(ends - mean))
+    ax.errorbar(rates, mean, reach, fmt="o-", ms=3, lw=1.4, elinewidth=0.9, label="fixed rate")
     for i, name in enumerate(name for name in in_order(part["stepsize"]) if name != BASE):
         s, colour = summary(part.loc[part["stepsize"] == name, "outcome"]), f"C{i + 1}"
         ax.axhline(s.mean, color=colour, lw=1.4, label=name)
         if s.low == s.low:
-            ax.axhspan(s.low, s.high, color=colour, alpha=0.2, lw=0)
+            ax.axhspan(*_within(part, s), color=colour, alpha=0.2, lw=0)
     ax.set_xscale("log")

@@ -1,11 +1,7 @@
-"""The whole report of made-up records: complete, incomplete, missing; and the page in a browser."""
+"""The whole report of made-up records: complete, incomplete, missing."""
 
 import hashlib
 import math
-import re
-import shutil
-import subprocess
-from html.parser import HTMLParser
 
 import pytest
 
@@ -179,72 +175,3 @@ def test_a_claim_without_records_takes_those_of_the_reduced_twin(tmp_path):
     write(tmp_path / "tab2_cifar10_init", frame)
     assert "reduced_tab2_cifar10_init" not in found()
     assert found()["tab2_cifar10_init"][11] == "digits (4 epochs)"
-
-
-class Page(HTMLParser):
-    """The tags of a page, and that each one that opens is closed."""
-
-    VOID = frozenset({"meta", "img", "br", "input", "link"})
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open, self.links = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
-
-
-def test_the_page_is_whole_and_needs_nothing_else(results):
-    text = (results / "report.html").read_text(encoding="utf-8")
-    page = Page(text)
-    assert page.open == []
-    assert all(img["src"].startswith("data:image/svg+xml;base64,") for img in page.all("img"))
-    assert not page.all("link")
-    assert all("src" not in script for script in page.all("script"))
-    assert not re.search(r"(src|href)=\"(https?:)?//", text)
-    assert "@import" not in text
-    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
-    assert len(ids) == len(set(ids))
-    assert {a["href"].removeprefix("#") for a in page.all("a")} <= set(ids)
-    assert {s["name"] for s in page.all("select")} == {"dataset", "optimizer", "rule"}
-    assert {"tab3_cifar10_lr-robustness", "is_it_just_lr-control", "claims"} <= set(ids)
-
-
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
-    None,
-)
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no headless browser: install chromium to run this")
-def test_the_page_sorts_and_filters_in_a_browser(results, tmp_path):
-    address = f"file://{results}/report.html?optimizer=sgd&rule=hybrid&sort=cells:result"
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
-    flags += ["--virtual-time-budget=5000", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    done = subprocess.run(
-        [str(BROWSER), *flags, "--dump-dom", address], capture_output=True, text=True, timeout=60
-    )
-    cells = done.stdout.split('id="cells"')[1].split("</table>")[0]
-    body = cells.split("<tbody>")[1]
-    rows = re.findall(r"<tr([^>]*)>(.*?)</tr>", body, re.DOTALL)
-    shown = [(head, row) for head, row in rows if "hidden" not in head]
-    assert 0 < len(shown) < len(rows)
-    assert all('data-optimizer="sgd"' in h and 'data-rule="hybrid"' in h for h, _ in shown)
-    assert f"{len(shown)} cells shown" in done.stdout
-    column = re.findall(r"<button[^>]*>([^<]*)", cells).index("result")
-    numbers = [
-        float(found[1])
-        for _, row in shown
-        if (found := re.search(r'data-n="([^"]*)"', re.findall(r"<td[^>]*>", row)[column]))
-    ]
-    assert len(numbers) > 5
-    assert numbers == sorted(numbers)
