@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from gofau.report.cells import in_order
 from gofau.report.metric import metric_of
-from gofau.report.panels import finish, grid, panels, per_cent, tally, what
+from gofau.report.panels import finish, grid, panels, per_cent, plain, tally, what
 from gofau.report.statistics import Summary, summary
 from gofau.report.types import Frame
 from gofau.report.untuned import BASE
@@ -32,6 +33,7 @@ def untuned_figure(runs: Frame, folder: Path) -> Figure | None:
         metric = metric_of(block)
         if metric.fraction:
             per_cent(row[0])
+        title = title.replace(", ", "\n")
         row[0].set_ylabel(f"{title}\ntest {metric.title}{metric.unit}")
     for column, optimizer in enumerate(optimizers):
         axes[0][column].set_title(optimizer)
@@ -61,3 +63,5 @@ def _panel(ax: Axes, part: Frame) -> None:
         if s.low == s.low:
             ax.axhspan(*_within(part, s), color=colour, alpha=0.2, lw=0)
     ax.set_xscale("log")
+    ax.set_xticks(rates, [plain(rate) for rate in rates])
+    ax.xaxis.set_minor_locator(NullLocator())
