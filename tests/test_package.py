@@ -28,7 +28,7 @@ def test_the_wheel_holds_the_package_and_needs_torch_alone(wheel):
         headers = Parser().parsestr(z.read(metadata).decode())
     package = {n for n in names if ".dist-info/" not in n}
     ours = {str(p.relative_to(ROOT)) for p in ROOT.glob("gofau/**/*.py")} | {"gofau/py.typed"}
-    ours |= {"gofau/report/page.html.j2"}
+    ours |= {"gofau/report/page.html.j2", "gofau/report/published.yaml"}
     ours |= {f"gofau/{p.relative_to(ROOT)}" for p in ROOT.glob("configs/**/*.yaml")}
     assert package == ours
     needs = [need for need in headers.get_all("Requires-Dist", []) if "extra ==" not in need]
