@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from gofau.report.arms import arm_names
 from gofau.report.cells import FINISHED, in_order
 from gofau.report.metric import metric_of
 from gofau.report.types import Column, Frame
@@ -47,16 +48,6 @@ def best_points(runs: Frame, points: int) -> Iterator[tuple[str, str, Values | N
         row = done.loc[order.sort_values(["result", "loss", "k"]).index[0]]
         kept = {c: key for c, key in KEYS.items() if c in row and pd.notna(row[c])}
         yield name, rule, {key: float(row[c]) for c, key in kept.items()}
-
-
-def arm_names(runs: Frame) -> Column:
-    """The arm of every run: ``adamw+trust_ratio``."""
-    names: Column = runs["optimizer.name"]
-    for column, plain in (("stepsize.name", "base"), ("post_step.name", "none")):
-        if column in runs:
-            own = runs[column].fillna(plain)
-            names = names.where(own == plain, names + "+" + own)
-    return names
 
 
 def as_config(problem: str, runs: Frame, points: int) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from gofau.report.acceleration import Rise, compared, rise, speedup_of, speedups, summaries
-from gofau.report.acceleration_shown import acceleration, speedup
+from gofau.report.acceleration_shown import acceleration
 from gofau.report.cells import prepare
+from gofau.report.speedup_figure import speedup
 from tests.report.records import runs, with_metric
 
 HORIZONS = (2, 4, 8, 16, 32)

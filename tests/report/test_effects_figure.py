@@ -1,5 +1,7 @@
 """The figure of effects: nothing is cut without a mark, and the legend names what is drawn."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -9,7 +11,7 @@ from tests.report.records import runs
 from tests.report.test_effects import prepared
 
 
-def arrows(ax):
+def arrows(ax: Any):
     """Where arrows are: (shape, height)."""
     lines = [line for line in ax.lines if line.get_marker() in ("<", ">")]
     return {(line.get_marker(), line.get_ydata()[0]) for line in lines}
@@ -44,7 +46,7 @@ def test_an_interval_that_is_cut_has_an_arrow_at_each_end(tmp_path):
     several = runs(wide, optimizer=("sgd", "rmsprop", "adagrad", "adam"))
     figure = effects_figure(prepare(several), tmp_path)
     assert figure is not None
-    ax = figure.axes[0]
+    ax: Any = figure.axes[0]
     heights = dict(zip([t.get_text() for t in ax.get_yticklabels()], ax.get_yticks(), strict=True))
     assert arrows(ax) == {("<", heights["adam"]), (">", heights["adam"])}
     low, high = ax.get_xlim()

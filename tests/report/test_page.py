@@ -128,7 +128,8 @@ class Shown:
 
     @property
     def title(self):
-        return json.loads(re.search("<title>(.*?)</title>", self.text)[1].replace("&amp;", "&"))
+        (title,) = re.findall("<title>(.*?)</title>", self.text)
+        return json.loads(title.replace("&amp;", "&"))
 
     def table(self, name):
         return self.text.split(f'id="{name}"')[1].split("</section>")[0]
@@ -155,7 +156,7 @@ class TestInABrowser:
         assert all('data-optimizer="sgd"' in h and 'data-rule="hybrid"' in h for h, _ in rows)
         column = page.columns("cells").index("result")
         cells = [re.findall(r"<td[^>]*>", row)[column] for _, row in rows]
-        numbers = [float(re.search(r'data-n="([^"]*)"', cell)[1]) for cell in cells]
+        numbers = [float(re.findall(r'data-n="([^"]*)"', cell)[0]) for cell in cells]
         assert numbers == sorted(numbers, reverse=True)
         assert len(set(numbers)) > 1
         ((_, row),) = page.rows("tab1_toy-table-0")

@@ -1,5 +1,7 @@
 """Ticks that one can read, and marks where something is cut."""
 
+from typing import Any
+
 import pytest
 from matplotlib.figure import Figure
 
@@ -27,7 +29,7 @@ def test_ticks_of_a_log_axis_are_plain_numbers(low, high, shown):
 
 
 def test_only_what_is_cut_is_marked():
-    ax = Figure().subplots()
+    ax: Any = Figure().subplots()
     ax.set_ylim(0, 1)
     cut_marks(ax, [1, 2, 3, 4], [0.1, -1, 0.2, -2], [0.9, 0.5, 1.5, 2], "red")
     assert [(line.get_marker(), list(line.get_xdata())) for line in ax.lines] == [
