@@ -32,6 +32,7 @@ def measured(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     # Compiling a kernel takes longer than these trainings.
     monkeypatch.setattr("gofau.session.build.compiler.find", lambda: None)
+    monkeypatch.setenv("GOFAU_NATIVE", "0")  # for processes that it starts
 
     def call(*words):
         GlobalHydra.instance().clear()
@@ -129,7 +130,8 @@ def test_the_gain_of_the_multiplicative_step_is_the_tuned_one():
 
 @pytest.mark.long
 def test_the_number_of_processes_does_not_change_the_result(measured, tmp_path, monkeypatch):
-    measured(*FEW)
+    code, _, err = measured(*FEW)
+    assert (code, err) == (0, "")
     one = (tmp_path / "results/descent/steps.csv.gz").read_bytes()
     monkeypatch.setenv("GOFAU_JOBS", "2")
     code, _, _ = measured(*FEW)
