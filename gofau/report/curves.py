@@ -64,7 +64,7 @@ def _epochs(runs: Frame, folder: Path) -> Frame:
     path = folder / "curves.csv.gz"
     if not path.exists():
         return pd.DataFrame()
-    frame = read_csv(path, ("identity", "epoch"))
+    frame = read_csv(path, ("identity", "epoch"), may_be_empty=True)
     labels = ["identity", *(c for c in runs if c not in frame)]
     return frame.merge(runs[labels], on="identity", validate="many_to_one")
 

@@ -12,12 +12,15 @@ from gofau.errors import UserError
 from gofau.report.types import Frame
 
 
-def read_csv(path: Path, needs: Iterable[str] = (), **options: Any) -> Frame:
+def read_csv(
+    path: Path, needs: Iterable[str] = (), *, may_be_empty: bool = False, **options: Any
+) -> Frame:
     """Read a csv file, packed or not.
 
     Args:
         path: the file.
         needs: columns that it must have.
+        may_be_empty: whether a header without rows is a file to be read.
         options: of `pandas.read_csv`.
 
     Raises:
@@ -33,7 +36,7 @@ def read_csv(path: Path, needs: Iterable[str] = (), **options: Any) -> Frame:
     missing = [column for column in needs if column not in found]
     if missing:
         raise _damaged(path, f"there is no column {missing[0]}")
-    if not len(found):
+    if not len(found) and not may_be_empty:
         raise _damaged(path, "there are no rows")
     return found
 

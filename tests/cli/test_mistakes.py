@@ -181,7 +181,6 @@ TOYS = {
 COMMANDS = {
     "gofau.report tables": "there is no folder results in",
     "gofau.report report": "there is no folder results in",
-    "gofau.report collect first_run": "there is no folder configs in",
     "gofau.report.toy": "there is no folder results in",
     "gofau.runs": "the following arguments are required: command",
     "gofau.runs statuss": "invalid choice: 'statuss'",

@@ -32,6 +32,7 @@ def test_an_autoencoder_trains(train, fashion, capsys):
         "chance": None,
     }
     names = {"train/loss", "val/loss", "test/loss"}
+    names |= {"weights/bytes", "weights/float32_bytes"}
     assert {key for key in status["result"] if "/" in key} == names
     assert "classes" not in status
     losses = [float(row["val/loss"]) for row in rows]

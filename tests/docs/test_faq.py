@@ -29,6 +29,7 @@ def test_the_page_has_both_kinds_of_messages():
 
 @pytest.mark.parametrize("block", RUN, ids=lambda block: block[0])
 def test_a_command_says_what_is_quoted(block, train, monkeypatch, capsys):
+    (train.folder / "results").mkdir()
     words = shlex.split(block[0].removeprefix("$ "))
     if words[:2] == ["python", "train.py"]:
         code, _, err = train(*words[2:])

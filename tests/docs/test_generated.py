@@ -74,6 +74,7 @@ def test_ours_stands_beside_the_published_and_is_not_mixed_with_it(results):
     write(
         results / "tab4_cifar100",
         **{
+            "identity": [str(i) for i in range(15)],
             "optimizer.name": ["adam"] * 10 + ["adam"] * 5,
             "rule.name": ["hybrid"] * 10 + ["additive"] * 5,
             "stepsize.name": "base",
@@ -111,7 +112,9 @@ def test_the_verdicts_are_those_of_the_claims():
 
 
 def test_the_reference_has_every_part():
-    assert set(re.findall(r"^## (\w+)$", reference.rules(), re.M)) == set(RULES)
+    # Other tests register rules of their own.
+    rules = {name for name, rule in RULES.items() if rule.xi.__module__.startswith("gofau.")}
+    assert set(re.findall(r"^## (\w+)$", reference.rules(), re.M)) == rules
     assert set(re.findall(r"^## (\w+)$", reference.stepsizes(), re.M)) == set(STEPSIZES)
     assert set(re.findall(r"^## (\w+)$", reference.post_steps(), re.M)) == set(POST_STEPS)
     optimizers = re.findall(r"^## (\w+)$", reference.optimizers(), re.M)

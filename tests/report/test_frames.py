@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from gofau.cli.entry import one_sentence
 from gofau.report.__main__ import main
 from gofau.report.frames import frames, gather, load, save
 from gofau.report.make import draw
@@ -86,7 +87,7 @@ def test_a_loss_that_is_no_number_is_a_missing_value(tmp_path):
     run = Run(config(tmp_path, "additive", "sgd", 0))
     run.start()
     run.append({"epoch": 1, "train/loss": float("nan"), "val/acc": None})
-    run.end("diverged", result={})
+    run.end("diverged", result={}, divergence={"step": 3})
     _, curves = frames(gather([({}, run.config)]))
     assert curves[["train/loss", "val/acc"]].isna().to_numpy().all()
     assert curves["epoch"].tolist() == [1]
@@ -127,17 +128,20 @@ def test_the_commands(train, monkeypatch, capsys):
     ],
 )
 def test_bad_words(words, message, capsys):
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match="2"), one_sentence():
         main(words)
-    err = capsys.readouterr().err
-    assert err.startswith("usage: python -m gofau.report")
-    assert message in err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
 
 
 def test_a_folder_without_records(tmp_path, monkeypatch):
     from gofau.errors import UserError
 
     monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="there is no folder results"):
+        main(["figures", "none"])
+    (tmp_path / "results").mkdir()
     with pytest.raises(UserError, match=r"holds no runs\.csv"):
         main(["figures", "none"])
 

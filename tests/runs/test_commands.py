@@ -41,7 +41,8 @@ def make(runs_dir, seed, state, **more):
 def runs_dir(tmp_path):
     folder = tmp_path / "runs"
     make(folder, 0, "done", result={"test/acc": 0.5})
-    make(folder, 1, "diverged", divergence={"step": 7, "reason": "the loss is not finite"})
+    why = {"step": 7, "reason": "the loss is not finite"}
+    make(folder, 1, "diverged", result={}, divergence=why)
     make(folder, 2, "failed", error="RuntimeError: fire", traceback="…")
     make(folder, 3, "running")
     return folder

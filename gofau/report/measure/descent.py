@@ -33,8 +33,9 @@ def reach(sizes: Sequence[float], ratios: Sequence[float]) -> float:
     measured sizes by interpolation in log(size). The largest size measured if it never leaves, the
     smallest if it is outside there already.
 
-    >>> reach([0.001, 0.1, 1.0], [1.0, 0.5, 0.0]), round(reach([0.01, 1.0], [1.0, 0.0]), 6)
-    (0.1, 0.1)
+    >>> [round(reach(sizes, ratios), 6) for sizes, ratios in (
+    ...     ([0.001, 0.1, 1.0], [1.0, 0.5, 0.0]), ([0.01, 1.0], [1.0, 0.0]))]
+    [0.1, 0.1]
     """
     off = [abs(ratio - 1) - TOLERANCE for ratio in ratios]
     if not off[0] <= 0:  # also true for a NaN

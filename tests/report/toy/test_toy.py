@@ -118,6 +118,7 @@ def test_the_distribution_stands_beside_what_was_published(toy, tmp_path, capsys
 
 def test_figures_of_what_was_not_run_end_in_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
     code, _, err = outcome(partial(report.main, ["tab1_toy"]), capsys)
     assert code == 2
     assert err.startswith("error: results/tab1_toy holds no cells.csv: run python -m gofau.toy")
