@@ -16,7 +16,7 @@ help:  ## list the targets
 # The stamp is newer than the files it depends on, so a second call installs nothing. uv is used if
 # it is installed (it shares files between environments), else pip. Bytecode is compiled here, once,
 # and not again by each process that cannot write it.
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt gofau/__init__.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: gofau needs Python 3.11 or newer; try make PYTHON=python3.12" >&2; exit 2; }
 	@if command -v uv >/dev/null 2>&1; then \

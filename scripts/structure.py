@@ -106,11 +106,12 @@ def _longest(name: str, known: set[str]) -> str | None:
 
 
 def rooms(files: Sources) -> Graph:
-    """Room → the rooms that it imports."""
+    """Room → the rooms that it imports. The package itself, which has only the version, is none:
+    importing any module imports it."""
     room = {module_of(path): room_of(path) for path in files}
     graph: Graph = {name: set() for name in room.values()}
     for module, targets in modules(files).items():
-        graph[room[module]] |= {room[target] for target in targets} - {room[module]}
+        graph[room[module]] |= {room[target] for target in targets} - {room[module], PACKAGE}
     return {name: targets for name, targets in sorted(graph.items()) if name != PACKAGE}
 
 

@@ -80,7 +80,7 @@ TREE = {
     "gofau/errors.py": "",
     "gofau/a/__init__.py": "",
     "gofau/a/x.py": "import torch\nfrom gofau.b.y import z\nfrom gofau.errors import UserError",
-    "gofau/b/y.py": "from gofau.errors import UserError",
+    "gofau/b/y.py": "from gofau import __version__\nfrom gofau.errors import UserError",
     "gofau/a/__main__.py": "import sys\nfrom gofau.a import x",
 }
 LISTED: structure.Graph = {
@@ -125,6 +125,12 @@ def test_a_tree_as_listed_has_no_fault():
 def test_a_fault_is_found(change, expected):
     found = faults(TREE | change, LISTED, foreign={"a": {"torch"}})
     assert [fault for fault in expected if fault not in found] == []
+
+
+def test_the_package_itself_imports_nothing_of_ours():
+    found = faults(TREE | {"gofau/__init__.py": "from gofau.b.y import z"}, LISTED)
+    assert "a cycle of modules: gofau, gofau.b.y" in found
+    assert structure.modules(FILES)["gofau"] == set()
 
 
 def test_a_listed_module_or_room_that_is_gone_is_told():

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
+from gofau import __version__
 from gofau.cli.entry import one_sentence, start
 from gofau.errors import UserError, nearest
 
@@ -78,6 +79,8 @@ def main(words: Sequence[str] | None = None) -> None:
     first, *rest = [*(sys.argv[1:] if words is None else words)] or ["--help"]
     if first in ("-h", "--help"):
         return print(usage())
+    if first == "--version":
+        return print(f"gofau {__version__}")
     with one_sentence():
         if first not in COMMANDS:
             known = ", ".join(COMMANDS)

@@ -56,8 +56,8 @@ class Watch:
         self._thread = Thread(target=self._look_on, daemon=True)
 
     def __enter__(self) -> "Watch":
+        self.events.__enter__()  # first: it fails where nothing can be written
         self.display.line(self.header)
-        self.events.__enter__()
         self.display.start()
         self._thread.start()
         return self

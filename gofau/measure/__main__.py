@@ -2,12 +2,9 @@
 measures along them what its section ``measure`` asks for."""
 
 import sys
-from pathlib import Path
 
 from gofau.cli.entry import one_sentence
 from gofau.errors import UserError
-
-CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def main(words: list[str]) -> None:
@@ -19,9 +16,10 @@ def main(words: list[str]) -> None:
         )
     from gofau.cli.plugins import jobs
     from gofau.config.grid import grid
+    from gofau.config.place import configs
     from gofau.measure.study import run  # imports torch: not for the usage
 
-    for path in run(list(grid(CONFIGS, words)), jobs()):
+    for path in run(list(grid(configs(), words)), jobs()):
         print(path)
 
 

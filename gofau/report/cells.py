@@ -166,7 +166,8 @@ def _around(section: str) -> list[str]:
     """The columns that say for which runs the defaults of a section are the same."""
     if section in ("dataset", "model"):
         return []
-    return [*OF_PROBLEM, "optimizer.name"] if section == "rule" else OF_PROBLEM
+    per_optimizer = section in ("rule", "stepsize", "post_step")
+    return [*OF_PROBLEM, "optimizer.name"] if per_optimizer else OF_PROBLEM
 
 
 def varying(runs: Frame) -> list[str]:

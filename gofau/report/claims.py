@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -174,7 +175,7 @@ def _lines(results: Path, prefix: str) -> Iterator[Line]:
             yield Line(claim, name, "any", None, *nothing)
             continue
         for runs in _by_metric(read(results / name)):
-            for rule in compared(runs):
+            for rule in filter(partial(_is_whole, runs), compared(runs)):
                 yield Line(claim, name, rule, runs, *MEASURES[claim.measure](runs, rule))
 
 
@@ -182,6 +183,12 @@ def _tags(line: Line) -> dict[str, str]:
     """What the page's filters know of a row; one without records is about any rule."""
     found = {"experiment": line.experiment}
     return found if line.runs is None else found | {"rule": line.rule} | tags(line.runs)
+
+
+def _is_whole(runs: Frame, rule: str) -> bool:
+    """Whether the rule is run with every optimizer. One that is there with some of them only, for
+    comparison, is not what the sentences are about."""
+    return set(runs.loc[runs["rule"] == rule, "optimizer"]) == set(runs["optimizer"])
 
 
 def _by_metric(runs: Frame) -> Iterator[Frame]:

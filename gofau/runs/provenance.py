@@ -9,9 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from gofau import __version__
+
 REST = ("--", ":(top)", ":(top,exclude)results")
 """Arguments for git: the whole checkout except results/."""
-PACKAGES = ("gofau", "torch", "torchvision", "numpy", "hydra-core")
+PACKAGES = ("torch", "torchvision", "numpy", "hydra-core")
 
 
 def provenance(device: str) -> dict[str, Any]:
@@ -47,7 +49,8 @@ def _of_process() -> dict[str, Any]:
         "commit": commit,
         "dirty": None if commit is None else bool(_git("status", "--porcelain", "-uno", *REST)),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        # Not what is installed: in a checkout that is what it was when `make install` was run.
+        "versions": {"gofau": __version__} | {name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
         "cpus": len(os.sched_getaffinity(0)),

@@ -8,8 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gofau.runs.identity import science
 from gofau.runs.lock import holder_of
 from gofau.runs.outcome import summary
@@ -122,6 +120,8 @@ def show(folder: Path) -> str:
 
 def _settings(folder: Path) -> Iterator[str]:
     """One line per part of the scientific configuration, such as ``optimizer: sgd, lr 0.1``."""
+    import yaml  # not to be needed by `status`
+
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     for section, keys in science(config).items():
         if not isinstance(keys, dict):  # the seed

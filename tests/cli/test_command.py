@@ -5,6 +5,7 @@ import sys
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from gofau import __version__
 from gofau.cli import command
 from tests.command_line import ROOT
 
@@ -36,6 +37,10 @@ def test_help_lists_every_command_with_one_line(gofau):
         names = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
         assert names == ["train", "sweep", "runs", "report", "toy", "evaluate"]
         assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_the_version(gofau):
+    assert gofau("--version") == (0, f"gofau {__version__}\n", "")
 
 
 def test_an_unknown_command(gofau):

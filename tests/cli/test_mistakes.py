@@ -157,7 +157,7 @@ SWEEPS = {
     "hydra.launcher.n_jobs=0 seed=0,1": "hydra.launcher.n_jobs must be the number of runs",
     "hydra.launcher.n_jobs=abc seed=0,1": "could not be converted to Integer",
     "hydra.sweeper.max_batch_size=0 seed=0,1": "hydra.sweeper.max_batch_size must be a whole",
-    "paths.runs_dir=/proc/x seed=0,1": "/proc/x/.sweep cannot be written",
+    "paths.runs_dir=/proc/x seed=0,1": "/proc/x cannot be written",
     "hydra/launcher=slurm seed=0,1": "there is no Slurm on this machine",
     "optimizer.momentum=0.9,1": "optimizer.momentum must be in [0, 1), got 1",
 }

@@ -51,11 +51,3 @@ def test_the_hook_runs_make_check():
     (hook,) = repo["hooks"]
     assert (repo["repo"], hook["language"], hook["entry"]) == ("local", "system", "make check")
     assert "check" in targets()
-
-
-def test_the_changelog_begins_with_what_is_unreleased():
-    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    versions = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    (version,) = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.M)
-    assert versions[0] == "Unreleased"
-    assert version in versions
