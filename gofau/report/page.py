@@ -9,8 +9,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gofau.report.cells import AXES, BASELINE, counts, in_order, read
-from gofau.report.claims import INTRODUCTION
 from gofau.report.experiments import REPORTS, SMOKE, about, report_of
+from gofau.report.introduction import INTRODUCTION
 from gofau.report.metric import metric_of
 from gofau.report.prose import prose
 from gofau.report.render import Cell, Table, TableRow
