@@ -17,10 +17,11 @@ EXPERIMENTS = {
     "tab4_cifar100": "result",
     "tab5_tiny_imagenet": "result",
     "is_it_just_lr": "tuned",
+    "problems": "result",
 }
 GRID = [
     *("model.name", "init.name", "init.scale", "optimizer.name", "optimizer.lr", "stepsize.name"),
-    *("trainer.epochs", "dataset.name", "scheduler.name"),
+    *("post_step.name", "trainer.epochs", "dataset.name", "scheduler.name"),
 ]
 
 
@@ -34,7 +35,9 @@ def load(folder: Path) -> Frame:
     own = runs.groupby(["optimizer.name", "rule.name"])["optimizer.lr"].nunique().max() == 1
     if own:
         runs["optimizer.lr"] = 0.0
-    kept = [c for c in GRID if c in runs]
+    # In the campaign every arm has a rate of its own, which is no axis.
+    tuned = folder.name.startswith("problems")
+    kept = [c for c in GRID if c in runs and not (tuned and c == "optimizer.lr")]
     for column in kept:
         runs[column] = runs[column].fillna(0.0 if runs[column].dtype.kind == "f" else "-")
     return runs[[*kept, "rule.name", "seed", "test", "val"]]
@@ -169,8 +172,12 @@ def verdicts(results: Path, prefix: str) -> dict[tuple[str, str], tuple[float, f
         runs = load(results / there[0])
         if kind == "speed" and runs["trainer.epochs"].nunique() < 2:
             continue
+        # The optimizers that have an additive arm, and the rules that they all have.
+        named = runs["optimizer.name"]
+        runs = runs[named.isin(named[runs["rule.name"] == "additive"])]
+        whole = runs.groupby("rule.name")["optimizer.name"].nunique()
         for rule in dict.fromkeys(runs["rule.name"]):
-            if rule not in ("additive", "own"):
+            if rule != "additive" and whole[rule] == whole.max():
                 keys.append((there[0], rule))
                 effects.append(MEASURES[kind](runs, rule))
                 margins.append(math.log(1.05) if kind == "speed" else 0.005)
