@@ -2,6 +2,7 @@
 time a figure is drawn."""
 
 import colorsys
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -92,6 +93,9 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
     if figure.get_layout_engine() is not None:  # once: a second layout could differ in rounding
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
+    # It reports every step of putting letters into a PDF, if the program logs at all; its warnings
+    # stay.
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     figure.savefig(paths[0], metadata={"Date": None, "Creator": None})
     figure.savefig(paths[1], metadata={"Software": None}, dpi=150)
     figure.savefig(paths[2], metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))

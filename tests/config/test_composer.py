@@ -64,6 +64,7 @@ OTHERS = (
 )
 
 
+@pytest.mark.long
 @settings(max_examples=30, deadline=None)
 @given(
     words=st.lists(st.sampled_from(CHOICES + PROBLEMS + VALUES + OTHERS), max_size=5, unique=True)

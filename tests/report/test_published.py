@@ -50,6 +50,7 @@ def test_on_other_data_nothing_is_quoted(tmp_path, name):
     assert "published table is of resnet18 on cifar100, so there is nothing to quote" in text
 
 
+@pytest.mark.long
 def test_every_published_arm_is_one_that_the_experiment_runs():
     """So that no value is left out by a misspelt name."""
     swept = {

@@ -40,6 +40,7 @@ def figures(rows: list[dict[str, str]]) -> dict[str, float]:
     return {row["name"]: float(row["value"]) for row in rows if row["value"]}
 
 
+@pytest.mark.long
 def test_training_is_measured_beside_a_plain_loop(bench):
     rows, page = bench("images,shares,status,accuracy,gpu")
     by = {name: [r for r in rows if r["section"] == name] for name in ("images", "shares")}

@@ -127,6 +127,7 @@ def test_a_path_that_is_no_utf_8(tmp_path):
     assert b"status.json" in os.listdir(folder + b"/runs/" + run)
 
 
+@pytest.mark.long
 def test_the_time_of_a_sweep_is_kept_and_the_rest_left_for_the_next_time(train):
     words = ["-m", *QUICK[:-1], "trainer.epochs=100000", "seed=0,1", "sweep.minutes=0.05"]
     began = time.monotonic()

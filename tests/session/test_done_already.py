@@ -151,6 +151,7 @@ def test_data_that_is_gone_cannot_differ(train, again):
     assert "done already (test" in out
 
 
+@pytest.mark.long
 def test_a_run_that_other_code_began_does_not_go_on(train, again, edited_rule, monkeypatch):
     from gofau.engine.trainer import Trainer
 

@@ -140,7 +140,7 @@ def test_a_hundred_kills(tmp_path):
     assert spoilt == tears
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_processes_on_one_sweep_share_its_runs(tmp_path):
     """Typed four times at once (eight in `make crash`): each run is carried out exactly once."""
     share(tmp_path / "runs", 4)

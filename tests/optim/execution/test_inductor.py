@@ -113,7 +113,7 @@ def test_no_value_of_another_optimizer_is_baked_in(base, traced):
     assert len(traced) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_program_is_traced_however_many_there_are(traced):
     """More than dynamo's limit for one code object, which is 8."""
     for base in ("SGD", "Adagrad", "RMSprop", "Adam"):

@@ -64,6 +64,7 @@ def test_what_is_drawn_twice_is_the_same_bytes(toy, tmp_path, capsys, words, fig
     assert drawn["table.tex"].decode().count("\\\\") == 1 + 2 * 2
 
 
+@pytest.mark.long
 def test_the_best_of_drawn_configurations_stands_beside_what_was_published(toy, tmp_path, capsys):
     toy("experiment=toy_tuned", *DRAWS, "toy.draws.repeats=3", "toy.draws.looks=[1,5,100,200]")
     drawn = drawn_twice(tmp_path, capsys)
@@ -106,6 +107,7 @@ def test_the_order_of_means_is_judged_by_their_errors(means, words):
     assert distribution.verdict(arms) == words
 
 
+@pytest.mark.long
 def test_the_distribution_stands_beside_what_was_published(toy, tmp_path, capsys):
     toy("experiment=toy_random", *DRAWS, "toy.draws.looks=[10,50]")
     drawn = drawn_twice(tmp_path, capsys)
