@@ -125,3 +125,20 @@ def folders(results: Path, names: list[str] | None = None) -> list[Path]:
             hint = nearest(name, known)
             raise UserError(f"{results / name} holds no runs.csv: collect {name} first.{hint}")
     return [known[name] for name in names] if names else list(known.values())
+
+
+def written(results: Path, names: list[str], file: str, module: str) -> list[Path]:
+    """The folders below ``results`` in which an experiment of ``python -m module`` has left this
+    file: all, or those named.
+
+    Raises:
+        UserError: there are no results here, or a named folder lacks the file.
+    """
+    if not results.is_dir():
+        raise UserError(f"there is no folder {results} in {Path.cwd()}: run this in the repository")
+    folders = [results / name for name in names]
+    for folder in folders:
+        if not (folder / file).exists():
+            first = f"python -m {module} experiment={folder.name}"
+            raise UserError(f"{folder} holds no {file}: run {first} first")
+    return folders or sorted(path.parent for path in results.glob(f"*/{file}"))

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from gofau.cli.entry import one_sentence
-from gofau.errors import UserError
+from gofau.report.experiments import written
 
 RESULTS = Path("results")
 
@@ -13,13 +13,7 @@ def main(names: list[str]) -> None:
     """Draw what the files in each folder allow, and print the paths of what was written."""
     from gofau.report.measure import descent_figures, weights
 
-    folders = [RESULTS / name for name in names] or sorted(
-        path.parent for path in RESULTS.glob("*/trainings.csv")
-    )
-    for folder in folders:
-        if not (folder / "trainings.csv").exists():
-            first = f"python -m gofau.measure experiment={folder.name}"
-            raise UserError(f"{folder} holds no trainings.csv: run {first} first")
+    for folder in written(RESULTS, names, "trainings.csv", "gofau.measure"):
         task = descent_figures if (folder / "steps.csv.gz").exists() else weights
         for path in task.draw(folder):
             print(path)

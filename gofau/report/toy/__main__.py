@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from gofau.cli.entry import one_sentence
-from gofau.errors import UserError
+from gofau.report.experiments import written
 
 RESULTS = Path("results")
 
@@ -18,15 +18,7 @@ def main(words: list[str], prog: str = "python -m gofau.report.toy") -> None:
     names = parser.parse_args(words).name
     from gofau.report.toy import drawn, paths, starts, table, tuned
 
-    if not RESULTS.is_dir():
-        raise UserError(f"there is no folder {RESULTS} in {Path.cwd()}: run this in the repository")
-    folders = [RESULTS / name for name in names] or sorted(
-        path.parent for path in RESULTS.glob("*/cells.csv")
-    )
-    for folder in folders:
-        if not (folder / "cells.csv").exists():
-            first = f"python -m gofau.toy experiment={folder.name}"
-            raise UserError(f"{folder} holds no cells.csv: run {first} first")
+    for folder in written(RESULTS, names, "cells.csv", "gofau.toy"):
         if (folder / "bests.csv.gz").exists():
             made = tuned.draw(folder)
         elif (folder / "quantiles.csv.gz").exists():

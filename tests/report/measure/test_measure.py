@@ -175,6 +175,7 @@ def test_words_and_numbers():
 
 def test_figures_of_what_was_not_measured_end_in_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
     code, _, err = outcome(partial(report.main, ["descent"]), capsys)
     assert code == 2
     assert err.startswith(
