@@ -44,6 +44,8 @@ OWN: dict[str, dict[str, Any]] = {
 """What is measured, with its options. What torch does not have is measured beside torch's Adam."""
 RULES = {"Adam": ("additive", "hybrid", "hypentropy")}
 """Of a base; the others have the first two."""
+HAM = ("SGD", "Adam")
+"""Bases that are also measured with the post-step HAM."""
 BUFFERS = {"Adam": 2, "AdamW": 2, "Fromage": 0, "Nero": 0}
 """Buffers of a step, where they are not 1."""
 Make = Callable[[list[Tensor]], Optimizer]
@@ -88,6 +90,8 @@ def contenders(base: str) -> dict[str, Make]:
             chosen = {"rule": rule} if rule else {}
             name = " ".join(word for word in ("gofau", rule, path) if word)
             made[name] = functools.partial(ours, lr=LR, **own, **flags, **chosen)
+    if base in HAM:
+        made["gofau additive + ham"] = lambda p: ours(p, lr=LR, **own, post_step="ham")
     if "hybrid" in rules:
         made[COMPILED] = made["gofau hybrid loop"]
     if beside == base:

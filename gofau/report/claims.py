@@ -10,6 +10,7 @@ import pandas as pd
 
 from gofau.report.acceleration import MARGIN, speedup_of
 from gofau.report.alike import mixed
+from gofau.report.arms import arm_names
 from gofau.report.cells import BASELINE, compared, describe, in_order, read
 from gofau.report.control import TASK, retuned
 from gofau.report.experiments import REDUCED, SMOKE
@@ -19,7 +20,7 @@ from gofau.report.pairs import Comparison, compare, differences, over_seeds
 from gofau.report.render import Cell, Table, TableRow, markdown, number
 from gofau.report.robustness import less_drop
 from gofau.report.tables import numbers_of, tags
-from gofau.report.types import Frame
+from gofau.report.types import Column, Frame
 from gofau.report.verdict import Question, Verdict, decide
 
 
@@ -153,15 +154,21 @@ def _tags(line: Line) -> dict[str, str]:
 def _is_whole(runs: Frame, rule: str) -> bool:
     """Whether the rule is run with every optimizer. One that is there with some of them only, for
     comparison, is not what the sentences are about."""
-    return set(runs.loc[runs["rule"] == rule, "optimizer"]) == set(runs["optimizer"])
+    return set(runs.loc[runs["rule"] == rule, "arm"]) == set(runs["arm"])
 
 
 def _by_metric(runs: Frame) -> Iterator[Frame]:
-    """Yield the runs of each metric, without optimizers that have no additive arm: their rule can
-    be compared with nothing."""
+    """Yield the runs of each metric, without the rivals, which are arms of one rule: where it is
+    additive no other rule was tried there, and where it is another it can be compared with none."""
+    runs = runs.assign(arm=arm_names(runs))
     for metric in metrics(runs):
         mine = runs[runs["metric"] == metric.name]
-        yield mine[mine["optimizer"].isin(mine.loc[mine["rule"] == BASELINE, "optimizer"])]
+        names = mine.groupby("arm")["rule"].transform(_is_comparison)
+        yield mine[names.astype(bool)]
+
+
+def _is_comparison(rules: Column) -> bool:
+    return rules.nunique() > 1 and BASELINE in set(rules)
 
 
 def _effect(line: Line, answer: Verdict) -> list[str]:

@@ -18,6 +18,10 @@ EXPERIMENTS = {
     "tab5_tiny_imagenet": "result",
     "is_it_just_lr": "tuned",
     "problems": "result",
+    "problems_horizons": "speed",
+    "problems_init": "drop",
+    "problems_lr": "drop",
+    "problems_control": "result",
 }
 GRID = [
     *("model.name", "init.name", "init.scale", "optimizer.name", "optimizer.lr", "stepsize.name"),
@@ -35,8 +39,12 @@ def load(folder: Path) -> Frame:
     own = runs.groupby(["optimizer.name", "rule.name"])["optimizer.lr"].nunique().max() == 1
     if own:
         runs["optimizer.lr"] = 0.0
-    # In the campaign every arm has a rate of its own, which is no axis.
+    # In the campaign every arm has a rate of its own; it is an axis where it is the question.
     tuned = folder.name.startswith("problems")
+    if folder.name == "problems_lr":
+        arms = runs.groupby(["dataset.name", "model.name", "optimizer.name", "rule.name"])
+        runs["optimizer.lr"] = arms["optimizer.lr"].rank(method="dense")
+        tuned = False
     kept = [c for c in GRID if c in runs and not (tuned and c == "optimizer.lr")]
     for column in kept:
         runs[column] = runs[column].fillna(0.0 if runs[column].dtype.kind == "f" else "-")
@@ -172,10 +180,13 @@ def verdicts(results: Path, prefix: str) -> dict[tuple[str, str], tuple[float, f
         runs = load(results / there[0])
         if kind == "speed" and runs["trainer.epochs"].nunique() < 2:
             continue
-        # The optimizers that have an additive arm, and the rules that they all have.
-        named = runs["optimizer.name"]
-        runs = runs[named.isin(named[runs["rule.name"] == "additive"])]
-        whole = runs.groupby("rule.name")["optimizer.name"].nunique()
+        # The arms that have the additive rule and another, and the rules that they all have.
+        parts = [c for c in ("stepsize.name", "post_step.name") if c in runs]
+        runs = runs.assign(arm=runs[["optimizer.name", *parts]].astype(str).agg("+".join, axis=1))
+        has = runs.groupby("arm")["rule.name"].agg(set)
+        kept = [arm for arm, names in has.items() if "additive" in names and len(names) > 1]
+        runs = runs[runs["arm"].isin(kept)]
+        whole = runs.groupby("rule.name")["arm"].nunique()
         for rule in dict.fromkeys(runs["rule.name"]):
             if rule != "additive" and whole[rule] == whole.max():
                 keys.append((there[0], rule))

@@ -3,6 +3,7 @@
 import hashlib
 import math
 
+import pandas as pd
 import pytest
 
 from gofau.report.claims import CLAIMS, claims
@@ -161,6 +162,25 @@ def test_claims_and_figures_of_a_metric_where_lower_is_better(tmp_path):
     shown = (tmp_path / "smoke_tab3_cifar10_lr" / "over_lr.svg").read_text()
     assert "test squared error" in shown
     assert "(%)" not in shown
+
+
+def test_rivals_hide_no_row_of_the_claims(tmp_path):
+    """A rule is compared where several were tried: arms of one rule are no part of it, and a rule
+    that only some optimizers have is no row."""
+    rules = ("additive", "hybrid", "hypentropy")
+    made = [
+        runs(better, rule=rules[:2]),
+        runs(better, optimizer=("sgd",), rule=rules[2:]),
+        runs(better, optimizer=("lion",), rule=rules[:1]),
+        runs(better, optimizer=("nero",), rule=("own",)),
+        runs(better, optimizer=("sgd",), rule=rules[:1]).assign(**{"post_step.name": "ham"}),
+    ]
+    frame = pd.concat(made, ignore_index=True)
+    frame["identity"] += frame.get("post_step.name").fillna("")
+    write(tmp_path / "problems", frame)
+    (row,) = [r for r in claims(tmp_path, False).rows if r.cells[10].text == "problems"]
+    assert [cell.text for cell in row.cells][1] == "hybrid"
+    assert [cell.text for cell in row.cells][8:10] == ["2 × 5", "10 of 10"]
 
 
 def test_a_claim_without_records_takes_those_of_the_reduced_twin(tmp_path):
