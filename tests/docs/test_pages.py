@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from gofau.config.grid import grid
+from gofau.optim import RULES
 from tests.command_line import ROOT
 from tests.docs.guides import Guide, copy_project, run
 from tests.docs.pages import Block, blocks, commands, every_block, pages
@@ -47,7 +48,8 @@ def test_every_block_of_a_guide_is_a_step(page):
 
 
 @pytest.mark.parametrize("page", PYTHON)
-def test_its_python_runs_from_top_to_bottom(page):
+def test_its_python_runs_from_top_to_bottom(page, monkeypatch):
+    monkeypatch.setattr("gofau.optim.registry.RULES", dict(RULES))
     code = "\n".join(b.text for b in FREE if (b.page, b.kind) == (page, "python"))
     exec(compile(code, page, "exec"), {})
 
