@@ -107,7 +107,7 @@ def options(base: type[RuleOptimizer]) -> list[str]:
 
 
 def table() -> str:
-    """The table of the hyperparameters of all rules, step sizes and post steps, for docs/library.md."""
+    """The table of the hyperparameters of rules, step sizes and post steps, for docs/library.md."""
     users: dict[Hyperparameter, list[str]] = {}
     for part in (*rules(), *stepsizes(), *post_steps()):
         for h in part.own.values():

@@ -16,7 +16,7 @@ from gofau.report.statistics import summary
 FOLDER = CONFIGS / "experiment"
 TWINS = {REDUCED: "on a small budget", SMOKE: "on the digits"}
 PARTS = re.compile(r"\*\*([^*]+)\.\*\*\s+(.+?)(?=\n\n\*\*|\Z)", re.DOTALL)
-PAPER, SLIDES = ("fig", "tab"), ("toy_",)
+PAPER, SLIDES, PROTOCOL = ("fig", "tab"), ("toy_",), ("problems",)
 WHOLE = ("cells.csv", "trainings.csv")
 """What an experiment writes that is made at once, not run by run."""
 NOTHING = "no records yet"
@@ -51,32 +51,35 @@ def _table(some: list[str]) -> str:
     rows = ["| what, and the command | cost | status |", "|---|---|---|"]
     for name in some:
         path = FOLDER / f"{name}.yaml"
-        what = f"{_page(name)}: {comment(path)}<br>`{command(path)}`"
+        what = f"{_page(name)}: {_cell(comment(path))}<br>`{command(path)}`"
         rows.append(f"| {what} | {cost(name)} | {status_with_twins(name)} |")
     return "\n".join(rows)
 
 
 def overview(base: str = "experiments/") -> str:
-    """The table in README: every experiment, its command, and how many of its runs are recorded."""
+    """The table in README: the experiments of the paper, of the slides and of the protocol, each
+    with its command and with how many of its runs are recorded."""
     rows = ["| figure, table or experiment | command | recorded |", "|---|---|---|"]
-    for name in sorted(names(), key=_place):
+    shown = (PAPER, SLIDES, PROTOCOL)
+    for name in [name for kind in shown for name in names() if name.startswith(kind)]:
         path = FOLDER / f"{name}.yaml"
-        what = f"{_page(name, base)}: {comment(path)}"
+        what = f"{_page(name, base)}: {_cell(comment(path))}"
         rows.append(f"| {what} | `{command(path)}` | {_recorded(name)} |")
     return "\n".join(rows)
 
 
-def _place(name: str) -> int:
-    """The paper's experiments first, then those of the slides, then our own."""
-    return 0 if name.startswith(PAPER) else 1 if name.startswith(SLIDES) else 2
-
-
 def _recorded(name: str) -> str:
-    said = status(name)
-    said = f"0 of {runs(name)} runs" if said == NOTHING else said.partition(", at commit")[0]
+    said = status(name).partition(", at commit")[0]
+    if said == NOTHING and command(FOLDER / f"{name}.yaml").startswith("python train.py"):
+        said = f"0 of {runs(name):,} runs"
     twin = SMOKE + name
     there = (RESULTS / twin / "runs.csv").exists() and (FOLDER / f"{twin}.yaml").exists()
     return said + f"; on the digits: {status(twin)}" * there
+
+
+def _cell(text: str) -> str:
+    """Text in a cell of a table, whose columns | separates."""
+    return text.replace("|", r"\|")
 
 
 def found() -> str:
@@ -136,7 +139,7 @@ def status(name: str) -> str:
     if path.exists() and PER_PROBLEM in command(path):
         words = _on_problems(found[found["state"].isin(FINISHED)], all_)
     else:
-        words = f"**done**, {there} runs" if there >= all_ else f"{there} of {all_} runs"
+        words = f"**done**, {there:,} runs" if there >= all_ else f"{there:,} of {all_:,} runs"
     diverged = int((found["state"] == "diverged").sum())
     return words + f", {diverged} of them diverged" * bool(diverged)
 
@@ -146,8 +149,8 @@ def _on_problems(finished: pd.DataFrame, per_problem: int) -> str:
     sizes = finished.groupby(list(PROBLEM)).size()
     done = int((sizes >= per_problem).sum())
     if not done:
-        return f"{len(finished)} of {per_problem} runs per problem"
-    return f"**done** on {done} problem{'s' * (done > 1)}, {len(finished)} runs"
+        return f"{len(finished):,} of {per_problem:,} runs per problem"
+    return f"**done** on {done} problem{'s' * (done > 1)}, {len(finished):,} runs"
 
 
 def runs(name: str) -> int:

@@ -2,6 +2,7 @@
 the documentation."""
 
 from pathlib import Path
+from textwrap import fill
 
 from gofau.report.cells import FINISHED, read
 from gofau.report.claims import claims
@@ -10,6 +11,8 @@ from gofau.report.types import Frame
 
 EXPERIMENT = "problems"
 PROBLEM = ["dataset.name", "model.name"]
+WIDTH = 120
+"""Of a line of text, as in the pages around it."""
 HOW = (
     "The table has the mean difference of each rule to the additive rule of the same optimizer;"
     " above 0 the rule is better. In brackets is the interval that decides the verdict."
@@ -25,7 +28,8 @@ def finding(results: Path, planned: int) -> str:
         planned: how many problems the protocol has.
     """
     runs = read(results / EXPERIMENT)
-    return f"{_recorded(runs, planned)} {HOW}\n\n{_table(results, runs)}"
+    words = fill(f"{_recorded(runs, planned)} {HOW}", WIDTH, break_on_hyphens=False)
+    return f"{words}\n\n{_table(results, runs)}"
 
 
 def _recorded(runs: Frame, planned: int) -> str:
@@ -36,7 +40,8 @@ def _recorded(runs: Frame, planned: int) -> str:
     seeds = finished["seed"].nunique()
     return (
         f"Recorded so far: {len(problems)} of {planned} problems ({names}), {len(finished):,} runs"
-        f" with {seeds} fresh seeds per optimizer and rule. {diverged} of the runs diverged."
+        f" with {seeds} fresh seeds per optimizer and rule."
+        f" {diverged or 'None'} of the runs diverged."
     )
 
 
@@ -67,5 +72,7 @@ def _answers(results: Path) -> dict[tuple[str, str], str]:
             text = {name: c.text for name, c in zip(table.columns, row.cells, strict=True)}
             interval = text["its interval"]
             between = f" ({interval})" if "…" in interval else ""
-            found[data["rule"], data["metric"]] = f"{text['effect']}{between}: **{text['verdict']}**"
+            found[data["rule"], data["metric"]] = (
+                f"{text['effect']}{between}: **{text['verdict']}**"
+            )
     return found

@@ -15,8 +15,9 @@ def test_every_block_of_the_page_is_followed():
 
 
 def test_a_rule_touches_three_places():
-    """The function, its test, and the words of configs/ and docs/library.md, which a script writes. What
-    else the page writes is an experiment with the rule, and a value chosen for one optimizer."""
+    """The function, its test, and the words of configs/ and docs/library.md, which a script
+    writes. What else the page writes is an experiment with the rule, and a value chosen for one
+    optimizer."""
     experiment = ("configs/experiment/", "configs/tuned/", "experiments/")
     written = [path for path in GUIDE.places if not path.startswith(experiment)]
     assert written == ["gofau/optim/rules.py", "tests/optim/test_softsign.py"]

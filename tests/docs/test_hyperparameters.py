@@ -1,4 +1,4 @@
-"""Hyperparameters are said once: the files of configs/ and docs/library.md say what the code declares."""
+"""Hyperparameters are said once: configs/ and docs/library.md say what the code declares."""
 
 import importlib
 import inspect
