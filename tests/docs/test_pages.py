@@ -114,7 +114,7 @@ def test_a_block_ends_where_its_fence_does():
         Block("x", "md", "```sh\nls\n```\n"),
         Block("x", "sh", "a && b  # c\n"),
     ]
-    assert commands("a && b  # c\n# d\n") == [["a"], ["b"]]
+    assert commands("a && X=1 b y=2  # c\n# d\n") == [["a"], ["b", "y=2"]]
 
 
 @pytest.mark.long
