@@ -34,6 +34,7 @@ UNUSED = (
 )
 """Prefixes of columns that the report does not need; "steps", which it does not need either, would
 be a prefix of "stepsize.name", which it does."""
+CLIPPING = "trainer.clip_norm"
 OF_PROBLEM = ["dataset.name", "model.name"]
 """The columns that tell one problem from another."""
 PROBLEM = ["problem", "dataset", "model"]
@@ -48,7 +49,8 @@ def read(folder: Path) -> Frame:
 
         - one label for each of `AXES`: the section's name, followed by its hyperparameters that
           vary among runs of that name on the same problem, such as ``kaiming_normal ×5`` or
-          ``hybrid gamma=0.2`` (for a rule: also of the same optimizer). What differs only between
+          ``hybrid gamma=0.2`` (for a rule: also of the same optimizer); a rule with clipped
+          gradients is another one: ``additive, clipped at 1``. What differs only between
           problems or optimizers, such as defaults or tuned values, makes no axis.
           ``lr``, the learning rate, and ``horizon``, the number of epochs of the schedule, are
           separate axes, or `DEFAULT` where they do not vary;
@@ -77,6 +79,7 @@ def _is_used(column: str) -> bool:
 def prepare(runs: Frame) -> Frame:
     """Add the columns that `read` describes to a frame of runs."""
     added: Frame = {section: _label(runs, section) for section in SECTIONS}
+    added["rule"] += _clipping(runs)
     parts = ("optimizer.name", "rule.name", "stepsize.name", "post_step.name")
     added["lr"] = _varied(runs, "optimizer.lr", [*OF_PROBLEM, *parts])
     added["horizon"] = _varied(runs, "trainer.epochs", OF_PROBLEM)
@@ -153,13 +156,30 @@ def _label(runs: Frame, section: str) -> Column:
     for column in (c for c in runs if c.startswith(f"{section}.")):
         # As text, so that a missing value counts as a value: only some schemes have init.scale.
         varies = runs[column].astype(str).groupby(whose).transform("nunique") > 1
-        if column in (name, "optimizer.lr", "trainer.epochs") or not varies.any():
+        elsewhere = (name, "optimizer.lr", "trainer.epochs", *[CLIPPING] * _clips(runs))
+        if column in elsewhere or not varies.any():
             continue
         text = runs[column].map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
         key = column.removeprefix(f"{section}.")
         text = " ×" + text if key == "scale" else f" {key}=" + text
         label = label.where(~varies, label + text)
     return label.str.strip()
+
+
+def _clipping(runs: Frame) -> Column:
+    """What is added to the rule's label: with clipped gradients it is another rule, since it bounds
+    the step, and it is compared with the others in the same cell."""
+    if not _clips(runs):
+        return pd.Series("", runs.index)
+    norms = _numbers(runs, CLIPPING)
+    return norms.map(lambda norm: "" if norm != norm else f", clipped at {norm:g}")
+
+
+def _clips(runs: Frame) -> bool:
+    """Whether clipping is one of the choices here, and not a setting of all runs of an optimizer."""
+    if CLIPPING not in runs:
+        return False
+    return runs[CLIPPING].astype(str).groupby(runs["optimizer.name"]).nunique().max() > 1
 
 
 def _around(section: str) -> list[str]:
