@@ -155,7 +155,7 @@ def _label(runs: Frame, section: str) -> Column:
     whose = [start] + [_text(runs, column) for column in _around(section)]
     for column in (c for c in runs if c.startswith(f"{section}.")):
         # As text, so that a missing value counts as a value: only some schemes have init.scale.
-        varies = runs[column].astype(str).groupby(whose).transform("nunique") > 1
+        varies = runs[column].astype(str).fillna("").groupby(whose).transform("nunique") > 1
         elsewhere = (name, "optimizer.lr", "trainer.epochs", *[CLIPPING] * _clips(runs))
         if column in elsewhere or not varies.any():
             continue
@@ -176,10 +176,10 @@ def _clipping(runs: Frame) -> Column:
 
 
 def _clips(runs: Frame) -> bool:
-    """Whether clipping is one of the choices here, and not a setting of all runs of an optimizer."""
+    """Whether clipping is a choice here, and not a setting of all runs of an optimizer."""
     if CLIPPING not in runs:
         return False
-    return runs[CLIPPING].astype(str).groupby(runs["optimizer.name"]).nunique().max() > 1
+    return bool(_text(runs, CLIPPING).groupby(runs["optimizer.name"]).nunique().max() > 1)
 
 
 def _around(section: str) -> list[str]:
