@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-fast test-long test-slurm crash check format
-.PHONY: tables figures report smoke defaults problems first-run bench bench-optim bench-train docs
+.PHONY: tables figures report smoke defaults problems replicate first-run bench bench-optim bench-train docs
 .PHONY: clean
 
 help:  ## list the targets
@@ -98,6 +98,10 @@ defaults: $(VENV)/.installed  ## search the rules' default hyperparameters again
 problems: $(VENV)/.installed  ## search and fresh seeds on a problem: make problems ARGS="digits_cnn cora_gcn"
 	$(PY) scripts/problems.py $(ARGS)
 	$(PY) -m gofau.report tables problems_search problems
+
+replicate: $(VENV)/.installed  ## one verdict of results/problems again, with fresh seeds: make replicate ARGS="--lot 1"
+	$(PY) scripts/replicate.py $(ARGS)
+	$(PY) -m gofau.report tables replication
 
 first-run: $(VENV)/.installed  ## 40 seeds of the default run for each optimizer and rule: results/first_run
 	$(PY) scripts/first_run.py $(ARGS)

@@ -80,6 +80,9 @@ REPORTS: Mapping[str, Report] = {
         ("over_horizon", "speedup"),
     ),
     "problems_control": Report("Not just the rate: thirty fresh seeds, and clipped gradients"),
+    "replication": Report(
+        "One verdict of `problems` again, with fresh seeds", ("effects", "accuracy"), ()
+    ),
     "layerwise": Report(
         "Layer-wise step sizes without tuning, beside fixed rates",
         ("untuned", "accuracy"),
