@@ -121,6 +121,7 @@ def claims(results: Path, smoke: bool) -> Table:
         cells = tuple(Cell(text, bold=i == 2) for i, text in enumerate(texts))
         rows.append(TableRow(cells, _tags(line)))
         row = {"sentence": line.claim.sentence, "rule": line.rule, "experiment": line.experiment}
+        row["metric"] = "" if line.runs is None else metric_of(line.runs).name
         data.append(row | numbers_of(line.comparison, answer))
     return Table(
         "claims_smoke" if smoke else "claims",
