@@ -86,9 +86,7 @@ class Kernel:
         self.function = self.library.gofau_step
         self.function.restype = None
 
-    def __call__(
-        self, rows: list[Row], free: dict[str, Any], bound: Bound | None = None
-    ) -> None:
+    def __call__(self, rows: list[Row], free: dict[str, Any], bound: Bound | None = None) -> None:
         """Step the tensors of the rows, and clip the weights to ±bound; ``free`` are the present
         values of the hyperparameters."""
         sizes = [tensors[0].numel() for _, tensors in rows]
