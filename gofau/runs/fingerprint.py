@@ -58,7 +58,7 @@ def changed(record: dict[str, Any], today: dict[str, str]) -> list[str]:
 def _of(section: str, config: dict[str, Any]) -> str | None:
     targets = sorted(_targets(config))
     for target in targets:
-        _check(section, target)
+        check_target(section, target)
     if targets:
         return digest([*targets, STEP] if section == "optimizer" else targets)
     name = config.get("name")
@@ -75,7 +75,12 @@ def _targets(value: Any) -> Iterator[str]:
             yield from _targets(inner)
 
 
-def _check(section: str, target: str) -> None:
+def check_target(section: str, target: str) -> None:
+    """Check that the import name of a section's part exists, without importing it.
+
+    Raises:
+        UserError: it does not.
+    """
     try:
         digest([target])
     except Missing as e:

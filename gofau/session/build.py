@@ -25,6 +25,7 @@ from gofau.models.init import initialise
 from gofau.optim import RuleOptimizer
 from gofau.optim.execution.native import compiler
 from gofau.problems import Loader, Loading, Metric, Problem, Task
+from gofau.runs.fingerprint import check_target
 from gofau.session.computing import computing
 from gofau.session.fits import check_last_batch, check_size
 
@@ -222,5 +223,15 @@ def call_of(section: str, config: Config) -> functools.partial[Any]:
     try:
         return instantiate(keys | {"_partial_": True, "_convert_": "all"})
     except InstantiationException as e:
+        # Whoever looks first, a target that does not exist is told in the same words.
+        check_target(section, config["_target_"])
         said = str(e).splitlines()[0].partition(", set env var")[0]
-        raise UserError(f"{section}._target_: {said}") from e
+        raise UserError(f"{section}._target_: {said}{_reason(e)}") from e
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause of an error, which Hydra leaves out, in brackets."""
+    first = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    return "" if first is error else f" ({first})"
