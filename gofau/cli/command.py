@@ -85,4 +85,4 @@ def main(words: Sequence[str] | None = None) -> None:
             known = ", ".join(COMMANDS)
             hint = nearest(first, COMMANDS)
             raise UserError(f"gofau {first}: there is no such command (there is: {known}).{hint}")
-        COMMANDS[first][1](rest)
+        return COMMANDS[first][1](rest)
