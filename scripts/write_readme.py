@@ -1,8 +1,8 @@
-"""Writes the parts of README.md that follow from the records: the finding, the table of the
-experiments, and the measured speed.
+"""Writes the parts of README.md and docs/findings.md that follow from the records: the finding, the
+answers, the table of the experiments, and the measured speed.
 
 `make tables` and `make report` run this (`python -m scripts.write_readme`). A test checks that the
-README that is committed is what it writes.
+pages that are committed are what it writes.
 """
 
 import re
@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from docs._ext import experiments, speed
 from docs._ext.sources import ROOT
 
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "findings.md")
 MADE: Mapping[str, Callable[[], str]] = {
     "finding": experiments.found,
+    "answers": experiments.answers,
     "experiments": experiments.overview,
     "speed": speed.measured,
 }
@@ -27,7 +28,8 @@ def filled(page: str) -> str:
 
 
 def main() -> None:
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -44,12 +44,6 @@ def _applies() -> bool:
     return _takes(Loader._apply_overrides_to_config, "overrides", "cfg")
 
 
-def _dirname() -> bool:
-    from hydra._internal.config_loader_impl import get_overrides_dirname
-
-    return _takes(get_overrides_dirname, "overrides", "exclude_keys", "item_sep", "kv_sep")
-
-
 def _parser() -> bool:
     from hydra._internal.utils import get_args_parser
 
@@ -132,12 +126,6 @@ LISTED = (
         {"cli"},
         "what Hydra's parser does not understand is said in one sentence, before Hydra reads it",
         _parser,
-    ),
-    Private(
-        f"{LOADER}.get_overrides_dirname",
-        {"config"},
-        "Composer fills in hydra.job.override_dirname as Hydra's loader does",
-        _dirname,
     ),
     Private(
         "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",

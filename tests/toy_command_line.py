@@ -18,18 +18,23 @@ def toy(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def call(*words: str) -> tuple[Any, str, str]:
-        GlobalHydra.instance().clear()
-        monkeypatch.setattr(sys, "argv", ["python -m gofau.toy", *words])
-        return outcome(main, capsys)
+        return outcome(main, capsys, "python -m gofau.toy", *words)
 
     return call
 
 
-def outcome(main: Callable[[], Any], capsys) -> tuple[Any, str, str]:
-    """Exit code, stdout, stderr of a command."""
+def outcome(main: Callable[[], Any], capsys, *argv: str) -> tuple[Any, str, str]:
+    """Exit code, stdout, stderr of a command.
+
+    Args:
+        argv: what ``sys.argv`` is meanwhile, so that the command never reads pytest's own words.
+    """
+    GlobalHydra.instance().clear()
     code: Any = 0
-    try:
-        start(main)
-    except SystemExit as e:
-        code = e.code
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*(argv or ["python -m gofau"])])
+        try:
+            start(main)
+        except SystemExit as e:
+            code = e.code
     return code, *capsys.readouterr()

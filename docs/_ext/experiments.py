@@ -189,9 +189,17 @@ def _ours(found: pd.DataFrame | None, arm: tuple[str, str, str]) -> str:
 
 def verdicts() -> str:
     """The first columns of the table of verdicts in results/claims.md."""
+    return _of_claims("sentence", "rule", "verdict", "effect", "experiment", "data")
+
+
+def answers() -> str:
+    """The same with the intervals, for the page of findings."""
+    return _of_claims("sentence", "rule", "effect", "its interval", "verdict", "data")
+
+
+def _of_claims(*kept: str) -> str:
     text = (RESULTS / "claims.md").read_text(encoding="utf-8").partition("## The claim")[2]
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    kept = ("sentence", "rule", "verdict", "effect", "experiment", "data")
     cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
     places = [cells[0].index(name) for name in kept]
     end = next((i for i, row in enumerate(rows) if i > 1 and row == rows[0]), len(rows))

@@ -8,7 +8,6 @@ from gofau.cli.entry import one_sentence, start
 from gofau.errors import UserError, nearest
 
 Words = list[str]
-OURS = "gofau"
 
 
 def _train(words: Words) -> None:
@@ -23,7 +22,7 @@ def _sweep(words: Words) -> None:
 
 
 def _toy(words: Words) -> None:
-    from gofau.toy.__main__ import main
+    from gofau.cli.toy import main
 
     sys.argv = ["gofau toy", *words]
     start(main)
@@ -86,12 +85,4 @@ def main(words: Sequence[str] | None = None) -> None:
             known = ", ".join(COMMANDS)
             hint = nearest(first, COMMANDS)
             raise UserError(f"gofau {first}: there is no such command (there is: {known}).{hint}")
-        try:
-            COMMANDS[first][1](rest)
-        except ModuleNotFoundError as e:
-            name = (e.name or "").partition(".")[0]
-            if name == OURS:  # a bug of ours, not a package that is missing
-                raise
-            raise UserError(
-                f"gofau {first} needs the package {name}: pip install 'gofau[train,report]'"
-            ) from e
+        return COMMANDS[first][1](rest)

@@ -18,6 +18,12 @@ OF_PATHS = (
 KILLED = ("UncompletedJobError", "TerminatedWorkerError")
 """The exceptions of submitit and joblib for a killed worker process. By name, since either package
 may not be installed."""
+PACKAGES = (
+    *("hydra", "omegaconf", "torchvision", "numpy", "PIL", "yaml", "sklearn", "rich"),
+    *("pandas", "scipy", "matplotlib", "jinja2"),
+)
+"""What the extras ``gofau[train,report]`` install, by import names. Any other package that is
+missing is one that the user's code needs."""
 NO_SLURM = 'Could not detect "sbatch"'
 SYNTAX = (
     "a word of the command must be KEY=VALUE; a value with spaces or brackets needs quotes inside"
@@ -29,6 +35,8 @@ def explain(error: BaseException) -> str | None:
     """The sentence for an error that the user's input caused; None for a bug of ours."""
     if isinstance(error, UserError):
         return closed(str(error))
+    if isinstance(error, ModuleNotFoundError) and error.name in PACKAGES:
+        return f"this needs the package {error.name}: pip install 'gofau[train,report]'."
     if isinstance(error, OSError) and error.errno in OF_PATHS and error.filename:
         return _path(error)
     if type(error).__name__ == "FailedJobError" or str(error).startswith(NO_SLURM):

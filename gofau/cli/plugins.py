@@ -19,16 +19,16 @@ def extend() -> None:
     """Register our sweepers and our launcher in Hydra, under the names that configs/hydra uses, and
     ``${gofau.jobs:}`` in OmegaConf."""
     from hydra.core.plugins import Plugins
-    from omegaconf import OmegaConf
 
     from gofau.cli.sweeper import AxesSweeper
+    from gofau.config.hydras import register_resolver
 
     # Hydra takes classes, and calls them: functions import what only some commands need.
     known: Any = Plugins.instance().class_name_to_class
     known[f"{PREFIX}.AxesSweeper"] = AxesSweeper
     known[f"{PREFIX}.OptunaSweeper"] = _optuna
     known[f"{PREFIX}.SlurmLauncher"] = _slurm
-    OmegaConf.register_new_resolver("gofau.jobs", jobs, replace=True)
+    register_resolver("gofau.jobs", jobs)
 
 
 def _optuna(**keys: Any) -> Any:

@@ -4,10 +4,11 @@ import hydra
 from omegaconf import DictConfig
 
 from gofau.cli.entry import task
+from gofau.config.hydras import MAIN
 from gofau.config.place import configs
 
 
-@hydra.main(version_base="1.3", config_path=str(configs()), config_name="train")
+@hydra.main(config_path=str(configs()), config_name="train", **MAIN)
 @task
 def main(cfg: DictConfig) -> float:
     """Carry out one run of the command; see `gofau.cli.run.run`."""

@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Callable
 from functools import partial
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
@@ -52,9 +52,9 @@ class Composer(ConfigLoaderImpl):
         task = [override for override in overrides if not override.is_hydra_override()]
         config.hydra.overrides.task = [override.input_line for override in task]
         named = config.hydra.job.config.override_dirname
-        config.hydra.job.override_dirname = get_overrides_dirname(
-            task, exclude_keys=named.exclude_keys, item_sep=named.item_sep, kv_sep=named.kv_sep
-        )
+        typed = [o.input_line or "" for o in task if o.key_or_group not in named.exclude_keys]
+        dirname = named.item_sep.join(sorted(typed)).replace("=", named.kv_sep)
+        config.hydra.job.override_dirname = dirname
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, open_dict
 from gofau.config.axes import Point, points
 from gofau.config.axes import overrides as as_overrides
 from gofau.config.composer import Composer
+from gofau.config.hydras import BASE
 from gofau.config.schema import Config, settle
 
 
@@ -56,7 +57,7 @@ def size(configs: Path, overrides: Sequence[str]) -> int:
 @contextmanager
 def _sweep(configs: Path, overrides: Sequence[str]) -> Iterator[_Sweep]:
     GlobalHydra.instance().clear()  # Hydra allows one initialisation at a time
-    with initialize_config_dir(str(configs.resolve()), version_base="1.3"):
+    with initialize_config_dir(str(configs.resolve()), **BASE):
         parser = OverridesParser.create()
         typed = parser.parse_overrides([*overrides])
         first = [o.input_line or "" for o in typed if not o.is_sweep_override()]

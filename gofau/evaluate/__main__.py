@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gofau.cli.entry import one_sentence
 from gofau.cli.words import Parser
 from gofau.errors import UserError
@@ -33,6 +31,8 @@ def _pair(word: str) -> tuple[str, Any]:
     key, equals, value = word.partition("=")
     if not equals:
         raise UserError(f"--data takes KEY=VALUE, such as data_dir=elsewhere, got {word!r}")
+    import yaml  # here, where `one_sentence` says that it is not installed
+
     return key, yaml.safe_load(value)
 
 

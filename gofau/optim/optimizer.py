@@ -18,7 +18,7 @@ from gofau.optim.hyperparameters import SHARED, check_own, own_options
 from gofau.optim.post_steps import NOTHING, POST_STEPS, after, get_post_step
 from gofau.optim.projection import Projection
 from gofau.optim.rules import RULES, get_rule
-from gofau.optim.stepsize import BASE, STEPSIZES, Need, get_stepsize
+from gofau.optim.stepsize import BASE, STEPSIZES, Evidence, Need, get_stepsize
 from gofau.optim.update import Item, begin, rule_of, spares_zeros
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
@@ -130,20 +130,19 @@ class RuleOptimizer(Optimizer):
                     items = self._items(group)
                     if items:
                         known = gathered and gathered.evidence([item.p for item in items])
-                        settings = plain(group)
-                        step(self.direction, settings, items, known, self.watcher)
-                        self._follow(items, settings)
+                        self._step(items, plain(group), known)
         return loss
 
-    def _follow(self, items: list[Item], settings: Group) -> None:
-        """What follows the step of a group: its post step; then the optimizer's projection, so that
-        every step ends within its set."""
+    def _step(self, items: list[Item], settings: Group, known: Evidence | None) -> None:
+        """Step a group; then its post step; then the optimizer's projection, so that every step
+        ends within its set."""
+        left = step(self.direction, settings, items, known, self.watcher, self.projection)
         post_step = get_post_step(settings["post_step"])
         if post_step is not NOTHING:
             again = [Item(item.p, item.g, {}, post_step) for item in items]
             dispatch.step(NONE, settings, again, after)
         if self.projection is not None:
-            self.projection(items, settings)
+            self.projection(left, settings)
 
     @property
     def needs(self) -> frozenset[Need]:

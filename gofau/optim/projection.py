@@ -1,7 +1,7 @@
 """Projections: they bring the weights back into a set after every step.
 
 A projection reads whole tensors or neurons, which a recorded step cannot. So it runs after the
-step, with the same code on every execution path:
+step, with the same code on every execution path (except that `execution.clipping` clips earlier):
 
     θ_t = P(θ_{t−1} − ξ(θ_{t−1}, m_t·l_t; η, …))
 

@@ -213,11 +213,13 @@ def rules(runs: Frame) -> list[str]:
 
 
 def compared(runs: Frame) -> list[str]:
-    """The rules that are swept in the same cells as the baseline, without the baseline. A rival
-    that has a rule of its own is swept in other cells. All rules if there is no baseline."""
-    base = set(runs.loc[runs["rule"] == BASELINE, "cell"])
+    """The rules that are swept in the same cells as the baseline, whatever the learning rates are,
+    without the baseline. A rival that has a rule of its own is swept in other cells. All rules if
+    there is no baseline."""
+    place = runs.groupby([axis for axis in CONTEXT if axis != "lr"], dropna=False).ngroup()
+    base = set(place[runs["rule"] == BASELINE])
     others = [rule for rule in rules(runs) if rule != BASELINE]
-    cells = {rule: set(runs.loc[runs["rule"] == rule, "cell"]) for rule in others}
+    cells = {rule: set(place[runs["rule"] == rule]) for rule in others}
     return [rule for rule in others if not base or base & cells[rule]]
 
 

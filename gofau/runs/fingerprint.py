@@ -56,26 +56,32 @@ def changed(record: dict[str, Any], today: dict[str, str]) -> list[str]:
 
 
 def _of(section: str, config: dict[str, Any]) -> str | None:
-    targets = sorted(_targets(config))
-    for target in targets:
-        _check(section, target)
-    if targets:
-        return digest([*targets, STEP] if section == "optimizer" else targets)
+    names = sorted(targets(config))
+    for target in names:
+        check_target(section, target)
+    if names:
+        return digest([*names, STEP] if section == "optimizer" else names)
     name = config.get("name")
     if not isinstance(name, str) or name == NOTHING.get(section):
         return None
     return digest([INIT]) if section == "init" else _registered(section, name)
 
 
-def _targets(value: Any) -> Iterator[str]:
+def targets(value: Any) -> Iterator[str]:
+    """The import names (``_target_``) in a part of a configuration, at any depth."""
     if isinstance(value, dict):
         if isinstance(value.get("_target_"), str):
             yield value["_target_"]
         for inner in value.values():
-            yield from _targets(inner)
+            yield from targets(inner)
 
 
-def _check(section: str, target: str) -> None:
+def check_target(section: str, target: str) -> None:
+    """Check that the import name of a section's part exists, without importing it.
+
+    Raises:
+        UserError: it does not.
+    """
     try:
         digest([target])
     except Missing as e:

@@ -119,6 +119,13 @@ def exists(name: str) -> bool:
     return _spec(name) is not None
 
 
+def is_folder(name: str) -> bool:
+    """Whether this is a folder without ``__init__.py``, which has modules but no names."""
+    spec = _spec(name)
+    places = getattr(spec, "submodule_search_locations", None)
+    return places is not None and getattr(spec, "origin", None) is None
+
+
 @cache
 def is_installed(name: str) -> bool:
     """Whether a module belongs to Python or an installed package, not to the user's own code."""

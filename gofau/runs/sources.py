@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from gofau.runs.modules import Module, exists, find, is_installed
+from gofau.runs.modules import Module, exists, find, is_folder, is_installed
 
 FORMULAS = ("gofau.optim", "gofau.models", "gofau.problems", "gofau.engine.schedulers")
 """The parts of gofau that are followed when code of a configuration reads them. Changes of other
@@ -62,6 +62,8 @@ def _split(name: str) -> tuple[Module | None, str]:
         module = find(where)
         if module is not None and _has(module, parts[cut]):
             return module, parts[cut]
+        if is_folder(where):
+            break
         if module is None or module.is_open():
             return None, ""
         break

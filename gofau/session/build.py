@@ -7,6 +7,7 @@ configuration: they raise `UserError`.
 import functools
 import inspect
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from gofau.models.init import initialise
 from gofau.optim import RuleOptimizer
 from gofau.optim.execution.native import compiler
 from gofau.problems import Loader, Loading, Metric, Problem, Task
+from gofau.runs.fingerprint import check_target, targets
 from gofau.session.computing import computing
 from gofau.session.fits import check_last_batch, check_size
 
@@ -220,7 +222,26 @@ def call_of(section: str, config: Config) -> functools.partial[Any]:
     # Hydra's two flags among the keys, since merging them with the keys would take as long again.
     keys = {key: value for key, value in config.items() if key != "name"}
     try:
-        return instantiate(keys | {"_partial_": True, "_convert_": "all"})
+        return instantiate(keys | {"_partial_": True, "_convert_": "all"}, **_allowed(keys))
     except InstantiationException as e:
+        # Whoever looks first, a target that does not exist is told in the same words.
+        check_target(section, config["_target_"])
         said = str(e).splitlines()[0].partition(", set env var")[0]
-        raise UserError(f"{section}._target_: {said}") from e
+        raise UserError(f"{section}._target_: {said}{_reason(e)}") from e
+
+
+def _allowed(config: Config) -> dict[str, list[str]]:
+    """What Hydra 1.4 asks for, and 1.3 does not know: the list of targets that may be called. Any
+    that the configuration names, but for Python's own library, where ``os.system`` is."""
+    if "_execution_whitelist_" not in inspect.signature(instantiate).parameters:
+        return {}
+    named = {t for t in targets(config) if t.partition(".")[0] not in sys.stdlib_module_names}
+    return {"_execution_whitelist_": sorted(named)}
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause of an error, which Hydra leaves out, in brackets."""
+    first = error
+    while first.__cause__ is not None:
+        first = first.__cause__
+    return "" if first is error else f" ({first})"

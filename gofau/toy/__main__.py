@@ -2,19 +2,15 @@
 
 import sys
 
-import hydra
-from omegaconf import DictConfig
-
-from gofau.cli.entry import start, task
-from gofau.config.place import configs
+from gofau.cli.entry import start
 
 
-@hydra.main(version_base="1.3", config_path=str(configs()), config_name="toy")
-@task
-def main(cfg: DictConfig) -> float:
-    from gofau.toy.study import run  # imports torch: not for --help
+def main() -> None:
+    """Carry out the command in ``sys.argv``."""
+    # Not above: `start` says in one sentence that Hydra is not installed.
+    from gofau.cli.toy import main as command
 
-    return run(cfg)
+    command()
 
 
 if __name__ == "__main__":

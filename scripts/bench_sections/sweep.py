@@ -17,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from gofau.config.composer import Composer
+from gofau.config.hydras import BASE
 
 from .rows import Row, at_least, at_most
 from .workload import ROOT, environment, trained
@@ -175,7 +176,7 @@ def inside(runs: int, epochs: int) -> Iterator[Row]:
 def composing(runs: int) -> list[float]:
     """Seconds to compose the configuration of each of a sweep's first runs."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         loader = Composer(GlobalHydra.instance().config_loader().get_search_path())
         master = loader.load_configuration("train", [], RunMode.MULTIRUN)
         stamps = [time.perf_counter()]

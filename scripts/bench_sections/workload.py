@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
+from gofau.config.hydras import BASE
 from gofau.config.schema import Config, settle
 from gofau.data.images import ImageData, Images
 from gofau.runs import read_status
@@ -26,7 +27,7 @@ TRAIN_IMAGES, EPOCHS = 45_000, 15
 def composed(*words: str) -> DictConfig:
     """The configuration that Hydra composes for ``python train.py WORDS``."""
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         return compose("train", [*words])
 
 

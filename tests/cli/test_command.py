@@ -92,14 +92,6 @@ def test_toy(gofau):
     assert "toy.starts" in err
 
 
-def test_a_package_that_is_not_installed_is_named(gofau, monkeypatch):
-    monkeypatch.setitem(sys.modules, "hydra", None)
-    monkeypatch.delitem(sys.modules, "gofau.cli.train", raising=False)
-    code, out, err = gofau("train")
-    assert (code, out) == (2, "")
-    assert err == "error: gofau train needs the package hydra: pip install 'gofau[train,report]'.\n"
-
-
 def test_the_configs_are_those_of_the_checkout():
     from gofau.config.place import configs
 

@@ -138,7 +138,7 @@ RUNS = {
     "--config-dir own problem=bare": "problem: its file needs '# @package _global_' as its first",
     "--config-dir own experiment=typo": "trainer has no key 'epoch'",
     "--config-dir own model=nameless": "model.name is required",
-    "--config-dir own model=absent": "nowhere.Net",  # in the words of whoever looks for it first
+    "--config-dir own model=absent": "model._target_: there is no nowhere.Net",
 }
 SWEEPS = {
     "seed=0,0,0": "seed=0,0,0 has the value 0 more than once",

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from gofau.config.hydras import BASE
 from gofau.runs.__main__ import main as runs_command
 from tests.data.fashion import write
 
@@ -111,7 +112,7 @@ def test_a_sweeper_gets_the_validation_loss(fashion, tmp_path, monkeypatch):
     from tests.command_line import ROOT
 
     monkeypatch.chdir(tmp_path)
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         cfg = compose("train", [*AUTOENCODER, "trainer.epochs=1", "trainer.progress=none"])
         objective = run(cfg)
         assert 0 < objective < 1

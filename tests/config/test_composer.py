@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from gofau.config.composer import Composer
+from gofau.config.hydras import BASE
 from tests.command_line import ROOT
 
 
 @pytest.fixture(scope="module")
 def loader() -> Iterator[ConfigLoaderImpl]:
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         yield GlobalHydra.instance().config_loader()  # type: ignore[misc]
     GlobalHydra.instance().clear()
 

@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from gofau.config.hydras import BASE
 from gofau.config.keys import CHECKS
 from gofau.config.schema import settle
 from gofau.data import ImageData, Images
@@ -35,7 +36,7 @@ PAIRS = [("problem", name) for name in GROUPS["problem"] if name not in KINDS]
 
 @pytest.fixture(scope="module")
 def config():
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS), **BASE):
         yield lambda *overrides: settle(compose("train", [*map(str, overrides)]))
 
 

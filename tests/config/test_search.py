@@ -6,6 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from scipy.stats import qmc
 
+from gofau.config.hydras import BASE
 from gofau.config.schema import settle
 from gofau.config.search import draw, point
 from gofau.errors import UserError
@@ -19,7 +20,7 @@ OWN = ("additive", "multiplicative", "hybrid", "exponential", "power")
 
 @pytest.fixture(scope="module")
 def config():
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         yield lambda *overrides: settle(compose("train", [*map(str, overrides)]))
 
 

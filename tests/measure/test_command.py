@@ -3,13 +3,11 @@
 import csv
 import gzip
 import math
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from gofau.config.grid import grid
@@ -31,14 +29,12 @@ FEW = ["experiment=descent", *ONE, "measure.sizes=[1e-3,0.1]"]
 def measured(tmp_path, monkeypatch, capsys):
     """Runs the command in an empty folder: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["python -m gofau.measure"])  # not pytest's words
     # Compiling a kernel takes longer than these trainings.
     monkeypatch.setattr("gofau.session.build.compiler.find", lambda: None)
     monkeypatch.setenv("GOFAU_NATIVE", "0")  # for processes that it starts
 
     def call(*words):
-        GlobalHydra.instance().clear()
-        return outcome(partial(main, [*words]), capsys)
+        return outcome(partial(main, [*words]), capsys, "python -m gofau.measure")
 
     return call
 

@@ -136,6 +136,14 @@ def test_what_is_not_there_is_missing(code, name):
         code(name=name)
 
 
+def test_a_folder_has_modules_and_no_names(code):
+    files = {"folder/net.py": FILES["helpers.py"]}
+    assert code(files, "folder.net.width") == code(name="helpers.width")
+    for name in ("folder.Net", "folder.Net.of"):  # although the folder can be imported
+        with pytest.raises(sources.Missing):
+            code(files, name)
+
+
 def test_nothing_is_imported(code):
     import sys
 

@@ -1,18 +1,17 @@
-"""What README says of the records is what they say."""
+"""What README and the page of findings say of the records is what they say."""
 
 import re
 
 import pytest
 
 from scripts import write_readme
-from tests.command_line import ROOT
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEXTS = "".join(page.read_text(encoding="utf-8") for page in write_readme.PAGES)
 
 
 @pytest.mark.parametrize("name", write_readme.MADE)
-def test_readme_has_what_the_script_writes(name):
-    (block,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- end -->", README, re.DOTALL)
+def test_the_pages_have_what_the_script_writes(name):
+    (block,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- end -->", TEXTS, re.DOTALL)
     made = write_readme.MADE[name]()
     assert block.strip() == made, "the records have changed: python -m scripts.write_readme"
 

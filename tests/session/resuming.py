@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 
+from gofau.config.hydras import BASE
 from gofau.config.schema import settle
 from gofau.engine.checkpoint import load, random_state, save, set_random_state
 from gofau.session.build import build
@@ -16,7 +17,7 @@ class Enough(Exception):
 
 
 def configuration(*words: str) -> dict[str, Any]:
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         return settle(compose("train", [*words]))
 
 

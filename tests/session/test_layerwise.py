@@ -7,6 +7,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import nn
 
+from gofau.config.hydras import BASE
 from gofau.config.schema import settle
 from gofau.engine.checkpoint import load, random_state, save, set_random_state
 from gofau.engine.distributed import World
@@ -26,7 +27,7 @@ EXACT = "stepsize=layerwise_exact"
 @pytest.fixture(scope="module")
 def config():
     own = ["stepsize=layerwise", "rule=additive", *SHORT]
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         yield lambda *words: settle(compose("train", [*own, *words]))
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
+from gofau.config.hydras import BASE
 from gofau.config.schema import settle
 from gofau.optim.execution.native import compiler
 from gofau.session.build import build
@@ -70,7 +71,7 @@ def test_the_others_learn_on_the_fast_path_and_say_what_went_where(train, optimi
     status = train.status(run)
     assert status["result"]["val/acc"] > 0.5
     assert sum(x["elements"] for x in status["rules"].values()) == status["parameters"]
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         built = build(settle(compose("train", [f"optimizer={optimizer}", *SHORT])))
     fast = True if compiler.find() is not None else None
     assert [group["fused"] for group in built.optimizer.param_groups] == [fast]
@@ -78,7 +79,7 @@ def test_the_others_learn_on_the_fast_path_and_say_what_went_where(train, optimi
 
 @pytest.mark.parametrize("optimizer", ["integer_madam", "madam", "fromage", "nero"])
 def test_going_on_from_a_checkpoint_is_exact(optimizer):
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         config = settle(compose("train", [f"optimizer={optimizer}", *SHORT]))
     trainer, resumed = build(config).trainer, build(config).trainer
     trainer.run_epoch()

@@ -7,6 +7,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from gofau.config.grid import grid
+from gofau.config.hydras import BASE
 from gofau.config.schema import settle
 from gofau.report.cells import in_order, prepare, varying
 from gofau.report.frames import frames, gather
@@ -40,7 +41,7 @@ def test_it_is_an_axis_of_a_sweep_and_of_its_table(train):
 
 def test_going_on_from_a_checkpoint_is_exact():
     words = [*SHORT, "post_step=ham", "post_step.ham_alpha=20"]
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         config = settle(compose("train", words))
     trainer, resumed = build(config).trainer, build(config).trainer
     trainer.run_epoch()

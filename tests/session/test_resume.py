@@ -5,6 +5,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
+from gofau.config.hydras import BASE
 from gofau.config.schema import settle
 from gofau.engine.checkpoint import load, random_state, save, set_random_state
 from tests.command_line import ROOT
@@ -21,7 +22,7 @@ SHORT = [
 
 @pytest.fixture(scope="module")
 def config():
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         yield lambda *words: settle(compose("train", [*SHORT, *words]))
 
 

@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from gofau.config.hydras import BASE
 from gofau.optim import Adam
 from gofau.toy import PROBLEMS, descend
 from gofau.toy.draw_settings import drawn
@@ -65,7 +66,7 @@ def test_the_starts_are_as_far_as_the_published_ones():
 
 def composed(*words, root="toy"):
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+    with initialize_config_dir(str(ROOT / "configs"), **BASE):
         toy: dict[str, Any] = OmegaConf.to_container(compose(root, list(words)).toy)  # type: ignore[assignment]
         return toy
 

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from gofau.optim.directions import Direction, Group
 from gofau.optim.execution import inductor, loop
+from gofau.optim.execution.clipping import Bound
 from gofau.optim.execution.foreach import buckets
 from gofau.optim.execution.native import compiler, kernels
 from gofau.optim.update import Item, Statement, update
@@ -58,16 +59,29 @@ def pays(tensors: Iterable[Tensor]) -> bool:
 
 
 def step(
-    direction: Direction, group: Group, items: list[Item], statement: Statement = update
-) -> None:
+    direction: Direction,
+    group: Group,
+    items: list[Item],
+    statement: Statement = update,
+    bound: Bound | None = None,
+) -> list[Item]:
     """Step every item by the group's path; items that it cannot step take a slower one.
-    ``statement`` defines the step of one tensor: the whole step, or one half of it."""
+
+    Args:
+        statement: the step of one tensor: the whole step, or one half of it.
+        bound: what the weights are clipped to, by a path that can do so on the way.
+
+    Returns:
+        The items that were not clipped: all of them without ``bound``.
+    """
     path = choose(group)
-    left = items
+    left = unclipped = items
     if path == "fused":
-        left = kernels.step(direction, group, left, statement)
+        left = kernels.step(direction, group, left, statement, bound)
+        unclipped = items if bound is None else left
         left = inductor.step(direction, group, left, statement)
         path = "foreach" if any(item.p.device.type != "cpu" for item in left) else "loop"
     if path == "foreach":
         left = buckets.step(direction, group, left, statement)
     loop.step(direction, group, left, statement)
+    return unclipped

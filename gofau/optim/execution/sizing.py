@@ -15,6 +15,8 @@ from torch import Tensor
 
 from gofau.optim.directions import NONE, Direction, Group, State, active
 from gofau.optim.execution import dispatch, loop
+from gofau.optim.execution.clipping import bound_of
+from gofau.optim.projection import Projection
 from gofau.optim.rules import RULES, Rule
 from gofau.optim.stepsize import BASE, Evidence, Layer, StepSize, get_stepsize
 from gofau.optim.update import PLAIN, SHORT, Item, move, propose
@@ -30,20 +32,26 @@ def step(
     items: list[Item],
     evidence: Evidence | None = None,
     watch: Watch | None = None,
-) -> None:
+    projection: Projection | None = None,
+) -> list[Item]:
     """Step every item with the step size, the rule and the path of its group.
 
     Args:
         evidence: the inputs that the step size needs besides the layers.
         watch: called with every d, but only for step sizes other than the base's.
+        projection: what the optimizer applies next; a compiled step may do so on the way.
+
+    Returns:
+        The items that are still to be projected.
     """
     stepsize = get_stepsize(group["stepsize"])
     if stepsize is BASE:
-        dispatch.step(direction, group, items)
-    elif watch is None and stepsize.is_local and dispatch.choose(group) == "loop":
+        return dispatch.step(direction, group, items, bound=bound_of(projection, group))
+    if watch is None and stepsize.is_local and dispatch.choose(group) == "loop":
         loop.step(direction, group, items, stepsize=stepsize)
     else:
         _in_halves(direction, stepsize, group, items, evidence or Evidence(), watch)
+    return items
 
 
 def _in_halves(

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from gofau.optim.directions import Direction, Group
+from gofau.optim.execution.clipping import Bound
 from gofau.optim.execution.guards import compute_dtype, key_of, matches_the_loop
 from gofau.optim.execution.native import compiler
 from gofau.optim.execution.native.source import source
@@ -28,10 +29,15 @@ Row = tuple[Item, list[Tensor]]
 
 
 def step(
-    direction: Direction, group: Group, items: list[Item], statement: Statement = update
+    direction: Direction,
+    group: Group,
+    items: list[Item],
+    statement: Statement = update,
+    bound: Bound | None = None,
 ) -> list[Item]:
-    """Step the items that a kernel accepts; return the others: items on other devices, items whose
-    memory is not dense, first steps that create a buffer, and rules that have no form in C."""
+    """Step the items that a kernel accepts, and clip them to ±bound; return the others: items on
+    other devices, items whose memory is not dense, first steps that create a buffer, and rules that
+    have no form in C."""
     buffers = direction.buffers(group)
     left: list[Item] = []
     buckets: dict[tuple[str, torch.dtype], list[Row]] = {}
@@ -46,7 +52,7 @@ def step(
         if kernel is None:
             left += [item for item, _ in rows]
         else:
-            kernel(rows, split(rows[0][0].rule, group)[1])
+            kernel(rows, split(rows[0][0].rule, group)[1], bound)
     return left
 
 
@@ -80,11 +86,13 @@ class Kernel:
         self.function = self.library.gofau_step
         self.function.restype = None
 
-    def __call__(self, rows: list[Row], free: dict[str, Any]) -> None:
-        """Step the tensors of the rows; ``free`` are the present values of the hyperparameters."""
+    def __call__(self, rows: list[Row], free: dict[str, Any], bound: Bound | None = None) -> None:
+        """Step the tensors of the rows, and clip the weights to ±bound; ``free`` are the present
+        values of the hyperparameters."""
         sizes = [tensors[0].numel() for _, tensors in rows]
         streams = [x.data_ptr() for _, tensors in rows for x in tensors]
         steps = [_address(item.state.get("step")) for item, _ in rows]
+        bounds = None if bound is None else [bound(item) for item, _ in rows]
         threads = max(1, min(torch.get_num_threads(), sum(sizes) // ELEMENTS_PER_THREAD))
         self.function(
             ctypes.c_int64(len(sizes)),
@@ -92,6 +100,7 @@ class Kernel:
             (ctypes.c_void_p * len(streams))(*streams),
             (ctypes.c_void_p * len(steps))(*steps),
             (ctypes.c_double * len(free))(*map(float, free.values())),
+            bounds and (ctypes.c_double * len(bounds))(*bounds),
             ctypes.c_int32(threads),
         )
         # Autograd must notice the change, as it does for torch's own in-place operations.

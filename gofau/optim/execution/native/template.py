@@ -1,9 +1,10 @@
 """The C around a step's arithmetic: types, and the loop over many tensors with many threads.
 
 ``gofau_step`` takes the tensors' sizes, the pointers to their streams (parameter, gradient and
-buffers, one tensor after the other), pointers to their step counters (or null), and the
-hyperparameters. The counters are advanced first; then threads take pieces of work until none is
-left. So 62 tensors need only one parallel region, and the other cores do not wait for a slow one.
+buffers, one tensor after the other), pointers to their step counters (or null), the
+hyperparameters, and a bound per tensor to which its weights are clipped (or null for all). The
+counters are advanced first; then threads take pieces of work until none is left. So 62 tensors need
+only one parallel region, and the other cores do not wait for a slow one.
 """
 
 from typing import NamedTuple
@@ -108,8 +109,19 @@ piece(int64_t n, {parameters}, double t, const double *restrict h) {{
     }}
 }}
 
+/* torch.clamp(x, -bound, bound): what is not a number stays. The bound is rounded as torch does. */
+static __attribute__((noinline)) void clip(int64_t n, S *restrict x, double bound) {{
+    const S rounded = STORE((T)bound);
+    const T most = LOAD(rounded);
+    #pragma omp simd
+    for (int64_t i = 0; i < n; i++) {{
+        const T v = LOAD(x[i]);
+        x[i] = STORE(v < -most ? -most : v > most ? most : v);
+    }}
+}}
+
 void gofau_step(int64_t count, const int64_t *sizes, void *const *data, float *const *steps,
-                const double *h, int32_t threads) {{
+                const double *h, const double *bounds, int32_t threads) {{
     int64_t next = 0; /* pieces are taken in order by whichever thread is free */
     for (int64_t k = 0; k < count; k++)
         if (steps[k]) *steps[k] += 1;
@@ -128,7 +140,10 @@ void gofau_step(int64_t count, const int64_t *sizes, void *const *data, float *c
             const int64_t at = (mine - before) * GRAIN, left = sizes[tensor] - at;
             void *const *x = data + tensor * {streams};
             const double t = steps[tensor] ? *steps[tensor] : 0;
-            piece(left < GRAIN ? left : GRAIN, {arguments}, t, h);
+            const int64_t n = left < GRAIN ? left : GRAIN;
+            piece(n, {arguments}, t, h);
+            /* Now, while the weights are in the cache. */
+            if (bounds && bounds[tensor] < INFINITY) clip(n, (S *)x[0] + at, bounds[tensor]);
         }}
     }}
 }}
