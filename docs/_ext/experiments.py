@@ -2,6 +2,7 @@
 READMEs and the records, so that a new record changes the page and nobody writes a status."""
 
 import re
+from functools import cache
 
 import pandas as pd
 
@@ -153,6 +154,7 @@ def _on_problems(finished: pd.DataFrame, per_problem: int) -> str:
     return f"**done** on {done} problem{'s' * (done > 1)}, {len(finished):,} runs"
 
 
+@cache
 def runs(name: str) -> int:
     """The number of runs in an experiment's grid; 0 if it has no configuration of its own, as the
     search for the defaults."""
