@@ -109,12 +109,16 @@ def main() -> None:
         description="Search, choose, and run fresh seeds, per problem."
     )
     known = sorted(path.stem for path in (CONFIGS / "budget").glob("*.yaml"))
-    parser.add_argument(
-        "problems", nargs="+", metavar="problem", choices=known, help=", ".join(known)
-    )
+    parser.add_argument("problems", nargs="+", metavar="problem", help=", ".join(known))
     parser.add_argument("--collect", action="store_true", help="run nothing, collect finished runs")
-    options, words = parser.parse_known_args()
-    for problem in options.problems:
+    parser.usage = "%(prog)s [-h] [--collect] problem [problem ...] [KEY=VALUE ...]"
+    options = parser.parse_args()
+    words = [word for word in options.problems if "=" in word]
+    named = [word for word in options.problems if "=" not in word]
+    for name in named:
+        if name not in known:
+            parser.error(f"{name}: there is no such problem (there is: {', '.join(known)})")
+    for problem in named:
         mine = [f"problem={problem}", *words]
         if choose(problem, searched(mine, run=not options.collect)):
             supersede(carry_out(FRESH, mine, run=not options.collect))
