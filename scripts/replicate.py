@@ -22,8 +22,6 @@ from gofau.report.records import Records
 
 CONFIGS, RESULTS = problems.CONFIGS, problems.RESULTS
 EXPERIMENT = "replication"
-AROUND = ("stepsize", "post_step")
-"""The groups that an arm's name may name after a +."""
 
 
 def decided() -> list[dict[str, Any]]:
@@ -45,12 +43,7 @@ def sweeps(row: dict[str, Any]) -> Iterator[list[str]]:
     """The overrides of the sweeps that train the row's rule, and what it is compared with."""
     problem = f"problem={problem_of(row)}"
     for arm, rule in ((row["optimizer"], row["rule"]), (row["against"], "additive")):
-        optimizer, *more = arm.split("+")
-        words = [problem, f"optimizer={optimizer}"] + [f"rule={rule}"] * (rule != "own")
-        for name in more:
-            group = next(g for g in AROUND if (CONFIGS / g / f"{name}.yaml").exists())
-            words.append(f"{group}={name}")
-        yield words
+        yield [problem, *problems.words_of(arm, rule)]
 
 
 def carry_out(row: dict[str, Any], words: list[str]) -> Effect:

@@ -63,6 +63,16 @@ REPORTS: Mapping[str, Report] = {
     "problems_search": Report(
         "The search on every problem, 25 points per arm", ("tuning",), ("tuning",)
     ),
+    "problems_search_shifted": Report(
+        "The search again, of arms whose best rate is at an end of its range",
+        ("tuning",),
+        ("tuning",),
+    ),
+    "problems_superseded": Report(
+        "Runs of `problems` at points that were chosen before the protocol was changed",
+        ("accuracy",),
+        (),
+    ),
     "problems": Report(
         "Every arm on every problem, tuned with the same budget",
         ("effects", "accuracy"),

@@ -26,7 +26,8 @@ from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
 MOST_PLACES = 15
-"""With more values than these the learning rate has a logarithmic axis; fewer are named each."""
+"""With more values than these the learning rate has a logarithmic axis, and the schemes of
+initialisation a row each; fewer values are named one beside the other."""
 NAMES = {"lr": "learning rate", "init": "initialisation", "horizon": "epochs of the schedule"}
 
 
@@ -51,8 +52,11 @@ def _over(runs: Frame, axis: str) -> Figure | None:
     if runs["outcome"].notna().sum() == 0:
         return None
     runs = arms_as_optimizers(runs)
+    others = rest(runs, "optimizer", axis)
+    if axis == "init" and runs["init"].nunique() > MOST_PLACES:
+        runs, others = _schemes_apart(runs), [*others, "scheme"]
     optimizers, places = in_order(runs["optimizer"]), in_order(runs[axis])
-    blocks = panels(runs, rest(runs, "optimizer", axis))
+    blocks = panels(runs, others)
     width = max(3.0, 0.45 * len(places)) if axis == "init" else 3.0
     figure, axes = grid(
         len(blocks), len(optimizers), width=width, height=2.3, sharex=True, sharey="row"
@@ -73,6 +77,18 @@ def _over(runs: Frame, axis: str) -> Figure | None:
     marks = " (✕: a seed diverged or was dead)" if _lost(runs).any() else ""
     caption = f"{what(runs)}: mean and 95 % interval over {tally(runs)}{marks}"
     return finish(figure, axes, caption)
+
+
+def _schemes_apart(runs: Frame) -> Frame:
+    """The runs with the scheme in a column of its own, and its scale alone as the initialisation.
+
+    >>> import pandas as pd
+    >>> found = _schemes_apart(pd.DataFrame({"init": ["normal ×0.5", "orthogonal"]}))
+    >>> found["scheme"].tolist(), found["init"].tolist()
+    (['normal', 'orthogonal'], ['×0.5', '×1'])
+    """
+    parts = runs["init"].str.partition(" ×")
+    return runs.assign(scheme=parts[0], init="×" + parts[2].replace({"": "1"}))
 
 
 def _line(ax: Axes, part: Frame, axis: str, places: list, rule: str, shift: float) -> None:
