@@ -91,7 +91,7 @@ def contenders(base: str) -> dict[str, Make]:
             name = " ".join(word for word in ("gofau", rule, path) if word)
             made[name] = functools.partial(ours, lr=LR, **own, **flags, **chosen)
     if base in HAM:
-        made["gofau additive + ham"] = lambda p: ours(p, lr=LR, **own, post_step="ham")
+        made["gofau additive + ham"] = functools.partial(ours, lr=LR, **own, post_step="ham")
     if "hybrid" in rules:
         made[COMPILED] = made["gofau hybrid loop"]
     if beside == base:

@@ -19,6 +19,7 @@ from gofau.report.cells import prepare
 from gofau.report.effects import Effect, effects_of
 from gofau.report.frames import frames
 from gofau.report.records import Records
+from gofau.report.types import Frame
 
 CONFIGS, RESULTS = problems.CONFIGS, problems.RESULTS
 EXPERIMENT = "replication"
@@ -26,7 +27,7 @@ EXPERIMENT = "replication"
 
 def decided() -> list[dict[str, Any]]:
     """The rows of the table of effects whose verdict is not "undecided"."""
-    rows = pd.read_csv(RESULTS / "problems" / "effects.csv")
+    rows: Frame = pd.read_csv(RESULTS / "problems" / "effects.csv")
     return rows[rows["verdict"] != "undecided"].to_dict("records")
 
 

@@ -10,6 +10,7 @@ from gofau.report.claims import CLAIMS, claims
 from gofau.report.experiments import REPORTS, folders
 from gofau.report.make import FIGURES, TABLES, figures, report, tables, tables_of
 from gofau.report.render import markdown
+from gofau.report.types import Frame
 from tests.command_line import ROOT
 from tests.report.records import runs, with_metric, write
 
@@ -178,8 +179,8 @@ def test_rivals_hide_no_row_of_the_claims(tmp_path):
         runs(better, optimizer=("nero",), rule=("own",)),
         runs(better, optimizer=("sgd",), rule=rules[:1]).assign(**{"post_step.name": "ham"}),
     ]
-    frame = pd.concat(made, ignore_index=True)
-    frame["identity"] += frame.get("post_step.name").fillna("")
+    frame: Frame = pd.concat(made, ignore_index=True)
+    frame["identity"] += frame["post_step.name"].fillna("")
     write(tmp_path / "problems", frame)
     (row,) = [r for r in claims(tmp_path, False).rows if r.cells[10].text == "problems"]
     assert [cell.text for cell in row.cells][1] == "hybrid"
