@@ -37,8 +37,12 @@ def _seeded():
 
 @pytest.fixture(scope="session")
 def cache_home(tmp_path_factory):
-    """One for the session, so that a compiled step is compiled once."""
-    return tmp_path_factory.mktemp("cache")
+    """One for the session and all of its processes, so that a step is compiled once."""
+    base = tmp_path_factory.getbasetemp()
+    # Each process of pytest-xdist has a folder of its own in that of the session.
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(autouse=True)
