@@ -38,6 +38,12 @@ def composer(loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch) -> Compo
     return Composer(loader.get_search_path())
 
 
+@pytest.mark.parametrize("name", ["train", "toy"])
+def test_the_mode_is_typed_and_not_configured(loader, name):
+    """Which tests/conftest.py relies on."""
+    assert loader.load_configuration(name, [], RunMode.MULTIRUN).hydra.mode is None
+
+
 def whole(config: DictConfig) -> Any:
     """With interpolations as they are written."""
     return OmegaConf.to_container(config)
