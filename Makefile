@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-fast test-long test-slurm crash check format
-.PHONY: tables figures report smoke defaults problems first-run bench bench-optim bench-train docs
+.PHONY: tables figures report smoke defaults problems replicate first-run bench bench-optim bench-train docs
 .PHONY: clean
 
 help:  ## list the targets
@@ -59,16 +59,18 @@ format: $(VENV)/.installed  ## format the code with ruff
 
 tables: $(VENV)/.installed  ## write the tables and claims again, from the records in results/
 	$(PY) -m gofau.report tables
+	$(PY) -m scripts.write_readme
 
 figures: $(VENV)/.installed  ## draw the figures again, from the records in results/
 	$(PY) -m gofau.report figures
 	$(PY) -m gofau.report.toy
 	$(PY) -m gofau.report.measure
 
-report: $(VENV)/.installed  ## write tables, figures, claims and the page results/report.html
+report: $(VENV)/.installed  ## write tables, figures, claims, the page results/report.html, parts of README
 	$(PY) -m gofau.report.toy
 	$(PY) -m gofau.report.measure
 	$(PY) -m gofau.report report
+	$(PY) -m scripts.write_readme
 
 # Finished runs are not run again: to retry, type the command again.
 SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
@@ -87,6 +89,7 @@ smoke: $(VENV)/.installed  ## run the small twin of every experiment, then repor
 	$(PY) -m gofau.report.toy
 	$(PY) -m gofau.report.measure
 	$(PY) -m gofau.report report
+	$(PY) -m scripts.write_readme
 
 defaults: $(VENV)/.installed  ## search the rules' default hyperparameters again: results/defaults
 	$(PY) scripts/choose_defaults.py $(ARGS)
@@ -95,6 +98,10 @@ defaults: $(VENV)/.installed  ## search the rules' default hyperparameters again
 problems: $(VENV)/.installed  ## search and fresh seeds on a problem: make problems ARGS="digits_cnn cora_gcn"
 	$(PY) scripts/problems.py $(ARGS)
 	$(PY) -m gofau.report tables problems_search problems
+
+replicate: $(VENV)/.installed  ## one verdict of results/problems again, with fresh seeds: make replicate ARGS="--lot 1"
+	$(PY) scripts/replicate.py $(ARGS)
+	$(PY) -m gofau.report tables replication
 
 first-run: $(VENV)/.installed  ## 40 seeds of the default run for each optimizer and rule: results/first_run
 	$(PY) scripts/first_run.py $(ARGS)

@@ -1,6 +1,6 @@
 """Writes what gofau.optim declares to the files of the command line, configs/rule/<rule>.yaml,
 configs/stepsize/<stepsize>.yaml and configs/post_step/<post_step>.yaml, and to the table in
-README.md.
+docs/library.md.
 
 Each of gofau's rules, step sizes and post steps states its formula once, at the beginning of its
 docstring, and its hyperparameters once (gofau/optim/hyperparameters.py). A test checks that the
@@ -24,9 +24,9 @@ from gofau.optim.hyperparameters import REQUIRED, Hyperparameter
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "configs"
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "library.md"
 BLOCK = re.compile(r"(?<=<!-- hyperparameters -->\n).*?(?=<!-- end -->)", re.DOTALL)
-"""The table in README.md: the text between these two lines."""
+"""The table in docs/library.md: the text between these two lines."""
 ESCAPED = r"\|"
 FORMULA = re.compile(r"ξ = .+?(?=: |, that is|\. |\.?$)", re.MULTILINE)
 SENTENCE = re.compile(r"s = .+?(?=; |\.\s|\.$)", re.DOTALL)
@@ -107,7 +107,7 @@ def options(base: type[RuleOptimizer]) -> list[str]:
 
 
 def table() -> str:
-    """The table of the hyperparameters of all rules, step sizes and post steps, for README.md."""
+    """The table of the hyperparameters of rules, step sizes and post steps, for docs/library.md."""
     users: dict[Hyperparameter, list[str]] = {}
     for part in (*rules(), *stepsizes(), *post_steps()):
         for h in part.own.values():
@@ -157,8 +157,8 @@ def main() -> None:
         file = FOLDER / "optimizer" / f"{base.__name__.lower()}.yaml"
         if not file.exists():
             file.write_text(optimizer_text(base), encoding="utf-8")
-    page = README.read_text(encoding="utf-8")
-    README.write_text(BLOCK.sub(lambda _: table(), page), encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(BLOCK.sub(lambda _: table(), page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,16 +9,20 @@ from docs._ext.sources import CONFIGS, EXPERIMENTS, RESULTS, command, comment
 from gofau.config.grid import size
 from gofau.report.cells import FINISHED, read
 from gofau.report.experiments import REDUCED, SMOKE
+from gofau.report.finding import finding
 from gofau.report.published import quoted
 from gofau.report.statistics import summary
 
 FOLDER = CONFIGS / "experiment"
 TWINS = {REDUCED: "on a small budget", SMOKE: "on the digits"}
 PARTS = re.compile(r"\*\*([^*]+)\.\*\*\s+(.+?)(?=\n\n\*\*|\Z)", re.DOTALL)
-PAPER, SLIDES = ("fig", "tab"), ("toy_",)
+PAPER, SLIDES, PROTOCOL = ("fig", "tab"), ("toy_",), ("problems",)
 WHOLE = ("cells.csv", "trainings.csv")
 """What an experiment writes that is made at once, not run by run."""
 NOTHING = "no records yet"
+PROBLEM = ("dataset.name", "model.name")
+PER_PROBLEM = " problem="
+"""In the command of an experiment that is carried out on one problem after another."""
 
 
 def names() -> list[str]:
@@ -47,9 +51,40 @@ def _table(some: list[str]) -> str:
     rows = ["| what, and the command | cost | status |", "|---|---|---|"]
     for name in some:
         path = FOLDER / f"{name}.yaml"
-        what = f"{_page(name)}: {comment(path)}<br>`{command(path)}`"
+        what = f"{_page(name)}: {_cell(comment(path))}<br>`{command(path)}`"
         rows.append(f"| {what} | {cost(name)} | {status_with_twins(name)} |")
     return "\n".join(rows)
+
+
+def overview(base: str = "experiments/") -> str:
+    """The table in README: the experiments of the paper, of the slides and of the protocol, each
+    with its command and with how many of its runs are recorded."""
+    rows = ["| figure, table or experiment | command | recorded |", "|---|---|---|"]
+    shown = (PAPER, SLIDES, PROTOCOL)
+    for name in [name for kind in shown for name in names() if name.startswith(kind)]:
+        path = FOLDER / f"{name}.yaml"
+        what = f"{_page(name, base)}: {_cell(comment(path))}"
+        rows.append(f"| {what} | `{command(path)}` | {_recorded(name)} |")
+    return "\n".join(rows)
+
+
+def _recorded(name: str) -> str:
+    said = status(name).partition(", at commit")[0]
+    if said == NOTHING and command(FOLDER / f"{name}.yaml").startswith("python train.py"):
+        said = f"0 of {runs(name):,} runs"
+    twin = SMOKE + name
+    there = (RESULTS / twin / "runs.csv").exists() and (FOLDER / f"{twin}.yaml").exists()
+    return said + f"; on the digits: {status(twin)}" * there
+
+
+def _cell(text: str) -> str:
+    """Text in a cell of a table, whose columns | separates."""
+    return text.replace("|", r"\|")
+
+
+def found() -> str:
+    """What the experiment `problems` has found so far."""
+    return finding(RESULTS, planned=len([*CONFIGS.glob("budget/*.yaml")]))
 
 
 def contents() -> str:
@@ -98,11 +133,24 @@ def status(name: str) -> str:
         return f"**done**, at commit {', '.join(dict.fromkeys(column.astype(str).str[:10]))}"
     if not (folder / "runs.csv").exists():
         return NOTHING
-    states = list(pd.read_csv(folder / "runs.csv", usecols=["state"])["state"])
-    there, all_ = sum(state in FINISHED for state in states), runs(name)
-    diverged = states.count("diverged")
-    words = f"**done**, {there} runs" if there >= all_ else f"{there} of {all_} runs"
+    found = pd.read_csv(folder / "runs.csv", usecols=lambda x: x in ("state", *PROBLEM))
+    there, all_ = int(found["state"].isin(FINISHED).sum()), runs(name)
+    path = FOLDER / f"{name}.yaml"
+    if path.exists() and PER_PROBLEM in command(path):
+        words = _on_problems(found[found["state"].isin(FINISHED)], all_)
+    else:
+        words = f"**done**, {there:,} runs" if there >= all_ else f"{there:,} of {all_:,} runs"
+    diverged = int((found["state"] == "diverged").sum())
     return words + f", {diverged} of them diverged" * bool(diverged)
+
+
+def _on_problems(finished: pd.DataFrame, per_problem: int) -> str:
+    """The status of an experiment whose grid is typed again for each problem."""
+    sizes = finished.groupby(list(PROBLEM)).size()
+    done = int((sizes >= per_problem).sum())
+    if not done:
+        return f"{len(finished):,} of {per_problem:,} runs per problem"
+    return f"**done** on {done} problem{'s' * (done > 1)}, {len(finished):,} runs"
 
 
 def runs(name: str) -> int:
@@ -141,9 +189,17 @@ def _ours(found: pd.DataFrame | None, arm: tuple[str, str, str]) -> str:
 
 def verdicts() -> str:
     """The first columns of the table of verdicts in results/claims.md."""
+    return _of_claims("sentence", "rule", "verdict", "effect", "experiment", "data")
+
+
+def answers() -> str:
+    """The same with the intervals, for the page of findings."""
+    return _of_claims("sentence", "rule", "effect", "its interval", "verdict", "data")
+
+
+def _of_claims(*kept: str) -> str:
     text = (RESULTS / "claims.md").read_text(encoding="utf-8").partition("## The claim")[2]
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    kept = ("sentence", "rule", "verdict", "effect", "experiment", "data")
     cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
     places = [cells[0].index(name) for name in kept]
     end = next((i for i, row in enumerate(rows) if i > 1 and row == rows[0]), len(rows))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from docs._ext import experiments, reference
+from docs._ext import experiments, reference, speed
 from docs._ext.diagram import drawn
 from docs._ext.sources import CONFIGS, ROOT
 
@@ -28,6 +28,8 @@ MADE: Mapping[str, Callable[[], str]] = {
     "contents": experiments.contents,
     "accuracies": experiments.accuracies,
     "verdicts": experiments.verdicts,
+    "finding": experiments.found,
+    "speed": speed.measured,
 }
 """What a line ``<!-- generated: NAME -->`` is replaced by."""
 ORPHAN = "---\norphan: true\n---\n"

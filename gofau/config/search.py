@@ -16,11 +16,13 @@ multiplies the chosen learning rates.
 from collections.abc import Mapping
 from typing import Any
 
-from gofau.config.domains import whole
+from gofau.config.domains import number, whole
 from gofau.errors import UserError
 
 BASES = (2, 3, 5)
 TRIAL = whole(0)
+SHIFT = number(-10, 10)
+"""Decades by which the ranges of the learning rates are moved."""
 Config = dict[str, Any]
 SECTIONS = {"lr": "optimizer", "ham_alpha": "post_step"}
 """Hyperparameter → its section, for those that are not the rule's."""
@@ -83,7 +85,11 @@ def _draw(config: Config, search: Config) -> None:
     rule = config["rule"]
     x, y, z = point(trial)
     rates = _of(_needed(search, "lr"), arm(config), "lr")
-    config["optimizer"]["lr"] = _logarithmic(x, _of(rates, rule["name"], f"lr.{arm(config)}"))
+    rate = _logarithmic(x, _of(rates, rule["name"], f"lr.{arm(config)}"))
+    shift: Any = search.get("shift", 0)
+    if not SHIFT.accepts(shift):
+        raise UserError(SHIFT.sentence("search.shift", shift))
+    config["optimizer"]["lr"] = _round(rate * 10**shift)
     if "eta_in" in rule:
         ranges = _of(_needed(search, "eta_in"), config["optimizer"]["name"], "eta_in")
         rule["eta_in"] = _logarithmic(y, ranges)

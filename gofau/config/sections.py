@@ -14,7 +14,7 @@ CLOSED = ("trainer", "trainer.checkpoint", "sweep", "init")
 """Sections that only gofau reads, so that it knows all of their keys. Of others a file of the user
 may have more, for a part of the user's own."""
 SEARCH = (
-    *("name", "trial", "lr", "eta_in", "gamma", "hyp_beta", "ham_alpha"),
+    *("name", "trial", "shift", "lr", "eta_in", "gamma", "hyp_beta", "ham_alpha"),
     *("arms", "lr_factor"),
 )
 GLOBAL = ("experiment", "debug", "tuned", "budget")

@@ -34,6 +34,7 @@ UNUSED = (
 )
 """Prefixes of columns that the report does not need; "steps", which it does not need either, would
 be a prefix of "stepsize.name", which it does."""
+CLIPPING = "trainer.clip_norm"
 OF_PROBLEM = ["dataset.name", "model.name"]
 """The columns that tell one problem from another."""
 PROBLEM = ["problem", "dataset", "model"]
@@ -48,7 +49,8 @@ def read(folder: Path) -> Frame:
 
         - one label for each of `AXES`: the section's name, followed by its hyperparameters that
           vary among runs of that name on the same problem, such as ``kaiming_normal ×5`` or
-          ``hybrid gamma=0.2`` (for a rule: also of the same optimizer). What differs only between
+          ``hybrid gamma=0.2`` (for a rule: also of the same optimizer); a rule with clipped
+          gradients is another one: ``additive, clipped at 1``. What differs only between
           problems or optimizers, such as defaults or tuned values, makes no axis.
           ``lr``, the learning rate, and ``horizon``, the number of epochs of the schedule, are
           separate axes, or `DEFAULT` where they do not vary;
@@ -77,6 +79,7 @@ def _is_used(column: str) -> bool:
 def prepare(runs: Frame) -> Frame:
     """Add the columns that `read` describes to a frame of runs."""
     added: Frame = {section: _label(runs, section) for section in SECTIONS}
+    added["rule"] += _clipping(runs)
     parts = ("optimizer.name", "rule.name", "stepsize.name", "post_step.name")
     added["lr"] = _varied(runs, "optimizer.lr", [*OF_PROBLEM, *parts])
     added["horizon"] = _varied(runs, "trainer.epochs", OF_PROBLEM)
@@ -152,14 +155,31 @@ def _label(runs: Frame, section: str) -> Column:
     whose = [start] + [_text(runs, column) for column in _around(section)]
     for column in (c for c in runs if c.startswith(f"{section}.")):
         # As text, so that a missing value counts as a value: only some schemes have init.scale.
-        varies = runs[column].astype(str).groupby(whose).transform("nunique") > 1
-        if column in (name, "optimizer.lr", "trainer.epochs") or not varies.any():
+        varies = runs[column].astype(str).fillna("").groupby(whose).transform("nunique") > 1
+        elsewhere = (name, "optimizer.lr", "trainer.epochs", *[CLIPPING] * _clips(runs))
+        if column in elsewhere or not varies.any():
             continue
         text = runs[column].map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
         key = column.removeprefix(f"{section}.")
         text = " ×" + text if key == "scale" else f" {key}=" + text
         label = label.where(~varies, label + text)
     return label.str.strip()
+
+
+def _clipping(runs: Frame) -> Column:
+    """What is added to the rule's label: with clipped gradients it is another rule, since it bounds
+    the step, and it is compared with the others in the same cell."""
+    if not _clips(runs):
+        return pd.Series("", runs.index)
+    norms = _numbers(runs, CLIPPING)
+    return norms.map(lambda norm: "" if norm != norm else f", clipped at {norm:g}")
+
+
+def _clips(runs: Frame) -> bool:
+    """Whether clipping is a choice here, and not a setting of all runs of an optimizer."""
+    if CLIPPING not in runs:
+        return False
+    return bool(_text(runs, CLIPPING).groupby(runs["optimizer.name"]).nunique().max() > 1)
 
 
 def _around(section: str) -> list[str]:
@@ -193,11 +213,13 @@ def rules(runs: Frame) -> list[str]:
 
 
 def compared(runs: Frame) -> list[str]:
-    """The rules that are swept in the same cells as the baseline, without the baseline. A rival
-    that has a rule of its own is swept in other cells. All rules if there is no baseline."""
-    base = set(runs.loc[runs["rule"] == BASELINE, "cell"])
+    """The rules that are swept in the same cells as the baseline, whatever the learning rates are,
+    without the baseline. A rival that has a rule of its own is swept in other cells. All rules if
+    there is no baseline."""
+    place = runs.groupby([axis for axis in CONTEXT if axis != "lr"], dropna=False).ngroup()
+    base = set(place[runs["rule"] == BASELINE])
     others = [rule for rule in rules(runs) if rule != BASELINE]
-    cells = {rule: set(runs.loc[runs["rule"] == rule, "cell"]) for rule in others}
+    cells = {rule: set(place[runs["rule"] == rule]) for rule in others}
     return [rule for rule in others if not base or base & cells[rule]]
 
 

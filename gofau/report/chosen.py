@@ -50,6 +50,24 @@ def best_points(runs: Frame, points: int) -> Iterator[tuple[str, str, Values | N
         yield name, rule, {key: float(row[c]) for c, key in kept.items()}
 
 
+def at_ends(runs: Frame, points: int) -> Iterator[tuple[str, str, int]]:
+    """Yield the arms whose best point has the highest of the arm's learning rates, or the lowest,
+    so that a better one may lie outside the range: arm, rule, and 1 or −1."""
+    names = arm_names(runs)
+    for name, rule, values in best_points(runs, points):
+        if values is not None:
+            rates = runs.loc[(names == name) & (runs["rule.name"] == rule), "optimizer.lr"]
+            if values["lr"] in (rates.min(), rates.max()):
+                yield name, rule, 1 if values["lr"] == rates.max() else -1
+
+
+def replaced(runs: Frame, by: Frame) -> Frame:
+    """The search with the arms that were searched again in another range taken from there."""
+    arms, again = (list(zip(arm_names(x), x["rule.name"], strict=True)) for x in (runs, by))
+    kept = [arm not in set(again) for arm in arms]
+    return pd.concat([runs[kept], by], ignore_index=True)
+
+
 def as_config(problem: str, runs: Frame, points: int) -> str:
     """The text of ``configs/search/chosen/<problem>.yaml``."""
     arms: dict[str, list[str]] = {}

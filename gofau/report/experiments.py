@@ -63,6 +63,16 @@ REPORTS: Mapping[str, Report] = {
     "problems_search": Report(
         "The search on every problem, 25 points per arm", ("tuning",), ("tuning",)
     ),
+    "problems_search_shifted": Report(
+        "The search again, of arms whose best rate is at an end of its range",
+        ("tuning",),
+        ("tuning",),
+    ),
+    "problems_superseded": Report(
+        "Runs of `problems` at points that were chosen before the protocol was changed",
+        ("accuracy",),
+        (),
+    ),
     "problems": Report(
         "Every arm on every problem, tuned with the same budget",
         ("effects", "accuracy"),
@@ -80,6 +90,9 @@ REPORTS: Mapping[str, Report] = {
         ("over_horizon", "speedup"),
     ),
     "problems_control": Report("Not just the rate: thirty fresh seeds, and clipped gradients"),
+    "replication": Report(
+        "One verdict of `problems` again, with fresh seeds", ("effects", "accuracy"), ()
+    ),
     "layerwise": Report(
         "Layer-wise step sizes without tuning, beside fixed rates",
         ("untuned", "accuracy"),

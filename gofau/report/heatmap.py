@@ -42,7 +42,9 @@ def heatmap(runs: Frame, folder: Path) -> Figure | None:
     for row, (title, block) in zip(axes, blocks, strict=True):
         for ax, rule in zip(row, names, strict=True):
             image = _panel(ax, block[block["rule"] == rule], (down, ys), (across, xs), ends)
-        row[0].set_ylabel(title or NAMES.get(down, down))
+        row[0].set_ylabel(title)
+    if not blocks[0][0]:
+        figure.supylabel(NAMES.get(down, down), fontsize=9)
     for ax, rule in zip(axes[0], names, strict=True):
         ax.set_title(rule)
     figure.supxlabel(NAMES.get(across, across), fontsize=9)

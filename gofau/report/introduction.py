@@ -28,7 +28,7 @@ The decision is the same in both directions:
 - **not supported**: the whole interval is on the other side;
 - **undecided**: none of these, with the number of seeds that would decide it if mean and spread
   stayed the same; or pairs are missing;
-- **missing**: there are no records.
+- **missing**: no experiment on this sentence has records.
 
 The interval *for other test images* is the 95 % interval, widened by the most that another test set
 of the same size could add. Where it includes 0, the verdict holds for these test images only.

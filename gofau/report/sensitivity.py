@@ -1,7 +1,9 @@
 """Figures of the test result against the learning rate, the initialisation or the number of
 epochs."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +25,9 @@ from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
+MOST_PLACES = 15
+"""With more values than these the learning rate has a logarithmic axis, and the schemes of
+initialisation a row each; fewer values are named one beside the other."""
 NAMES = {"lr": "learning rate", "init": "initialisation", "horizon": "epochs of the schedule"}
 
 
@@ -47,8 +52,11 @@ def _over(runs: Frame, axis: str) -> Figure | None:
     if runs["outcome"].notna().sum() == 0:
         return None
     runs = arms_as_optimizers(runs)
+    others = rest(runs, "optimizer", axis)
+    if axis == "init" and runs["init"].nunique() > MOST_PLACES:
+        runs, others = _schemes_apart(runs), [*others, "scheme"]
     optimizers, places = in_order(runs["optimizer"]), in_order(runs[axis])
-    blocks = panels(runs, rest(runs, "optimizer", axis))
+    blocks = panels(runs, others)
     width = max(3.0, 0.45 * len(places)) if axis == "init" else 3.0
     figure, axes = grid(
         len(blocks), len(optimizers), width=width, height=2.3, sharex=True, sharey="row"
@@ -71,14 +79,29 @@ def _over(runs: Frame, axis: str) -> Figure | None:
     return finish(figure, axes, caption)
 
 
+def _schemes_apart(runs: Frame) -> Frame:
+    """The runs with the scheme in a column of its own, and its scale alone as the initialisation.
+
+    >>> import pandas as pd
+    >>> found = _schemes_apart(pd.DataFrame({"init": ["normal ×0.5", "orthogonal"]}))
+    >>> found["scheme"].tolist(), found["init"].tolist()
+    (['normal', 'orthogonal'], ['×0.5', '×1'])
+    """
+    parts = runs["init"].str.partition(" ×")
+    return runs.assign(scheme=parts[0], init="×" + parts[2].replace({"": "1"}))
+
+
 def _line(ax: Axes, part: Frame, axis: str, places: list, rule: str, shift: float) -> None:
     """Draw one rule's line. ``shift`` moves it sideways, so that equal intervals stay visible."""
-    points = [(places.index(value), group) for value, group in part.groupby(axis, sort=False)]
+    at = _positions(axis, places)
+    points = [(at[value], group) for value, group in part.groupby(axis, sort=False)]
     points = sorted(((x, g) for x, g in points if g["outcome"].notna().any()), key=lambda p: p[0])
     if not points:
         return
     found = [summary(group["outcome"]) for _, group in points]
-    x = np.array([x for x, _ in points]) + (0.13 if axis == "init" else 0.05) * shift
+    x = np.array([x for x, _ in points])
+    if not _is_scale(axis, places):
+        x += (0.13 if axis == "init" else 0.05) * shift
     mean = np.array([s.mean for s in found])
     low, high = (np.array([getattr(s, k) for s in found]) for k in ("low", "high"))
     if metric_of(part).fraction:  # Student's t knows nothing of the bounds 0 and 1
@@ -97,8 +120,25 @@ def _lost(runs: Frame) -> Frame:
     return (runs["state"] == "diverged") | runs["dead"]
 
 
+def _is_scale(axis: str, places: list) -> bool:
+    return axis == "lr" and len(places) > MOST_PLACES
+
+
+def _positions(axis: str, places: list) -> dict[Any, float]:
+    """Value → where it is drawn: at its logarithm, or one after the other."""
+    if _is_scale(axis, places):
+        return {value: math.log10(value) for value in places}
+    return {value: float(i) for i, value in enumerate(places)}
+
+
 def _name_places(ax: Axes, axis: str, places: list) -> None:
     ax.set_xlabel(NAMES[axis])
+    if _is_scale(axis, places):
+        ends = math.log10(places[0]), math.log10(places[-1])
+        ax.set_xlim(ends[0] - 0.15, ends[1] + 0.15)
+        powers = range(math.ceil(ends[0]), math.floor(ends[1]) + 1)
+        ax.set_xticks(powers, [f"{10.0**k:g}" for k in powers], fontsize=8)
+        return
     ax.set_xlim(-0.6, len(places) - 0.4)
     names = [f"{p:g}" if isinstance(p, float) else str(p) for p in places]
     crowded = axis == "init" or len(places) > 6

@@ -215,7 +215,7 @@ AGAIN = (
 
 def bad_inputs() -> list[object]:
     assert {*AGAIN} <= {bad[0] for bad in BAD}
-    marks = {word: pytest.mark.long for word in AGAIN}
+    marks = dict.fromkeys(AGAIN, pytest.mark.long)
     return [pytest.param(*bad, id=bad[0], marks=marks.get(bad[0], ())) for bad in BAD]
 
 

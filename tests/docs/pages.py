@@ -9,6 +9,9 @@ from tests.command_line import ROOT
 
 FENCE = re.compile(r"^(`{3,})(\S*)[^\n]*\n(.*?)^\1$", re.DOTALL | re.MULTILINE)
 
+SET = re.compile(r"^(\w+=\S+ +)+")
+"""Environment variables that are set for a command."""
+
 
 class Block(NamedTuple):
     """A code block of a page: its kind, such as "sh" or "{toctree}", and its text."""
@@ -40,6 +43,6 @@ def every_block() -> list[Block]:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The words of each command of a block of shell; a comment is no part of it."""
-    parts = [part for line in text.splitlines() for part in line.split(" && ")]
+    """The words of each command of a block of shell, without comments and variables before it."""
+    parts = [SET.sub("", part) for line in text.splitlines() for part in line.split(" && ")]
     return [words for words in (shlex.split(part, comments=True) for part in parts) if words]

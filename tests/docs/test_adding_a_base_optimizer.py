@@ -34,7 +34,7 @@ def test_the_page_word_for_word(tmp_path):
     GUIDE.undo(tmp_path)
     (tmp_path / WRITTEN).unlink()
     GUIDE.go(tmp_path)
-    for path in (*GUIDE.places, WRITTEN, "README.md"):
+    for path in (*GUIDE.places, WRITTEN, "docs/library.md"):
         assert (tmp_path / path).read_bytes() == (ROOT / path).read_bytes(), path
     (made,) = (tmp_path / "runs").glob("digits-small_cnn-lion-hybrid-*")
     assert (made / "status.json").exists()

@@ -15,8 +15,9 @@ def test_every_block_of_the_page_is_followed():
 
 
 def test_a_rule_touches_three_places():
-    """The function, its test, and the words of configs/ and README, which a script writes. What
-    else the page writes is an experiment with the rule, and a value chosen for one optimizer."""
+    """The function, its test, and the words of configs/ and docs/library.md, which a script
+    writes. What else the page writes is an experiment with the rule, and a value chosen for one
+    optimizer."""
     experiment = ("configs/experiment/", "configs/tuned/", "experiments/")
     written = [path for path in GUIDE.places if not path.startswith(experiment)]
     assert written == ["gofau/optim/rules.py", "tests/optim/test_softsign.py"]
@@ -29,7 +30,7 @@ def test_the_page_word_for_word(tmp_path):
     values = {"name": "softsign", "eta_out": None, "kappa": 1.0, "zero_init": "additive"}
     assert yaml.safe_load(said) == values
     row = r"| `kappa` | κ | `1.0` | the \|d\| of half the largest step | `softsign` |"
-    assert row in (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert row in (tmp_path / "docs" / "library.md").read_text(encoding="utf-8")
     results = tmp_path / "results" / "softsign"
     made = {path.name for path in results.iterdir()}
     assert {"accuracy.md", "comparison.md", "curves.png", "runs.csv"} <= made

@@ -46,6 +46,38 @@ def test_the_status_is_that_of_the_records(results):
     assert experiments.status("toy_tuned") == "**done**, at commit 0123456789"
 
 
+def test_the_status_of_an_experiment_that_is_typed_per_problem(results):
+    """Its grid is that of one problem: 260 runs."""
+    digits = ["digits"] * 260
+    write(
+        results / "problems",
+        **{"state": "done", "dataset.name": [*digits[1:], "cora"], "model.name": "some"},
+    )
+    assert experiments.status("problems") == "260 of 260 runs per problem"
+    write(
+        results / "problems_lr",
+        **{"state": "done", "dataset.name": ["a"] * 585 + ["b"] * 585 + ["c"], "model.name": "x"},
+    )
+    assert experiments.status("problems_lr") == "**done** on 2 problems, 1,171 runs"
+
+
+def test_the_overview_has_experiments_with_their_command_and_records(results):
+    write(results / "tab4_cifar100", state=["done", "diverged", "failed"])
+    write(results / "smoke_tab2_cifar10_init", state=["done"] * 3)
+    rows = experiments.overview("x/").splitlines()[2:]
+    names = [row.split("]")[0].removeprefix("| [") for row in rows]
+    assert {"fig1_toy_paths", "tab1_toy", "tab6_acceleration", "toy_tuned", "problems"} <= {*names}
+    assert names.index("tab6_acceleration") < names.index("toy_random") < names.index("problems")
+    (some,) = [row for row in rows if "[tab4_cifar100](x/tab4_cifar100/README.md)" in row]
+    command = "`python train.py -m experiment=tab4_cifar100`"
+    assert some.endswith(f"| {command} | 2 of 250 runs, 1 of them diverged |")
+    assert [
+        row for row in rows if "gofau.toy" in row and not row.endswith("no records yet |")
+    ] == []
+    (init,) = [row for row in rows if row.startswith("| [tab2_cifar10_init]")]
+    assert re.search(r"\| 0 of 900 runs; on the digits: 3 of \d+ runs \|$", init)
+
+
 def test_the_cost_is_said_by_the_readme_and_measured_by_the_records(results):
     said = "5 seeds = 5 runs of 10 epochs, about a minute each on one core."
     assert experiments.cost("sanity_text") == said

@@ -1,4 +1,4 @@
-"""Hyperparameters are said once: the files of configs/ and README say what the code declares."""
+"""Hyperparameters are said once: configs/ and docs/library.md say what the code declares."""
 
 import importlib
 import inspect
@@ -23,7 +23,7 @@ OPTIMIZERS = [
 ]
 WITH_OWN_RULE = [name for name in OPTIMIZERS if getattr(optim, name).own_rule]
 BASES = [name for name in OPTIMIZERS if name not in WITH_OWN_RULE]
-PAGE = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture

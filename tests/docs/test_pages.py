@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from gofau.config.grid import grid
+from gofau.optim import RULES, rules
 from tests.command_line import ROOT
 from tests.docs.guides import Guide, copy_project, run
 from tests.docs.pages import Block, blocks, commands, every_block, pages
@@ -19,10 +20,16 @@ BUILT = ("{toctree}", "{eval-rst}", "{code-cell}")
 """What the build of the site executes: test_site.py."""
 TEXTS = {"faq.md": "test_faq.py", "architecture.md": "a picture of how a run flows"}
 """The pages with blocks of text, and what holds them."""
-SHELL = [words for block in FREE if block.kind == "sh" for words in commands(block.text)]
+TYPED = re.compile(r"^\$ (.+)", re.MULTILINE)
+"""A command in a transcript, between what it printed."""
+LINES = [block.text for block in FREE if block.kind == "sh"]
+LINES += [line for block in FREE if block.kind == "console" for line in TYPED.findall(block.text)]
+SHELL = [words for lines in LINES for words in commands(lines)]
 PYTHON = sorted({block.page for block in FREE if block.kind == "python"})
-OTHERS = ("git", "cd")
+OTHERS = ("git", "cd", "pip", ".", "cat")
 """Commands that are not ours."""
+NAMES = {"transcripts.md": vars(rules)}
+"""The names that the blocks of a page find: those of the module that they are added to."""
 
 
 def of(kind: str) -> set[str]:
@@ -30,9 +37,10 @@ def of(kind: str) -> set[str]:
 
 
 def test_every_kind_of_block_has_a_test():
-    known = {"sh", "python", "text", "mermaid", *BUILT}
+    known = {"sh", "python", "text", "console", "mermaid", *BUILT}
     assert {block.kind for block in FREE} <= known
     assert of("text") == set(TEXTS)
+    assert of("console") == {"transcripts.md"}
     assert of("mermaid") == {"architecture.md"}  # test_architecture_page.py
 
 
@@ -47,9 +55,10 @@ def test_every_block_of_a_guide_is_a_step(page):
 
 
 @pytest.mark.parametrize("page", PYTHON)
-def test_its_python_runs_from_top_to_bottom(page):
+def test_its_python_runs_from_top_to_bottom(page, monkeypatch):
+    monkeypatch.setattr("gofau.optim.registry.RULES", dict(RULES))
     code = "\n".join(b.text for b in FREE if (b.page, b.kind) == (page, "python"))
-    exec(compile(code, page, "exec"), {})
+    exec(compile(code, page, "exec"), dict(NAMES.get(page, {})))
 
 
 # A search draws its values one after another, and has no grid.
@@ -83,7 +92,7 @@ def exists(words: list[str], targets: set[str]) -> bool:
             return target in targets
         case ["python", "-m", "gofau.report", _, experiment, *_]:
             return (ROOT / "configs" / "experiment" / f"{experiment}.yaml").exists()
-        case ["python", "-m", module, *_]:
+        case ["python3" | "python", "-m", module, *_]:
             return importlib.util.find_spec(module) is not None
         case ["python", script, *_] | [script, *_] if script.startswith("scripts/"):
             return (ROOT / script).exists()
@@ -105,7 +114,7 @@ def test_a_block_ends_where_its_fence_does():
         Block("x", "md", "```sh\nls\n```\n"),
         Block("x", "sh", "a && b  # c\n"),
     ]
-    assert commands("a && b  # c\n# d\n") == [["a"], ["b"]]
+    assert commands("a && X=1 b y=2  # c\n# d\n") == [["a"], ["b", "y=2"]]
 
 
 @pytest.mark.long

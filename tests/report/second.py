@@ -36,6 +36,9 @@ def load(folder: Path) -> Frame:
         lost = runs["state"] == "diverged"
         found = runs[f"{part}/acc"].where(runs["state"] == "done")
         runs[part] = found.mask(lost, 1 / runs["classes"])
+    if "trainer.clip_norm" in runs and runs["trainer.clip_norm"].nunique(dropna=False) > 1:
+        clipped = runs["trainer.clip_norm"].notna()
+        runs["rule.name"] += clipped.map({True: ", clipped at 1", False: ""})
     own = runs.groupby(["optimizer.name", "rule.name"])["optimizer.lr"].nunique().max() == 1
     if own:
         runs["optimizer.lr"] = 0.0
@@ -188,7 +191,7 @@ def verdicts(results: Path, prefix: str) -> dict[tuple[str, str], tuple[float, f
         runs = runs[runs["arm"].isin(kept)]
         whole = runs.groupby("rule.name")["arm"].nunique()
         for rule in dict.fromkeys(runs["rule.name"]):
-            if rule != "additive" and whole[rule] == whole.max():
+            if not rule.startswith("additive") and whole[rule] == whole.max():
                 keys.append((there[0], rule))
                 effects.append(MEASURES[kind](runs, rule))
                 margins.append(math.log(1.05) if kind == "speed" else 0.005)

@@ -53,6 +53,20 @@ def test_lower_is_better_and_a_diverged_run_is_as_bad_as_the_worst_of_its_proble
     assert set(prepare(told).loc[frame["state"] == "diverged", "outcome"]) == {0.7}
 
 
+def test_a_rule_with_clipped_gradients_is_compared_in_the_same_cell():
+    plain = runs(lambda w: 0.9).assign(**{"trainer.name": "default", "trainer.clip_norm": math.nan})
+    clipped = runs(lambda w: 0.92, rule=("additive",)).assign(
+        **{"trainer.name": "default", "trainer.clip_norm": 1.0}
+    )
+    frame = prepare(pd.concat([plain, clipped], ignore_index=True))
+    assert rules(frame) == ["additive", "hybrid", "additive, clipped at 1"]
+    assert frame["cell"].nunique() == 2
+    found = differences(frame, "additive, clipped at 1")["difference"]
+    assert found.tolist() == pytest.approx([0.02] * 10)
+    alone = prepare(clipped)
+    assert rules(alone) == ["additive"], "a setting of all runs is no rule"
+
+
 def test_a_rule_that_was_not_run_is_all_missing():
     d = differences(prepare(runs(outcome)), "exponential")
     assert len(d) == 2 * 5

@@ -1,0 +1,78 @@
+"""What the experiment `problems` has found so far, in a few lines: for README and the first page of
+the documentation."""
+
+from pathlib import Path
+from textwrap import fill
+
+from gofau.report.cells import FINISHED, read
+from gofau.report.claims import claims
+from gofau.report.metric import Metric, metrics
+from gofau.report.types import Frame
+
+EXPERIMENT = "problems"
+PROBLEM = ["dataset.name", "model.name"]
+WIDTH = 120
+"""Of a line of text, as in the pages around it."""
+HOW = (
+    "The table has the mean difference of each rule to the additive rule of the same optimizer;"
+    " above 0 the rule is better. In brackets is the interval that decides the verdict."
+)
+
+
+def finding(results: Path, planned: int) -> str:
+    """Sentences and a table: what is recorded, and per rule and metric the effect, its interval and
+    its verdict, word for word those of `claims`.
+
+    Args:
+        results: the folder of results, with records of the experiment.
+        planned: how many problems the protocol has.
+    """
+    runs = read(results / EXPERIMENT)
+    words = fill(f"{_recorded(runs, planned)} {HOW}", WIDTH, break_on_hyphens=False)
+    return f"{words}\n\n{_table(results, runs)}"
+
+
+def _recorded(runs: Frame, planned: int) -> str:
+    finished = runs[runs["state"].isin(FINISHED)]
+    problems = finished[PROBLEM].drop_duplicates().to_numpy().tolist()
+    names = ", ".join(f"{model} on {dataset}" for dataset, model in problems)
+    diverged = int((finished["state"] == "diverged").sum())
+    seeds = finished["seed"].nunique()
+    return (
+        f"Recorded so far: {len(problems)} of {planned} problems ({names}), {len(finished):,} runs"
+        f" with {seeds} fresh seeds per optimizer and rule."
+        f" {diverged or 'None'} of the runs diverged."
+    )
+
+
+def _table(results: Path, runs: Frame) -> str:
+    """One row per rule, one column per metric."""
+    found = _answers(results)
+    shown = metrics(runs)
+    heads = [_heading(metric, runs) for metric in shown]
+    lines = [f"| {' | '.join(['rule', *heads])} |", "|---" * (1 + len(heads)) + "|"]
+    for rule in dict.fromkeys(rule for rule, _ in found):
+        cells = [found.get((rule, metric.name), "–") for metric in shown]
+        lines.append(f"| {' | '.join([rule, *cells])} |")
+    return "\n".join(lines)
+
+
+def _heading(metric: Metric, runs: Frame) -> str:
+    n = len(runs.loc[runs["metric"] == metric.name, PROBLEM].drop_duplicates())
+    unit = ", in points" if metric.fraction else ""
+    return f"test {metric.title}{unit} ({n} problem{'s' * (n > 1)})"
+
+
+def _answers(results: Path) -> dict[tuple[str, str], str]:
+    """(rule, metric) → effect, interval and verdict."""
+    table = claims(results, smoke=False)
+    found = {}
+    for row, data in zip(table.rows, table.data.to_dict("records"), strict=True):
+        if data["experiment"] == EXPERIMENT:
+            text = {name: c.text for name, c in zip(table.columns, row.cells, strict=True)}
+            interval = text["its interval"]
+            between = f" ({interval})" if "…" in interval else ""
+            found[data["rule"], data["metric"]] = (
+                f"{text['effect']}{between}: **{text['verdict']}**"
+            )
+    return found
