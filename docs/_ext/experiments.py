@@ -2,6 +2,7 @@
 READMEs and the records, so that a new record changes the page and nobody writes a status."""
 
 import re
+from functools import cache
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from gofau.report.experiments import REDUCED, SMOKE
 from gofau.report.finding import finding
 from gofau.report.published import quoted
 from gofau.report.statistics import summary
+from gofau.report.types import Frame
 
 FOLDER = CONFIGS / "experiment"
 TWINS = {REDUCED: "on a small budget", SMOKE: "on the digits"}
@@ -133,7 +135,7 @@ def status(name: str) -> str:
         return f"**done**, at commit {', '.join(dict.fromkeys(column.astype(str).str[:10]))}"
     if not (folder / "runs.csv").exists():
         return NOTHING
-    found = pd.read_csv(folder / "runs.csv", usecols=lambda x: x in ("state", *PROBLEM))
+    found: Frame = pd.read_csv(folder / "runs.csv", usecols=lambda x: x in ("state", *PROBLEM))
     there, all_ = int(found["state"].isin(FINISHED).sum()), runs(name)
     path = FOLDER / f"{name}.yaml"
     if path.exists() and PER_PROBLEM in command(path):
@@ -144,7 +146,7 @@ def status(name: str) -> str:
     return words + f", {diverged} of them diverged" * bool(diverged)
 
 
-def _on_problems(finished: pd.DataFrame, per_problem: int) -> str:
+def _on_problems(finished: Frame, per_problem: int) -> str:
     """The status of an experiment whose grid is typed again for each problem."""
     sizes = finished.groupby(list(PROBLEM)).size()
     done = int((sizes >= per_problem).sum())
@@ -153,6 +155,7 @@ def _on_problems(finished: pd.DataFrame, per_problem: int) -> str:
     return f"**done** on {done} problem{'s' * (done > 1)}, {len(finished):,} runs"
 
 
+@cache
 def runs(name: str) -> int:
     """The number of runs in an experiment's grid; 0 if it has no configuration of its own, as the
     search for the defaults."""

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from docs._ext.sources import RESULTS
+from gofau.report.types import Frame
 
 STEPS, TRAINING = RESULTS / "bench_optim" / "bench.csv", RESULTS / "bench_train" / "bench.csv"
 TOP = ("what", "measured", "compared", "rounds", "hardware")
@@ -23,7 +24,7 @@ def measured() -> str:
 
 def _steps() -> Iterator[tuple[str, ...]]:
     """Of the optimizers that torch has under the same name, on a CPU, without a flag."""
-    bench = pd.read_csv(STEPS)
+    bench: Frame = pd.read_csv(STEPS)
     mine = bench[(bench["device"] == "cpu") & (bench["model"] == "resnet18")]
     mine = mine[(mine["optimizer"] == "gofau hybrid") & mine["base"].isin(dir(torch.optim))]
     beside = ", ".join(f"{_range(mine[x])} × {words}" for x, words in OF_TORCH.items())
@@ -35,7 +36,7 @@ def _steps() -> Iterator[tuple[str, ...]]:
 
 
 def _training() -> Iterator[tuple[str, ...]]:
-    bench = pd.read_csv(TRAINING).set_index("name")
+    bench: Frame = pd.read_csv(TRAINING).set_index("name")
     auto = bench.loc["resnet18 auto"]
     way = bench.loc[f"resnet18 {auto['note']}"]
     batch = re.findall(r"batch \d+", str(way["note"]))[0]

@@ -94,6 +94,8 @@ def exists(words: list[str], targets: set[str]) -> bool:
             return (ROOT / "configs" / "experiment" / f"{experiment}.yaml").exists()
         case ["python3" | "python", "-m", module, *_]:
             return importlib.util.find_spec(module) is not None
+        case ["python", script] if f"`{script}`" in PAGES["transcripts.md"]:
+            return True  # the page says what is in it: its block of Python is executed
         case ["python", script, *_] | [script, *_] if script.startswith("scripts/"):
             return (ROOT / script).exists()
         case [program, *_]:
