@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from hydra._internal.hydra import Hydra
 from hypothesis import settings
 
 from tests.command_line import train
@@ -37,8 +38,27 @@ def _seeded():
 
 @pytest.fixture(scope="session")
 def cache_home(tmp_path_factory):
-    """One for the session, so that a compiled step is compiled once."""
-    return tmp_path_factory.mktemp("cache")
+    """One for the session and all of its processes, so that a step is compiled once."""
+    base = tmp_path_factory.getbasetemp()
+    # Each process of pytest-xdist has a folder of its own in that of the session.
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _composed_once():
+    """Hydra composes each configuration twice, the first time only to read ``hydra.mode``, which
+    takes half of the time of a refused command. None of ours sets it (tests/config)."""
+    read = Hydra.get_mode
+
+    def get_mode(self, config_name, overrides, *more, **named):
+        typed = any("hydra.mode" in word for word in overrides)
+        return read(self, config_name, overrides, *more, **named) if typed else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hydra, "get_mode", get_mode)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -51,10 +51,11 @@ class Composer(ConfigLoaderImpl):
         self._apply_overrides_to_config(values, config)
         task = [override for override in overrides if not override.is_hydra_override()]
         config.hydra.overrides.task = [override.input_line for override in task]
-        named = config.hydra.job.config.override_dirname
-        typed = [o.input_line or "" for o in task if o.key_or_group not in named.exclude_keys]
-        dirname = named.item_sep.join(sorted(typed)).replace("=", named.kv_sep)
-        config.hydra.job.override_dirname = dirname
+        if not OmegaConf.is_interpolation(config.hydra.job, "override_dirname"):  # as in Hydra 1.4
+            named = config.hydra.job.config.override_dirname
+            typed = [o.input_line or "" for o in task if o.key_or_group not in named.exclude_keys]
+            dirname = named.item_sep.join(sorted(typed)).replace("=", named.kv_sep)
+            config.hydra.job.override_dirname = dirname
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
 

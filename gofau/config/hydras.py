@@ -11,7 +11,7 @@ _OLD = hydra.__version__.startswith("1.3")
 
 BASE: dict[str, Any] = {"version_base": "1.3"} if _OLD else {}
 """For ``initialize_config_dir``: 1.3 warns without it, 1.4 with it."""
-MAIN = BASE if _OLD else {"execution_whitelist": ("gofau.*", "hydra_plugins.*")}
+MAIN: dict[str, Any] = BASE if _OLD else {"execution_whitelist": ("gofau.*", "hydra_plugins.*")}
 """For ``hydra.main``: 1.4 also asks what Hydra itself may call, such as launchers and callbacks.
 What a run is built of is `gofau.session.build`'s to say."""
 

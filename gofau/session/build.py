@@ -231,12 +231,13 @@ def call_of(section: str, config: Config) -> functools.partial[Any]:
 
 
 def _allowed(config: Config) -> dict[str, list[str]]:
-    """What Hydra 1.4 asks for, and 1.3 does not know: the list of targets that may be called. Any
-    that the configuration names, but for Python's own library, where ``os.system`` is."""
+    """What Hydra 1.4 asks for, and 1.3 does not know: the targets that may be called. They are what
+    the configuration names, except for Python's own library, where ``os.system`` is; and torch,
+    because some of our names stand for its classes."""
     if "_execution_whitelist_" not in inspect.signature(instantiate).parameters:
         return {}
     named = {t for t in targets(config) if t.partition(".")[0] not in sys.stdlib_module_names}
-    return {"_execution_whitelist_": sorted(named)}
+    return {"_execution_whitelist_": ["torch.*", "torchvision.*", *sorted(named)]}
 
 
 def _reason(error: BaseException) -> str:

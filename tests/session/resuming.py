@@ -17,6 +17,8 @@ class Enough(Exception):
 
 
 def configuration(*words: str) -> dict[str, Any]:
+    """A settled configuration. Hydra is asked anew each time, because a typed command that comes
+    before would leave it without the folder of a fixture."""
     with initialize_config_dir(str(ROOT / "configs"), **BASE):
         return settle(compose("train", [*words]))
 

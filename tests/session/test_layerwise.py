@@ -4,16 +4,13 @@ import logging
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from torch import nn
 
-from gofau.config.hydras import BASE
-from gofau.config.schema import settle
 from gofau.engine.checkpoint import load, random_state, save, set_random_state
 from gofau.engine.distributed import World
 from gofau.errors import UserError
 from gofau.session.build import build
-from tests.command_line import ROOT
+from tests.session.resuming import configuration
 
 SHORT = ["trainer.epochs=2", "trainer.limit_batches=2"]
 SMALL = ["model=mlp", "model.hidden=[16]", "dataset.train_size=90", "trainer.batch_size=32"]
@@ -24,11 +21,9 @@ PROBLEMS = ("digits_cnn", "digits_gcn", "digits_autoencoder", "grammar_chars")
 EXACT = "stepsize=layerwise_exact"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def config():
-    own = ["stepsize=layerwise", "rule=additive", *SHORT]
-    with initialize_config_dir(str(ROOT / "configs"), **BASE):
-        yield lambda *words: settle(compose("train", [*own, *words]))
+    return lambda *words: configuration("stepsize=layerwise", "rule=additive", *SHORT, *words)
 
 
 @pytest.fixture(params=SIZES)

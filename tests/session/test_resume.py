@@ -3,14 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
-from gofau.config.hydras import BASE
-from gofau.config.schema import settle
 from gofau.engine.checkpoint import load, random_state, save, set_random_state
-from tests.command_line import ROOT
 from tests.data.fashion import write
-from tests.session.resuming import check
+from tests.session.resuming import check, configuration
 
 BASES = ("sgd", "adagrad", "rmsprop", "adam", "adamw")
 RULES = ("additive", "multiplicative", "hybrid", "exponential")
@@ -20,10 +16,9 @@ SHORT = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def config():
-    with initialize_config_dir(str(ROOT / "configs"), **BASE):
-        yield lambda *words: settle(compose("train", [*SHORT, *words]))
+    return lambda *words: configuration(*SHORT, *words)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -46,7 +41,7 @@ def test_a_network_with_batch_norm_in_either_precision(tmp_path, config, precisi
     words = [word for word in SHORT if not word.startswith("model")]
     words += ["model=small_cnn", "model.width=8", "dataset.augment.crop=1"]
     words += [f"trainer.precision={precision}"]
-    check(tmp_path, settle(compose("train", words)), 4)
+    check(tmp_path, configuration(*words), 4)
 
 
 def test_an_autoencoder_on_pixels_without_labels(tmp_path, config, monkeypatch):
@@ -54,7 +49,7 @@ def test_an_autoencoder_on_pixels_without_labels(tmp_path, config, monkeypatch):
     monkeypatch.setenv("GOFAU_DATA", str(write(tmp_path / "files")))
     words = ["problem=fashion_autoencoder", "trainer.epochs=3", "trainer.batch_size=16"]
     words += ["model.hidden=[32]", "dataset.augment.crop=2", "optimizer=adam", "rule=hybrid"]
-    check(tmp_path, settle(compose("train", words)), 5)  # of 4 batches per epoch
+    check(tmp_path, configuration(*words), 5)  # of 4 batches per epoch
 
 
 def test_dropout_draws_the_same_numbers(tmp_path, config, monkeypatch):

@@ -57,7 +57,7 @@ def hold(cases: Iterable[Case], path: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("path", ["loop", "foreach"])
 def test_a_step_is_what_the_formulas_say(path, dtype):
-    hold(of_any_program(180, 1, dtype), path)
+    hold(of_any_program(90, 1, dtype), path)
 
 
 @needs_compiler
