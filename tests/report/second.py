@@ -78,16 +78,17 @@ def tuned(runs: Frame, rule: str) -> np.ndarray:
 
 
 def drop(runs: Frame, rule: str) -> np.ndarray:
-    along = ["optimizer.lr"] if runs["optimizer.lr"].nunique() > 1 else ["init.name", "init.scale"]
+    many = "optimizer.lr" in runs and runs["optimizer.lr"].nunique() > 1
+    along = ["optimizer.lr"] if many else ["init.name", "init.scale"]
     cells = [c for c in GRID if c in runs and c not in along]
     rows = []
     for _, part in runs.groupby(cells, sort=False):
         curves, peaks = [], []
         for name in ("additive", rule):
             mine = part[part["rule.name"] == name]
-            curve = mine.pivot_table("test", along, "seed")
-            choice = mine.groupby(along)["val"].mean().reindex(curve.index)
-            curves.append(curve.to_numpy())
+            # Numbers in order, names as in the sweep: of equal places the first is taken.
+            choice = mine.groupby(along, sort=len(along) == 1)["val"].mean()
+            curves.append(mine.pivot_table("test", along, "seed").reindex(choice.index).to_numpy())
             peaks.append(int(choice.to_numpy().argmax()))
         n = len(curves[0])
         reach = min(min(p, n - 1 - p) for p in peaks) if len(along) == 1 else n
