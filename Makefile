@@ -33,7 +33,7 @@ install: $(VENV)/.installed  ## make .venv and install gofau with all optional p
 train: $(VENV)/.installed  ## train one network: make train ARGS="optimizer=adam rule=multiplicative"
 	$(PY) train.py $(ARGS)
 
-test: $(VENV)/.installed  ## all tests: offline, on a CPU, under 5 minutes on 2 cores
+test: $(VENV)/.installed  ## all tests: offline, on a CPU, about 5 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto $(ARGS)
 
 test-fast: $(VENV)/.installed  ## all tests except the slow ones
