@@ -40,7 +40,7 @@ def carry_out(name: str, words: list[str], *, run: bool) -> Records:
     its grid: those of the runs folder, and those that were committed."""
     words = [f"experiment={name}", *words]
     if run:
-        more = [f"reuse={RESULTS}", "trainer.progress=none"]
+        more = ["reuse=results", "trainer.progress=none"]
         subprocess.run([sys.executable, str(ROOT / "train.py"), "-m", *words, *more], cwd=ROOT)
     new = gather(grid(CONFIGS, words))
     merged = update(RESULTS / name, new)

@@ -63,7 +63,9 @@ def _row(run: Run) -> dict[str, Any]:
         row |= _flat(status.get(part, {}), f"{part}.")
     # Paths on the user's machine are private, and do not change a result.
     words = str(row.get("provenance.command", "")).split()
-    row["provenance.command"] = " ".join(w for w in words if not w.startswith("paths."))
+    row["provenance.command"] = " ".join(
+        w for w in words if not w.startswith(("paths.", "reuse=/"))
+    )
     return row
 
 
