@@ -1,6 +1,6 @@
 # An image in which no command needs the network:
 #
-#     docker build -t gofau .
+#     docker build -t gofau --build-arg COMMIT="$(git rev-parse HEAD)" .
 #     docker run --rm --network none gofau
 #     docker run --rm --network none -v "$PWD/runs:/gofau/runs" gofau train ARGS="optimizer=adam rule=hybrid"
 #
@@ -20,6 +20,10 @@ RUN apt-get update \
 WORKDIR /gofau
 COPY . .
 RUN make install
+
+# The records of runs name the commit; there is no git here to ask for it.
+ARG COMMIT=""
+ENV GOFAU_COMMIT=$COMMIT
 
 ENTRYPOINT ["make"]
 CMD ["train"]

@@ -11,6 +11,9 @@ from typing import Any
 
 from gofau import __version__
 
+COMMIT = "GOFAU_COMMIT"
+"""The variable that names the commit where there is no git: in a container, or on a compute node
+that was sent the files only. In a git checkout it is not read, since git knows better."""
 REST = ("--", ":(top)", ":(top,exclude)results")
 """Arguments for git: the whole checkout except results/."""
 PACKAGES = ("torch", "torchvision", "numpy", "hydra-core")
@@ -23,9 +26,10 @@ def provenance(device: str) -> dict[str, Any]:
         device: torch's name of the device that was trained on.
 
     Returns:
-        commit (None outside a git checkout), dirty (whether tracked files differ from it; changes
-        in results/ do not count, since they do not affect a run), command, python, versions,
-        platform, cpu, cpus (usable by this process), device.
+        commit (outside a git checkout ``GOFAU_COMMIT``, or None), dirty (whether tracked files
+        differ from it; changes in results/ do not count, since they do not affect a run; None
+        outside a git checkout), command, python, versions, platform, cpu, cpus (usable by this
+        process), device.
     """
     found = _of_process()
     # A launcher starts processes with its own arguments: the typed command is passed on to them.
@@ -46,7 +50,7 @@ def columns(device: str) -> dict[str, Any]:
 def _of_process() -> dict[str, Any]:
     commit = _git("rev-parse", "HEAD")
     return {
-        "commit": commit,
+        "commit": commit or os.environ.get(COMMIT) or None,
         "dirty": None if commit is None else bool(_git("status", "--porcelain", "-uno", *REST)),
         "python": platform.python_version(),
         # Not what is installed: in a checkout that is what it was when `make install` was run.
