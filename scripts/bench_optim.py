@@ -194,13 +194,22 @@ def import_ms() -> float:
     return statistics.median(float(run.stdout) for run in runs) * 1e3
 
 
-def benchmark(device: str, rounds: int) -> Iterator[dict[str, Any]]:
+def bases(text: str) -> list[str]:
+    """Parse ``--only``: names of `OWN`, in its order."""
+    wanted = text.split(",")
+    wrong = [name for name in wanted if name not in OWN]
+    if wrong:
+        raise argparse.ArgumentTypeError(f"{wrong[0]}: there is {', '.join(OWN)}")
+    return [name for name in OWN if name in wanted]
+
+
+def benchmark(device: str, rounds: int, only: list[str]) -> Iterator[dict[str, Any]]:
     models, bandwidth = {"resnet18": resnet18_shapes()}, None
     if device.startswith("cuda"):
         models["352M"], bandwidth = large_shapes(), copy_bandwidth(device)
     for model, shapes in models.items():
         elements = sum(torch.Size(shape).numel() for shape in shapes)
-        for base in OWN:
+        for base in only:
             print(f"{device} {model} {base} …", file=sys.stderr, flush=True)
             for row in measure(contenders(base), shapes, device, rounds):
                 if bandwidth is not None:
@@ -253,6 +262,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cost of an optimizer step, gofau's and torch's.")
     parser.add_argument("--rounds", type=int, default=40, help="steps per optimizer (40)")
     parser.add_argument("--out", type=Path, default=Path("results/bench_optim"))
+    parser.add_argument("--only", type=bases, default=[*OWN], metavar="NAME,NAME")
     parser.add_argument("--device", help="cpu or cuda; default: cpu, and cuda if there is a GPU")
     options = parser.parse_args()
     devices = [options.device] if options.device else ["cpu"]
@@ -262,7 +272,7 @@ def main() -> None:
     facts = {k: found[k] for k in ("command", "commit", "dirty", "cpu", "cpus", "device")}
     facts |= {"torch": torch.__version__, "threads": torch.get_num_threads()}
     facts |= {"rounds": options.rounds, "import gofau.optim after torch": f"{import_ms():.0f} ms"}
-    rows = [row for device in devices for row in benchmark(device, options.rounds)]
+    rows = [row for device in devices for row in benchmark(device, options.rounds, options.only)]
     options.out.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for row in rows for name in row))
     with open(options.out / "bench.csv", "w", newline="", encoding="utf-8") as f:

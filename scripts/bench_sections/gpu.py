@@ -12,7 +12,7 @@ from .images import PLAIN, Case, Contender, Ours, compared, label, plain, ratios
 from .rows import Row
 from .workload import TRAIN_IMAGES
 
-SECONDS = 60.0  # time limit per batch size, without compilation
+SECONDS = 15.0  # time limit per batch size, without compilation
 
 
 def measure(quick: bool) -> Iterator[Row]:
