@@ -89,6 +89,7 @@ REPORTS: Mapping[str, Report] = {
         ("acceleration", "accuracy"),
         ("over_horizon", "speedup"),
     ),
+    "problems_full": Report("Confirmation: CIFAR-10 with all images and twice the epochs"),
     "problems_control": Report("Not just the rate: thirty fresh seeds, and clipped gradients"),
     "replication": Report(
         "One verdict of `problems` again, with fresh seeds", ("effects", "accuracy"), ()
