@@ -77,7 +77,7 @@ SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_
 	tab3_cifar10_lr tab4_cifar100 tab5_tiny_imagenet tab6_acceleration is_it_just_lr autoencoder madam \
 	layerwise)
 MEASURED ?= descent weight_distribution
-smoke: $(VENV)/.installed  ## run the small twin of every experiment, then report: make smoke SMOKE="..."
+smoke: $(VENV)/.installed  ## run the small twin of every experiment, and make its tables: make smoke SMOKE="..."
 	@set -e; for name in fig1_toy_paths fig2_toy_starts tab1_toy toy_tuned toy_random; do \
 		$(PY) train.py experiment=smoke_$$name; \
 	done
@@ -88,7 +88,8 @@ smoke: $(VENV)/.installed  ## run the small twin of every experiment, then repor
 	done
 	$(PY) -m gofau.report.toy
 	$(PY) -m gofau.report.measure
-	$(PY) -m gofau.report report
+	$(PY) -m gofau.report tables $(SMOKE)
+	$(PY) -m gofau.report figures $(SMOKE)
 	$(PY) -m scripts.write_readme
 
 defaults: $(VENV)/.installed  ## search the rules' default hyperparameters again: results/defaults
