@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from gofau.optim.execution.native.bounds import bounds_of
 from gofau.optim.execution.native.template import TEMPLATE, TYPES
 from gofau.optim.execution.program import Operation, Program, Unsupported, Value
 
@@ -78,6 +79,8 @@ def source(program: Program, dtype: torch.dtype) -> str:
         parameters=", ".join(f"{const[n]}S *restrict x{i}" for i, n in enumerate(names)),
         arguments=", ".join(f"(S *)x[{i}] + at" for i in range(len(names))),
         scalars="\n    ".join(writer.scalars),
+        small=" && ".join(writer.small) or "0",
+        passed=", ".join(f"x{i}" for i in range(len(names))),
         loads="\n        ".join(
             f"const T v{program.tensors[n].number} = LOAD(x{i}[i]);" for i, n in enumerate(names)
         ),
@@ -100,7 +103,8 @@ def _functions(kind: str) -> dict[str, str]:
 
 
 class _Writer:
-    """Writes the statements of the loop (``body``) and those before it (``scalars``)."""
+    """Writes the statements of the loop (``body``), those before it (``scalars``), and the
+    conditions under which all arguments with a bound are small (``small``)."""
 
     def __init__(self, program: Program, compute: str) -> None:
         self.program = program
@@ -108,6 +112,8 @@ class _Writer:
         self.made_by = {op.out: op for op in program.operations}
         uses = [a for op in program.operations for a in op.args if isinstance(a, Value)]
         self.uses = Counter(uses) + Counter(program.stores.values())
+        self.bounds = bounds_of(program)
+        self.small: list[str] = []
         self.body: list[str] = []
         self.scalars = [
             f"const double v{value.number} = {'t' if name == 't' else f'h[{i - 1}]'};"
@@ -141,6 +147,9 @@ class _Writer:
             return f"FMA({', '.join(self._operand(a, False) for a in product.args)}, {args[1]})"
         if base == "where" and not scalar and self.program.is_scalar(op.args[0]):
             return f"pick(-(I)v{op.args[0].number}, {args[1]}, {args[2]})"
+        if base == "expm1" and not scalar and self.compute == "float" and op.args[0] in self.bounds:
+            self.small.append(f"{self.bounds[op.args[0]]} <= SMALL")
+            return "(small ? short_expm1({0}) : quick_expm1({0}))".format(*args)
         if base == "pow" and op.args[1] in (0.5, 2, 3):
             form = {0.5: "{sqrt}({0})", 2: "({0} * {0})", 3: "({0} * {0} * {0})"}[op.args[1]]
         else:

@@ -63,19 +63,28 @@ typedef {integer} I;
 #define FMA(a, b, c) ((a) * (b) + (c))
 #endif
 
-/* The library's is a call per number. x = n ln 2 + r with |r| <= (ln 2)/2; exp(r) - 1 is Taylor's
-   polynomial, to r^8; 2^n is made of its exponent's bits, halved so that n = 128 is in range. */
-static inline float quick_expm1(float x) {{
-    const float y = x > 89.0f ? 89.0f : (x < -18.0f ? -18.0f : x);
-    const float n = rintf(y * 1.44269504f);
-    const float r = FMA(n, -1.90465421e-9f, FMA(n, -0.693147182f, y));
+/* exp(r) - 1 for |r| <= (ln 2)/2: Taylor's polynomial, to r^8. */
+static inline float short_expm1(float r) {{
     float q = FMA(r, 1.0f / 40320, 1.0f / 5040);
     q = FMA(q, r, 1.0f / 720);
     q = FMA(q, r, 1.0f / 120);
     q = FMA(q, r, 1.0f / 24);
     q = FMA(q, r, 1.0f / 6);
     q = FMA(q, r, 0.5f);
-    const float e = r * FMA(r, q, 1.0f);
+    return r * FMA(r, q, 1.0f);
+}}
+
+/* Below this bound n is 0 in what follows, and short_expm1 gives the same bits; a margin below
+   (ln 2)/2 for the rounding of the values that the bound was computed from. */
+#define SMALL 0.34
+
+/* The library's is a call per number. x = n ln 2 + r with |r| <= (ln 2)/2; 2^n is made of its
+   exponent's bits, halved so that n = 128 is in range. */
+static inline float quick_expm1(float x) {{
+    const float y = x > 89.0f ? 89.0f : (x < -18.0f ? -18.0f : x);
+    const float n = rintf(y * 1.44269504f);
+    const float r = FMA(n, -1.90465421e-9f, FMA(n, -0.693147182f, y));
+    const float e = short_expm1(r);
     const int32_t bits = ((int32_t)n + 126) << 23;
     float half;
     memcpy(&half, &bits, sizeof half);
@@ -98,8 +107,9 @@ static inline T pick(I mask, T a, T b) {{
     return a;
 }}
 
-static __attribute__((noinline)) void
-piece(int64_t n, {parameters}, double t, const double *restrict h) {{
+/* ``small`` is a constant wherever it is called: one loop with it, one without. */
+static inline __attribute__((always_inline)) void
+loop(int64_t n, {parameters}, double t, const double *restrict h, const int small) {{
     {scalars}
     #pragma omp simd
     for (int64_t i = 0; i < n; i++) {{
@@ -107,6 +117,13 @@ piece(int64_t n, {parameters}, double t, const double *restrict h) {{
         {body}
         {stores}
     }}
+}}
+
+static __attribute__((noinline)) void
+piece(int64_t n, {parameters}, double t, const double *restrict h) {{
+    {scalars}
+    if ({small}) loop(n, {passed}, t, h, 1);
+    else loop(n, {passed}, t, h, 0);
 }}
 
 /* torch.clamp(x, -bound, bound): what is not a number stays. The bound is rounded as torch does. */
