@@ -19,6 +19,7 @@ from gofau.report.panels import (
     per_cent,
     rest,
     tally,
+    upright,
     what,
 )
 from gofau.report.reading import read_csv
@@ -26,6 +27,8 @@ from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
+HEIGHT = 1.9
+"""Of a panel, in inches."""
 MOST_MARKS = 12
 """The most epochs at which a band that leaves the panel gets an arrow."""
 
@@ -43,7 +46,7 @@ def curves(runs: Frame, folder: Path) -> Figure | None:
         return None
     optimizers = in_order(epochs["optimizer"])
     blocks = panels(epochs, rest(runs, "optimizer"))
-    figure, axes = grid(2 * len(blocks), len(optimizers), sharex=True, sharey="row", height=1.9)
+    figure, axes = grid(2 * len(blocks), len(optimizers), sharex=True, sharey="row", height=HEIGHT)
     for i, (title, block) in enumerate(blocks):
         metric = metric_of(block)
         shown = {
@@ -58,7 +61,7 @@ def curves(runs: Frame, folder: Path) -> Figure | None:
                 for rule in rules(part):
                     _line(ax, part[part["rule"] == rule], name, rule, metric)
         for ax, label in zip(axes[2 * i : 2 * i + 2, 0], shown.values(), strict=True):
-            ax.set_ylabel(f"{title}\n{label}" if title else label)
+            ax.set_ylabel(upright(f"{title}\n{label}" if title else label, HEIGHT))
     for column, optimizer in enumerate(optimizers):
         axes[0][column].set_title(optimizer)
         axes[-1][column].set_xlabel("epoch")

@@ -1,15 +1,18 @@
 """Heat maps of robustness: one panel per rule and optimizer, the result over initialisation ×
 learning rate."""
 
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from gofau.report.cells import in_order, rules, varying
 from gofau.report.metric import Metric, heading, metric_of
-from gofau.report.panels import finish, grid, panels, plain, rest, tally, what
+from gofau.report.panels import finish, grid, panels, plain, rest, tally, upright, what
 from gofau.report.sensitivity import NAMES
 from gofau.report.types import Frame
 
@@ -20,7 +23,8 @@ def heatmap(runs: Frame, folder: Path) -> Figure | None:
 
     There is one column of panels per rule. Where both initialisation and learning rate vary, a
     panel shows one against the other, with one row of panels per optimizer. Where only one of them
-    varies, a panel shows it against the optimizers.
+    varies, a panel shows it against the optimizers. The panels of one data set and model have one
+    scale of colours.
     """
     both = {"init", "lr"} <= set(varying(runs))
     across = "lr" if both else "optimizer"
@@ -28,33 +32,49 @@ def heatmap(runs: Frame, folder: Path) -> Figure | None:
     if runs["outcome"].notna().sum() == 0:
         return None
     blocks, names = panels(runs, rest(runs, across, down)), rules(runs)
+    metric = metric_of(runs)
     ys, xs = in_order(runs[down]), in_order(runs[across])
+    height = max(1.2, 0.36 * len(ys) + 0.5)
     figure, axes = grid(
         len(blocks),
         len(names),
         width=max(2.4, 0.5 * len(xs)),
-        height=max(1.2, 0.36 * len(ys) + 0.5),
+        height=height,
         sharex=True,
         sharey=True,
     )
-    image, metric = None, metric_of(runs)
-    ends = _ends(runs, metric, down, across)
-    for row, (title, block) in zip(axes, blocks, strict=True):
-        for ax, rule in zip(row, names, strict=True):
-            image = _panel(ax, block[block["rule"] == rule], (down, ys), (across, xs), ends)
-        row[0].set_ylabel(title)
+    for _, same in groupby(range(len(blocks)), key=lambda i: _task(blocks[i][1])):
+        of = [*same]
+        ends = _ends(pd.concat([blocks[i][1] for i in of]), metric, down, across)
+        image = None
+        for i in of:
+            title, block = blocks[i]
+            for ax, rule in zip(axes[i], names, strict=True):
+                image = _panel(ax, block[block["rule"] == rule], (down, ys), (across, xs), ends)
+            axes[i][0].set_ylabel(upright(title, height))
+        assert image is not None
+        _bar(figure, axes[of], image, runs, metric)
     if not blocks[0][0]:
         figure.supylabel(NAMES.get(down, down), fontsize=9)
     for ax, rule in zip(axes[0], names, strict=True):
         ax.set_title(rule)
     figure.supxlabel(NAMES.get(across, across), fontsize=9)
-    assert image is not None
-    worst = "min" if metric.higher else "max"
-    bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01, extend=worst)
-    bar.ax.yaxis.set_major_formatter(plain)
-    bar.set_label(heading(runs) + metric.unit)
     caption = f"{what(runs)}: mean over {tally(runs)} (in brackets: how many of a cell)"
     return finish(figure, axes, caption)
+
+
+def _task(runs: Frame) -> tuple[str, str]:
+    """Of a row of panels; a row of several tasks is one of its own."""
+    return ", ".join(in_order(runs["dataset"])), ", ".join(in_order(runs["model"]))
+
+
+def _bar(figure: Figure, axes: np.ndarray, image: AxesImage, runs: Frame, metric: Metric) -> None:
+    """Add the scale of colours beside the panels that it is for."""
+    worst = "min" if metric.higher else "max"
+    # As wide for one row of panels as for many.
+    bar = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.01, extend=worst, aspect=20 * len(axes))
+    bar.ax.yaxis.set_major_formatter(plain)
+    bar.set_label(heading(runs) + metric.unit)
 
 
 def _ends(runs: Frame, metric: Metric, down: str, across: str) -> tuple[float, float]:

@@ -92,6 +92,16 @@ def name_of(values: object) -> str:
     return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in parts)
 
 
+def upright(label: str, height: float = 2.0) -> str:
+    """A vertical label, broken so that no line of it is longer than a panel of that many inches.
+
+    >>> upright("fashion_mnist, mlp, kaiming_normal")
+    'fashion_mnist, mlp,\\nkaiming_normal'
+    """
+    lines = label.split("\n")
+    return "\n".join(textwrap.fill(x, int(12 * height), break_on_hyphens=False) for x in lines)
+
+
 def panels(runs: Frame, axes: list[str]) -> list[tuple[str, Frame]]:
     """Group the runs by the values of some axes, each group with its title; one group of all runs
     if there are no axes."""

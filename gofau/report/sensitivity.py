@@ -19,6 +19,7 @@ from gofau.report.panels import (
     per_cent,
     rest,
     tally,
+    upright,
     what,
 )
 from gofau.report.statistics import summary
@@ -28,6 +29,8 @@ from gofau.report.types import Frame
 MOST_PLACES = 15
 """With more values than these the learning rate has a logarithmic axis, and the schemes of
 initialisation a row each; fewer values are named one beside the other."""
+HEIGHT = 2.3
+"""Of a panel, in inches."""
 NAMES = {"lr": "learning rate", "init": "initialisation", "horizon": "epochs of the schedule"}
 
 
@@ -59,7 +62,7 @@ def _over(runs: Frame, axis: str) -> Figure | None:
     blocks = panels(runs, others)
     width = max(3.0, 0.45 * len(places)) if axis == "init" else 3.0
     figure, axes = grid(
-        len(blocks), len(optimizers), width=width, height=2.3, sharex=True, sharey="row"
+        len(blocks), len(optimizers), width=width, height=HEIGHT, sharex=True, sharey="row"
     )
     for row, (title, block) in zip(axes, blocks, strict=True):
         for ax, optimizer in zip(row, optimizers, strict=True):
@@ -70,7 +73,8 @@ def _over(runs: Frame, axis: str) -> Figure | None:
             if metric_of(block).fraction:
                 per_cent(ax)
         metric = metric_of(block)
-        row[0].set_ylabel((f"{title}\n" if title else "") + f"test {metric.title}{metric.unit}")
+        label = (f"{title}\n" if title else "") + f"test {metric.title}{metric.unit}"
+        row[0].set_ylabel(upright(label, HEIGHT))
     for column, optimizer in enumerate(optimizers):
         axes[0][column].set_title(optimizer)
         _name_places(axes[-1][column], axis, places)

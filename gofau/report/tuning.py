@@ -21,7 +21,7 @@ from gofau.report.arms import arm_names
 from gofau.report.cells import in_order
 from gofau.report.choice import HYPERPARAMETERS, SEARCH_SEED, arms
 from gofau.report.metric import Metric, heading, metric_of
-from gofau.report.panels import cut_marks, finish, grid, per_cent, what
+from gofau.report.panels import cut_marks, finish, grid, per_cent, upright, what
 from gofau.report.render import Cell, Table, TableRow
 from gofau.report.statistics import LEVEL
 from gofau.report.style import RULE_DASHES, rule_colour
@@ -173,7 +173,8 @@ def tuning_figure(runs: Frame, folder: Path) -> Figure | None:
             ax.set_xscale("log")
             ax.set_xticks(LOOKS, [f"{k}" for k in LOOKS])
             ax.set_xticks([], minor=True)
-        row[0].set_ylabel(f"{', '.join(task)}\nvalidation {metric.title}{metric.unit}")
+        label = f"{', '.join(task)}\nvalidation {metric.title}{metric.unit}"
+        row[0].set_ylabel(upright(label))
     for ax, optimizer in zip(axes[0], optimizers, strict=True):
         ax.set_title(optimizer)
     for ax in axes[-1]:

@@ -10,7 +10,7 @@ from matplotlib.ticker import NullLocator
 
 from gofau.report.cells import in_order
 from gofau.report.metric import metric_of
-from gofau.report.panels import finish, grid, panels, per_cent, plain, tally, what
+from gofau.report.panels import finish, grid, panels, per_cent, plain, tally, upright, what
 from gofau.report.statistics import Summary, summary
 from gofau.report.types import Frame
 from gofau.report.untuned import BASE
@@ -33,8 +33,7 @@ def untuned_figure(runs: Frame, folder: Path) -> Figure | None:
         metric = metric_of(block)
         if metric.fraction:
             per_cent(row[0])
-        title = title.replace(", ", "\n")
-        row[0].set_ylabel(f"{title}\ntest {metric.title}{metric.unit}")
+        row[0].set_ylabel(upright(f"{title}\ntest {metric.title}{metric.unit}"))
     for column, optimizer in enumerate(optimizers):
         axes[0][column].set_title(optimizer)
         axes[-1][column].set_xlabel("learning rate")

@@ -69,6 +69,24 @@ def test_the_colours_of_a_heat_map_span_its_cells(tmp_path):
     assert "97.5" in [t.get_text() for t in figure.axes[0].texts], "one digit more"
 
 
+def test_two_models_of_a_heat_map_have_two_scales(tmp_path):
+    def accuracy(w):
+        return (0.5 if w["model"] == "mlp" else 0.9) + 0.01 * w["lr"]
+
+    one, two = ("sgd",), ("sgd", "adam")
+    made = runs(accuracy, lr=(0.1, 0.5, 1.0), model=("mlp", "cnn"), optimizer=one)
+    figure = heatmap(read(write(tmp_path / "heat", made)), tmp_path)
+    assert figure is not None
+    scales = {ax.images[0].get_clim() for ax in figure.axes if ax.images}
+    assert sorted(high for _, high in scales) == pytest.approx([51, 91])
+    # Rows of one model share theirs.
+    made = runs(lambda w: 0.9 * w["lr"] ** (w["optimizer"] == "adam"), lr=(0.1, 0.5, 1.0),
+                init=("a", "b"), optimizer=two)  # fmt: skip
+    figure = heatmap(read(write(tmp_path / "same", made)), tmp_path)
+    assert figure is not None
+    assert len({ax.images[0].get_clim() for ax in figure.axes if ax.images}) == 1
+
+
 def bands(ax: Any) -> list[Any]:
     return [path.vertices[:, 1] for band in ax.collections for path in band.get_paths()]
 
