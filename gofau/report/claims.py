@@ -144,7 +144,7 @@ def _lines(results: Path, prefix: str) -> Iterator[Line]:
         if not there:
             yield Line(claim, name, "any", None, *nothing)
             continue
-        for runs in _by_metric(read(results / name)):
+        for runs in by_metric(read(results / name)):
             for rule in filter(partial(_is_whole, runs), compared(runs)):
                 yield Line(claim, name, rule, runs, *MEASURES[claim.measure](runs, rule))
 
@@ -174,7 +174,7 @@ def _is_whole(runs: Frame, rule: str) -> bool:
     return not rule.startswith(BASELINE) and set(mine) == set(runs["arm"])
 
 
-def _by_metric(runs: Frame) -> Iterator[Frame]:
+def by_metric(runs: Frame) -> Iterator[Frame]:
     """Yield the runs of each metric, without the rivals, which are arms of one rule: where it is
     additive no other rule was tried there, and where it is another it can be compared with none."""
     runs = runs.assign(arm=arm_names(runs))

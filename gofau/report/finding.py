@@ -5,17 +5,24 @@ from pathlib import Path
 from textwrap import fill
 
 from gofau.report.cells import FINISHED, read
-from gofau.report.claims import claims
-from gofau.report.metric import Metric, metrics
+from gofau.report.claims import by_metric, claims
+from gofau.report.metric import Metric, metric_of, metrics
+from gofau.report.pairs import Comparison, differences, over_seeds
 from gofau.report.types import Frame
 
 EXPERIMENT = "problems"
 PROBLEM = ["dataset.name", "model.name"]
+Answers = dict[tuple[str, str], str]
+"""(rule, metric) → effect, interval and verdict."""
 WIDTH = 120
 """Of a line of text, as in the pages around it."""
 HOW = (
     "The table has the mean difference of each rule to the additive rule of the same optimizer;"
     " above 0 the rule is better. In brackets is the interval that decides the verdict."
+)
+EACH = (
+    "A mean over problems can hide that they differ. The same per problem, over its optimizers,"
+    " with 95 % intervals that are not corrected for their number:"
 )
 
 
@@ -28,8 +35,11 @@ def finding(results: Path, planned: int) -> str:
         planned: how many problems the protocol has.
     """
     runs = read(results / EXPERIMENT)
+    found = _answers(results)
     words = fill(f"{_recorded(runs, planned)} {HOW}", WIDTH, break_on_hyphens=False)
-    return f"{words}\n\n{_table(results, runs)}"
+    text = f"{words}\n\n{_table(found, runs)}"
+    each = _each(runs, list(dict.fromkeys(rule for rule, _ in found)))
+    return text if not each else f"{text}\n\n{fill(EACH, WIDTH, break_on_hyphens=False)}\n\n{each}"
 
 
 def _recorded(runs: Frame, planned: int) -> str:
@@ -45,9 +55,8 @@ def _recorded(runs: Frame, planned: int) -> str:
     )
 
 
-def _table(results: Path, runs: Frame) -> str:
+def _table(found: Answers, runs: Frame) -> str:
     """One row per rule, one column per metric."""
-    found = _answers(results)
     shown = metrics(runs)
     heads = [_heading(metric, runs) for metric in shown]
     lines = [f"| {' | '.join(['rule', *heads])} |", "|---" * (1 + len(heads)) + "|"]
@@ -57,14 +66,36 @@ def _table(results: Path, runs: Frame) -> str:
     return "\n".join(lines)
 
 
+def _each(runs: Frame, rules: list[str]) -> str:
+    """One row per problem, one column per rule; nothing for a single problem."""
+    lines = []
+    for part in by_metric(runs):
+        metric = metric_of(part)
+        for names, here in part.groupby(PROBLEM, sort=False):
+            dataset, model = names if isinstance(names, tuple) else (names, "")
+            cells = [_effect(over_seeds(differences(here, rule)), metric) for rule in rules]
+            unit = "" if metric.fraction else f", {metric.title}"
+            lines.append(f"| {' | '.join([f'{model} on {dataset}{unit}', *cells])} |")
+    head = [f"| {' | '.join(['problem', *rules])} |", "|---" * (1 + len(rules)) + "|"]
+    return "\n".join([*head, *lines]) if len(lines) > 1 else ""
+
+
+def _effect(found: Comparison, metric: Metric) -> str:
+    """The mean, and its interval if there is one."""
+    if not found.pairs:
+        return "–"
+    low, high = (metric.text(end, sign=True) for end in (found.low, found.high))
+    between = f" ({low} … {high})" if found.low == found.low else ""
+    return f"{found.bound}{metric.text(found.mean, sign=True)}{between}"
+
+
 def _heading(metric: Metric, runs: Frame) -> str:
     n = len(runs.loc[runs["metric"] == metric.name, PROBLEM].drop_duplicates())
     unit = ", in points" if metric.fraction else ""
     return f"test {metric.title}{unit} ({n} problem{'s' * (n > 1)})"
 
 
-def _answers(results: Path) -> dict[tuple[str, str], str]:
-    """(rule, metric) → effect, interval and verdict."""
+def _answers(results: Path) -> Answers:
     table = claims(results, smoke=False)
     found = {}
     for row, data in zip(table.rows, table.data.to_dict("records"), strict=True):

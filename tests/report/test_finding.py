@@ -23,6 +23,12 @@ def problem(name, accuracy):
     return pd.concat(some, ignore_index=True)
 
 
+def tables(text):
+    """The tables of a page, each as rows of cells."""
+    blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    return [[row.strip("| ").split(" | ") for row in block] for block in blocks]
+
+
 @pytest.fixture
 def found(tmp_path):
     """Two problems with accuracies, of which one run diverged, and one with an error."""
@@ -50,18 +56,34 @@ def test_it_counts_problems_runs_and_what_diverged(found):
 def test_effect_interval_and_verdict_are_those_of_the_claims(found):
     """A column per metric: a fraction in points, another metric in its unit."""
     text, table = found
-    heads, _, hybrid = [line.split(" | ") for line in text.splitlines() if line.startswith("|")]
+    heads, _, hybrid = tables(text)[0]
     assert heads[1:] == [
         "test accuracy, in points (2 problems)",
-        "test squared error (1 problem) |",
+        "test squared error (1 problem)",
     ]
     asked = [[c.text for c in row.cells] for row in table.rows if row.cells[10].text == "problems"]
     assert len(asked) == 2
     for cell, (_, rule, verdict, effect, interval, *_) in zip(hybrid[1:], asked, strict=True):
         assert rule == "hybrid"
-        assert cell.strip("| ") == f"{effect} ({interval}): **{verdict}**"
+        assert cell == f"{effect} ({interval}): **{verdict}**"
     # Better by 10 points on one of two problems; the error is larger.
     assert [row[2:4] for row in asked] == [["supported", "+5.00"], ["not supported", "−0.0100"]]
+
+
+def test_each_problem_has_a_row_of_its_own(found):
+    """Without the rivals, which have no additive rule to be compared with."""
+    heads, _, *rows = tables(found[0])[1]
+    assert heads == ["problem", "hybrid"]
+    assert [row[0] for row in rows] == [
+        "mlp on digits", "cnn on digits", "net on faces, squared error",
+    ]  # fmt: skip
+    assert [row[1].split(" (")[0] for row in rows] == ["+10.00", "+0.00", "−0.0100"]
+    assert rows[0][1] == "+10.00 (+10.00 … +10.00)"
+
+
+def test_a_single_problem_needs_no_second_table(tmp_path):
+    write(tmp_path / "problems", problem("mlp", hybrid_is_better))
+    assert len(tables(finding(tmp_path, planned=1))) == 1
 
 
 def test_what_is_incomplete_has_no_interval(tmp_path):
