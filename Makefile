@@ -33,20 +33,21 @@ install: $(VENV)/.installed  ## make .venv and install gofau with all optional p
 train: $(VENV)/.installed  ## train one network: make train ARGS="optimizer=adam rule=multiplicative"
 	$(PY) train.py $(ARGS)
 
+# The order is random, and the same each time; another one is ARGS=--randomly-seed=2.
 test: $(VENV)/.installed  ## all tests: offline, on a CPU, about 5 minutes on 2 cores
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --randomly-seed=1 $(ARGS)
 
 test-fast: $(VENV)/.installed  ## all tests except the slow ones
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m "not slow and not long and not crash and not slurm" $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --randomly-seed=1 -m "not slow and not long and not crash and not slurm" $(ARGS)
 
 test-long: $(VENV)/.installed  ## the long tests: every guide of docs/ word for word, killed sweeps; 4 minutes
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -m long $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto -p no:randomly -m long $(ARGS)
 
 test-slurm: $(VENV)/.installed  ## tests of sweeps in a real Slurm, started for them: needs root
-	$(PY) -m pytest -v --durations=0 -m slurm tests/slurm $(ARGS)
+	$(PY) -m pytest -v --durations=0 -p no:randomly -m slurm tests/slurm $(ARGS)
 
 crash: $(VENV)/.installed  ## kill a sweep 120 times, damage its checkpoints, compare results: about 10 minutes
-	$(PY) -m pytest -m crash -s tests/session/test_survival.py
+	$(PY) -m pytest -p no:randomly -m crash -s tests/session/test_survival.py
 
 check: $(VENV)/.installed  ## check the code with ruff, ruff format and pyright
 	$(VENV)/bin/ruff check .

@@ -104,7 +104,11 @@ class Metric:
 
 def metric_of(runs: Frame) -> Metric:
     """The metric of these runs, as `cells.prepare` found it; the first run's if they differ."""
-    return metrics(runs[:1])[0] if len(runs) else Metric()
+    if not len(runs):
+        return Metric()
+    # Value by value: this is asked for every cell of every table, and rows of wide frames are slow.
+    name, higher, title = (runs[key].iat[0] for key in ("metric", "higher", "title"))
+    return Metric(str(name), bool(higher), str(title))
 
 
 def metrics(runs: Frame) -> list[Metric]:
