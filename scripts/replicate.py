@@ -31,20 +31,23 @@ def decided() -> list[dict[str, Any]]:
     return rows[rows["verdict"] != "undecided"].to_dict("records")
 
 
-def problem_of(row: dict[str, Any]) -> str:
-    """The problem with the row's data set and model."""
+def problem_of(row: dict[str, Any]) -> list[str]:
+    """The overrides that select the row's data set and model: a problem, and where its data set was
+    a copy of the problem's, such as ``cifar10_jpeg`` of ``cifar10``, that one too."""
     for path in sorted((CONFIGS / "search" / "chosen").glob("*.yaml")):
-        _, config = next(grid(CONFIGS, ["experiment=problems", f"problem={path.stem}"]))
-        if (config["dataset"]["name"], config["model"]["name"]) == (row["dataset"], row["model"]):
-            return path.stem
+        words = [f"problem={path.stem}"]
+        _, config = next(grid(CONFIGS, ["experiment=problems", *words]))
+        usual, mine = config["dataset"]["name"], row["dataset"]
+        if config["model"]["name"] == row["model"] and f"{mine}_".startswith(f"{usual}_"):
+            return words if mine == usual else [*words, f"dataset={mine}"]
     raise SystemExit(f"no problem has {row['dataset']} and {row['model']}")
 
 
 def sweeps(row: dict[str, Any]) -> Iterator[list[str]]:
     """The overrides of the sweeps that train the row's rule, and what it is compared with."""
-    problem = f"problem={problem_of(row)}"
+    problem = problem_of(row)
     for arm, rule in ((row["optimizer"], row["rule"]), (row["against"], "additive")):
-        yield [problem, *problems.words_of(arm, rule)]
+        yield [*problem, *problems.words_of(arm, rule)]
 
 
 def carry_out(row: dict[str, Any], words: list[str]) -> Effect:
