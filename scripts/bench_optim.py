@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from meter import Meter, sizes
+from only import some_of
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -194,15 +195,6 @@ def import_ms() -> float:
     return statistics.median(float(run.stdout) for run in runs) * 1e3
 
 
-def bases(text: str) -> list[str]:
-    """Parse ``--only``: names of `OWN`, in its order."""
-    wanted = text.split(",")
-    wrong = [name for name in wanted if name not in OWN]
-    if wrong:
-        raise argparse.ArgumentTypeError(f"{wrong[0]}: there is {', '.join(OWN)}")
-    return [name for name in OWN if name in wanted]
-
-
 def benchmark(device: str, rounds: int, only: list[str]) -> Iterator[dict[str, Any]]:
     models, bandwidth = {"resnet18": resnet18_shapes()}, None
     if device.startswith("cuda"):
@@ -262,7 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cost of an optimizer step, gofau's and torch's.")
     parser.add_argument("--rounds", type=int, default=40, help="steps per optimizer (40)")
     parser.add_argument("--out", type=Path, default=Path("results/bench_optim"))
-    parser.add_argument("--only", type=bases, default=[*OWN], metavar="NAME,NAME")
+    parser.add_argument("--only", type=some_of(OWN), default=[*OWN], metavar="NAME,NAME")
     parser.add_argument("--device", help="cpu or cuda; default: cpu, and cuda if there is a GPU")
     options = parser.parse_args()
     devices = [options.device] if options.device else ["cpu"]

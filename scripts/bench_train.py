@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 from bench_sections.page import TITLES, keep, markdown
+from only import some_of
 
 from gofau.runs.provenance import provenance
 
@@ -29,18 +30,9 @@ def facts() -> dict[str, object]:
     return {name: found[name] for name in FACTS}
 
 
-def sections(text: str) -> list[str]:
-    """Parse ``--only``: its sections, in the order of the page."""
-    wanted = text.split(",")
-    wrong = [name for name in wanted if name not in TITLES]
-    if wrong:
-        raise argparse.ArgumentTypeError(f"{wrong[0]}: there is {', '.join(TITLES)}")
-    return [name for name in TITLES if name in wanted]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Cost of training, beside the goals.")
-    parser.add_argument("--only", type=sections, default=[*TITLES], metavar="NAME,NAME")
+    parser.add_argument("--only", type=some_of(TITLES), default=[*TITLES], metavar="NAME,NAME")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
     parser.add_argument("--out", type=Path, help="results/bench_train; quick: runs/bench_train")
     options = parser.parse_args()
