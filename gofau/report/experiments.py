@@ -90,6 +90,9 @@ REPORTS: Mapping[str, Report] = {
         ("over_horizon", "speedup"),
     ),
     "problems_full": Report("Confirmation: CIFAR-10 with all images and twice the epochs"),
+    "spot_resnet18": Report(
+        "ResNet18, spot-checked: one run per arm, no intervals", ("accuracy",), ("curves",)
+    ),
     "problems_control": Report("Not just the rate: thirty fresh seeds, and clipped gradients"),
     "replication": Report(
         "One verdict of `problems` again, with fresh seeds", ("effects", "accuracy"), ()
