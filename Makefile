@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-fast test-long test-slurm crash check format
-.PHONY: tables figures report smoke defaults problems replicate first-run bench bench-optim bench-train docs
+.PHONY: tables figures report pages readme smoke defaults problems replicate first-run bench bench-optim bench-train docs
 .PHONY: clean
 
 help:  ## list the targets
@@ -68,9 +68,12 @@ figures: $(VENV)/.installed  ## draw the figures again, from the records in resu
 	$(PY) -m gofau.report.measure
 
 report: $(VENV)/.installed  ## write tables, figures, claims, the page results/report.html, parts of README
-	$(PY) -m gofau.report.toy
-	$(PY) -m gofau.report.measure
+	@$(MAKE) --no-print-directory -j2 pages readme
+
+pages: $(VENV)/.installed
 	$(PY) -m gofau.report report
+
+readme: $(VENV)/.installed
 	$(PY) -m scripts.write_readme
 
 # Finished runs are not run again: to retry, type the command again.

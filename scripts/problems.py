@@ -42,9 +42,7 @@ def carry_out(name: str, words: list[str], *, run: bool) -> Records:
     if run:
         more = ["reuse=results", "trainer.progress=none"]
         subprocess.run([sys.executable, str(ROOT / "train.py"), "-m", *words, *more], cwd=ROOT)
-    # Without the epochs, which no table or figure of these experiments reads: they were the largest
-    # part of a clone.
-    new = Records(gather(grid(CONFIGS, words)).runs)
+    new = gather(grid(CONFIGS, words))
     merged = update(RESULTS / name, new)
     print("\n".join(lines(RESULTS / name, merged)))
     mine = {row["identity"] for row in new.runs}

@@ -8,6 +8,7 @@ from typing import Any
 
 from gofau.engine.hardware import has_gpu
 from gofau.errors import UserError
+from gofau.runs.cores import cores
 
 PREFIX = "hydra_plugins.gofau"
 """Hydra accepts only names that begin with ``hydra_plugins``, a package that it searches for
@@ -53,4 +54,4 @@ def jobs() -> int:
         return int(given)
     if "TORCHELASTIC_RUN_ID" in os.environ or has_gpu():
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()

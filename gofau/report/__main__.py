@@ -38,11 +38,11 @@ def main(words: list[str], prog: str = "python -m gofau.report") -> None:
         case "collect":
             collect(options.experiment, [*options.override, *more], options.drop)
         case "tables":
-            paths = make.tables(RESULTS, options.name)
+            paths = make.tables(RESULTS, options.name, None)
         case "figures":
-            paths = make.figures(RESULTS, options.name)
+            paths = make.figures(RESULTS, options.name, None)
         case "report":
-            paths = make.report(RESULTS)
+            paths = make.report(RESULTS, None)
     for path in paths:
         print(path)
 

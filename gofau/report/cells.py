@@ -21,8 +21,6 @@ DEFAULT = "default"
 """The label for the learning rate or the horizon where it does not vary."""
 FINISHED = ("done", "diverged")
 BASELINE = "additive"
-
-
 NEEDED = (
     *("identity", "state", "seed"),
     *("dataset.name", "model.name", "optimizer.name", "rule.name"),
@@ -153,11 +151,13 @@ def _label(runs: Frame, section: str) -> Column:
     name = f"{section}.name"
     label = start = _text(runs, name).replace({"": LATER.get(section, "")})
     whose = [start] + [_text(runs, column) for column in _around(section)]
+    elsewhere = (name, "optimizer.lr", "trainer.epochs", *[CLIPPING] * _clips(runs))
     for column in (c for c in runs if c.startswith(f"{section}.")):
+        if column in elsewhere or runs[column].nunique(dropna=False) <= 1:
+            continue  # most columns are constant, and grouping is slow
         # As text, so that a missing value counts as a value: only some schemes have init.scale.
         varies = runs[column].astype(str).fillna("").groupby(whose).transform("nunique") > 1
-        elsewhere = (name, "optimizer.lr", "trainer.epochs", *[CLIPPING] * _clips(runs))
-        if column in elsewhere or not varies.any():
+        if not varies.any():
             continue
         text = runs[column].map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
         key = column.removeprefix(f"{section}.")
@@ -171,8 +171,9 @@ def _clipping(runs: Frame) -> Column:
     the step, and it is compared with the others in the same cell."""
     if not _clips(runs):
         return pd.Series("", runs.index)
-    norms = _numbers(runs, CLIPPING)
-    return norms.map(lambda norm: "" if norm != norm else f", clipped at {norm:g}")
+    return _numbers(runs, CLIPPING).map(
+        lambda norm: "" if norm != norm else f", clipped at {norm:g}"
+    )
 
 
 def _clips(runs: Frame) -> bool:

@@ -41,6 +41,7 @@ CLAIMS = (
     Claim("It is robust to the initialisation", "problems_init", "drop", twin=False),
     Claim("It is robust to the learning rate", "problems_lr", "drop", twin=False),
     Claim(MANY, "problems", twin=False),
+    Claim(MANY, "problems_full", twin=False),  # the same points, trained with more
     Claim("It is not just another learning rate", "problems_control", twin=False),
     Claim("It accelerates training", "tab6_acceleration", "speed-up"),
     Claim("It is robust to the initialisation", "tab2_cifar10_init", "drop"),
@@ -101,6 +102,11 @@ class Line:
     runs: Frame | None
     comparison: Comparison
     margin: float
+
+
+def judged(results: Path) -> list[Table]:
+    """The tables of the claims: of the experiments, and of their twins."""
+    return [claims(results, smoke) for smoke in (False, True)]
 
 
 def claims(results: Path, smoke: bool) -> Table:
@@ -236,10 +242,9 @@ def _where(runs: Frame | None) -> list[str]:
     return [data, ", ".join(dict.fromkeys(devices)), ", ".join(in_order(commits))]
 
 
-def write_claims(results: Path, tables: list[Table] | None = None) -> Path:
-    """Write ``claims.md``; returns its path. ``tables``: the two tables, if already made."""
-    made = tables or [claims(results, smoke) for smoke in (False, True)]
-    parts = ["#" + markdown(table).strip("\n") for table in made]
+def write_claims(results: Path, verdicts: list[Table]) -> Path:
+    """Write ``claims.md``; returns its path. ``verdicts``: the tables that it shows."""
+    parts = ["#" + markdown(table).strip("\n") for table in verdicts]
     path = results / "claims.md"
     path.write_text("\n\n".join([INTRODUCTION.strip("\n"), *parts]) + "\n", encoding="utf-8")
     return path

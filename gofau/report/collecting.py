@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gofau.errors import UserError
+from gofau.report.experiments import shows_epochs
 from gofau.report.records import RUNS, Key, Merged, Records, Row, merge, read, write
 from gofau.runs import FINISHED
 from gofau.runs.lock import Taken, lock
@@ -17,7 +18,8 @@ def update(folder: Path, new: Records, *, key: Key = ("identity",), drop: bool =
     """Merge the records of a grid's runs into those of a results folder, and write them.
 
     An experiment without any finished run, and without earlier records, gets no files: empty
-    records would hide those of its twin in the report.
+    records would hide those of its twin in the report. The epochs of the runs are kept where a
+    figure shows them.
 
     Args:
         folder: ``results/<name>``.
@@ -31,7 +33,8 @@ def update(folder: Path, new: Records, *, key: Key = ("identity",), drop: bool =
         with lock(folder / ".collecting"):
             merged = merge(read(folder, key), new, key=key, drop=drop)
             if (folder / RUNS).exists() or _finished(merged.records.runs):
-                write(merged.records, folder)
+                runs, shown = merged.records.runs, shows_epochs(folder.name)
+                write(merged.records if shown else Records(runs), folder)
     except Taken as e:
         raise UserError(f"{e} is collecting into {folder}: wait for it, then try again") from e
     with suppress(OSError):  # removes a folder that only ever held the lock

@@ -11,6 +11,7 @@ from gofau.report.cells import in_order, rules
 from gofau.report.metric import Metric, metric_of
 from gofau.report.panels import (
     arms_as_optimizers,
+    averaged,
     cut_marks,
     finish,
     grid,
@@ -18,7 +19,6 @@ from gofau.report.panels import (
     panels,
     per_cent,
     rest,
-    tally,
     upright,
     what,
 )
@@ -65,7 +65,7 @@ def curves(runs: Frame, folder: Path) -> Figure | None:
     for column, optimizer in enumerate(optimizers):
         axes[0][column].set_title(optimizer)
         axes[-1][column].set_xlabel("epoch")
-    caption = f"{what(runs)}: mean and 95 % interval over {tally(runs)}. Arrow: goes on outside"
+    caption = f"{what(runs)}: {averaged(runs)}. Arrow: goes on outside"
     return finish(figure, axes, caption)
 
 

@@ -115,6 +115,16 @@ def report_of(name: str) -> Report:
     return REPORTS.get(name.removeprefix(SMOKE).removeprefix(REDUCED), DEFAULT)
 
 
+def shows_epochs(name: str) -> bool:
+    """Whether a figure of the experiment is made from the runs' epochs, and not only from their
+    results. Only then they are kept: thousands of runs have ten times as many bytes of epochs.
+
+    >>> shows_epochs("fig3_cifar100_curves"), shows_epochs("problems_lr"), shows_epochs("mine")
+    (True, False, True)
+    """
+    return "curves" in report_of(name).figures
+
+
 def about(name: str) -> str:
     """Describe an experiment in a few words.
 

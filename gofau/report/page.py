@@ -5,46 +5,48 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from gofau.report.cells import AXES, BASELINE, counts, in_order, read
-from gofau.report.experiments import REPORTS, SMOKE, about, report_of
+from gofau.report.cells import BASELINE
+from gofau.report.digest import Digest, all_cells, overview
+from gofau.report.experiments import SMOKE, about, report_of
 from gofau.report.introduction import INTRODUCTION
-from gofau.report.metric import metric_of
 from gofau.report.prose import prose
-from gofau.report.render import Cell, Table, TableRow
-from gofau.report.statistics import summary
-from gofau.report.tables import tags
-from gofau.report.types import Frame
+from gofau.report.render import Table
 from gofau.report.written import ABOUT, written
 
 FILTERS = ("optimizer", "rule")
 """Axes with a filter of their own; a problem, a data set with a model, has one too."""
 
 
-def write_page(results: Path, tables: Mapping[Path, list[Table]], judged: list[Table]) -> Path:
+def write_page(
+    results: Path,
+    tables: Mapping[Path, list[Table]],
+    digests: Mapping[Path, Digest],
+    judged: list[Table],
+) -> Path:
     """Write ``report.html``; returns its path.
 
     Args:
         results: the folder of results; the figures are read from its experiments' folders, and the
             pages of toys, measurements and benchmarks from theirs.
         tables: the tables of each experiment's folder.
+        digests: what else the page says of each experiment.
         judged: the tables of claims.
     """
-    frames = {folder: read(folder) for folder in tables}
-    options = _options(frames)
+    options = _options(digests)
+    problems = dict.fromkeys(pair for digest in digests.values() for pair in digest.problems)
     experiments = [_experiment(folder, made) for folder, made in tables.items()]
     others = [_other(folder, options) for folder in _others(results, tables)]
     page = {
         "claims": judged,
         "introduction": prose(INTRODUCTION),
-        "overview": _overview(frames),
-        "cells": _cells(frames),
+        "overview": overview(digests),
+        "cells": all_cells(digests),
         "experiments": experiments,
         "others": others,
         "options": options | {"experiment": [part["name"] for part in [*experiments, *others]]},
-        "problems": _problems(frames),
+        "problems": list(problems),
         "baseline": BASELINE,
     }
     here = FileSystemLoader(Path(__file__).parent)
@@ -60,18 +62,12 @@ def write_page(results: Path, tables: Mapping[Path, list[Table]], judged: list[T
     return path
 
 
-def _options(frames: Mapping[Path, Frame]) -> dict[str, list[str]]:
+def _options(digests: Mapping[Path, Digest]) -> dict[str, list[str]]:
     """The values of the filters."""
     return {
-        axis: list(dict.fromkeys(v for runs in frames.values() for v in in_order(runs[axis])))
+        axis: list(dict.fromkeys(value for d in digests.values() for value in d.values[axis]))
         for axis in FILTERS
     }
-
-
-def _problems(frames: Mapping[Path, Frame]) -> list[tuple[str, str]]:
-    """The pairs of a data set and a model."""
-    pairs = (zip(runs["dataset"], runs["model"], strict=True) for runs in frames.values())
-    return list(dict.fromkeys(pair for some in pairs for pair in some))
 
 
 def _experiment(folder: Path, tables: list[Table]) -> dict[str, Any]:
@@ -113,55 +109,3 @@ def _inline(path: Path) -> str | None:
     if not path.exists():
         return None
     return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
-
-
-def _overview(frames: dict[Path, Frame]) -> Table:
-    """The table of all experiments; those without records are shown as missing."""
-    rows = []
-    found = {folder.name: runs for folder, runs in frames.items()}
-    for name in [*found, *(n for n in REPORTS if n not in found)]:
-        if name not in found:
-            texts = (name, about(name), "missing", "–", "–", "–", "–")
-            rows.append(TableRow(tuple(Cell(t) for t in texts), {"experiment": name}))
-            continue
-        numbers = [Cell(str(n), number=n) for n in (len(found[name]), *counts(found[name]))]
-        rows.append(
-            TableRow(
-                (Cell(name), Cell(about(name)), *numbers), tags(found[name]) | {"experiment": name}
-            )
-        )
-    columns = ("experiment", "what", "runs", "finished", "diverged", "dead", "missing")
-    return Table("overview", "Experiments", "", columns, tuple(rows), pd.DataFrame())
-
-
-def _cells(frames: dict[Path, Frame]) -> Table:
-    """The table of all cells of all experiments, to sort and filter."""
-    axes = [a for a in AXES if any(runs[a].nunique() > 1 for runs in frames.values())]
-    axes = [a for a in AXES if a in {*axes, *FILTERS, "dataset", "model"}]
-    rows = []
-    for folder, runs in frames.items():
-        for key, part in runs.groupby(list(AXES), sort=False, dropna=False):
-            label: dict[str, Any] = dict(zip(AXES, key, strict=True))
-            s, counted, metric = summary(part["outcome"]), counts(part), metric_of(part)
-            cells = [Cell(folder.name)]
-            cells += [
-                Cell(f"{v:g}", number=v) if isinstance(v, float) else Cell(str(v))
-                for v in (label[a] for a in axes)
-            ]
-            cells += [
-                Cell(metric.text(v), number=v) if counted.finished else Cell("missing")
-                for v in (s.mean, s.half, s.sd)
-            ]
-            cells += [Cell(metric.title), *(Cell(str(n), number=n) for n in counted)]
-            rows.append(
-                TableRow(
-                    tuple(cells), tags(part) | {"rule": label["rule"], "experiment": folder.name}
-                )
-            )
-    columns = ("experiment", *axes, "result", "±", "sd", "metric")
-    columns = (*columns, "n", "diverged", "dead", "missing")
-    note = (
-        "Test result (accuracies in per cent): mean, half of the 95 % interval over the seeds (none"
-        " for fewer than 5 seeds), standard deviation."
-    )
-    return Table("cells", "All cells", note, columns, tuple(rows), pd.DataFrame())

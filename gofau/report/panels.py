@@ -68,9 +68,15 @@ def tally(runs: Frame) -> str:
     """Seeds and counts, such as ``3 seeds; 2 of 60 runs diverged``; dead and missing ones only if
     there are any."""
     done, lost, dead, missing = counts(runs)
-    text = f"{runs['seed'].nunique()} seeds; {lost} of {done} runs diverged"
+    seeds = runs["seed"].nunique()
+    text = f"{seeds} seed{'s' * (seeds != 1)}; {lost} of {done} runs diverged"
     text += f", {dead} dead" if dead else ""
     return text + (f", {missing} missing" if missing else "")
+
+
+def averaged(runs: Frame) -> str:
+    """What the lines show, for a caption: ``mean and 95 % interval over 3 seeds; …``."""
+    return f"{'mean and 95 % interval over ' * (runs['seed'].nunique() > 1)}{tally(runs)}"
 
 
 def rest(runs: Frame, *used: str) -> list[str]:

@@ -13,12 +13,12 @@ from gofau.report.cells import in_order, rules
 from gofau.report.metric import metric_of
 from gofau.report.panels import (
     arms_as_optimizers,
+    averaged,
     finish,
     grid,
     panels,
     per_cent,
     rest,
-    tally,
     upright,
     what,
 )
@@ -79,7 +79,7 @@ def _over(runs: Frame, axis: str) -> Figure | None:
         axes[0][column].set_title(optimizer)
         _name_places(axes[-1][column], axis, places)
     marks = " (✕: a seed diverged or was dead)" if _lost(runs).any() else ""
-    caption = f"{what(runs)}: mean and 95 % interval over {tally(runs)}{marks}"
+    caption = f"{what(runs)}: {averaged(runs)}{marks}"
     return finish(figure, axes, caption)
 
 

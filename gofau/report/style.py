@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 # Okabe and Ito's palette (2008): distinguishable with the common kinds of colour blindness.
 RULE_COLOURS = {
@@ -86,17 +87,22 @@ def _one_more(n: int) -> str:
     return "#" + "".join(f"{round(255 * part):02X}" for part in parts)
 
 
-def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Write ``stem.svg``, ``stem.png`` and ``stem.pdf`` without dates, so that a redrawn file is
-    identical. The PDF is for papers, and not kept in git."""
-    paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png", ".pdf")]
-    if figure.get_layout_engine() is not None:  # once: a second layout could differ in rounding
+def save_figure(figure: Figure, stem: Path, pdf: bool = True) -> list[Path]:
+    """Write ``stem.svg`` and ``stem.png``, and ``stem.pdf`` unless ``pdf`` is False. They have no
+    dates, so that a redrawn file is identical. The PDF is for papers, and not kept in git; no page
+    shows it, and it takes a third of the time."""
+    paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png", *[".pdf"] * pdf)]
+    engine = figure.get_layout_engine()
+    # Once: a second layout could differ in rounding. What tight_layout() leaves has nothing to do.
+    if engine is not None and not isinstance(engine, PlaceHolderLayoutEngine):
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-    # It reports every step of putting letters into a PDF, if the program logs at all; its warnings
-    # stay.
-    logging.getLogger("fontTools").setLevel(logging.WARNING)
+    # Not "none": that leaves an engine without a task, for which every file is drawn twice.
+    figure.set_layout_engine(None)
     figure.savefig(paths[0], metadata={"Date": None, "Creator": None})
     figure.savefig(paths[1], metadata={"Software": None}, dpi=150)
-    figure.savefig(paths[2], metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
+    if pdf:
+        # It reports every step of putting letters into a PDF, if the program logs at all; its
+        # warnings stay.
+        logging.getLogger("fontTools").setLevel(logging.WARNING)
+        figure.savefig(paths[2], metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
     return paths

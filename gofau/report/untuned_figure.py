@@ -10,7 +10,7 @@ from matplotlib.ticker import NullLocator
 
 from gofau.report.cells import in_order
 from gofau.report.metric import metric_of
-from gofau.report.panels import finish, grid, panels, per_cent, plain, tally, upright, what
+from gofau.report.panels import averaged, finish, grid, panels, per_cent, plain, upright, what
 from gofau.report.statistics import Summary, summary
 from gofau.report.types import Frame
 from gofau.report.untuned import BASE
@@ -37,7 +37,7 @@ def untuned_figure(runs: Frame, folder: Path) -> Figure | None:
     for column, optimizer in enumerate(optimizers):
         axes[0][column].set_title(optimizer)
         axes[-1][column].set_xlabel("learning rate")
-    caption = f"{what(runs)}: mean and 95 % interval over {tally(runs)}"
+    caption = f"{what(runs)}: {averaged(runs)}"
     return finish(figure, axes, caption)
 
 

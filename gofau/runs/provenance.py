@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gofau import __version__
+from gofau.runs.cores import cores
 
 COMMIT = "GOFAU_COMMIT"
 """The variable that names the commit where there is no git: in a container, or on a compute node
@@ -57,7 +58,7 @@ def _of_process() -> dict[str, Any]:
         "versions": {"gofau": __version__} | {name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
-        "cpus": len(os.sched_getaffinity(0)),
+        "cpus": cores(),
     }
 
 

@@ -26,7 +26,7 @@ LINES = [block.text for block in FREE if block.kind == "sh"]
 LINES += [line for block in FREE if block.kind == "console" for line in TYPED.findall(block.text)]
 SHELL = [words for lines in LINES for words in commands(lines)]
 PYTHON = sorted({block.page for block in FREE if block.kind == "python"})
-OTHERS = ("git", "cd", "pip", ".", "cat")
+OTHERS = ("git", "cd", "pip", ".", "cat", "echo", "nvidia-cuda-mps-control")
 """Commands that are not ours."""
 NAMES = {"transcripts.md": vars(rules)}
 """The names that the blocks of a page find: those of the module that they are added to."""

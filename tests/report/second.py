@@ -18,6 +18,7 @@ EXPERIMENTS = {
     "tab5_tiny_imagenet": "result",
     "is_it_just_lr": "tuned",
     "problems": "result",
+    "problems_full": "result",
     "problems_horizons": "speed",
     "problems_init": "drop",
     "problems_lr": "drop",

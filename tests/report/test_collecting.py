@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from gofau.errors import UserError
-from gofau.report.claims import write_claims
+from gofau.report.claims import judged, write_claims
 from gofau.report.collecting import lines, update
 from gofau.report.frames import gather, load
 from gofau.report.records import Records, merge, read
@@ -91,12 +91,12 @@ def test_an_experiment_that_never_ran_leaves_its_twin_in_the_claims(tmp_path):
     results = tmp_path / "results"
     frame = made_up(lambda what: 0.9, init=("a", "b"))
     write_made_up(results / "reduced_tab2_cifar10_init", frame)
-    before = write_claims(results).read_text()
+    before = write_claims(results, judged(results)).read_text()
     assert "reduced_tab2_cifar10_init" in before
     told = collect(results / "tab2_cifar10_init", tmp_path / "nothing")
     assert "none of 8 runs is finished: nothing was written" in told
     assert not (results / "tab2_cifar10_init").exists()
-    assert write_claims(results).read_text() == before
+    assert write_claims(results, judged(results)).read_text() == before
 
 
 def test_the_missing_are_added_and_the_file_is_that_of_one_collecting(results, tmp_path):

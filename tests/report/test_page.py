@@ -8,8 +8,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from gofau.report.cells import read
+from gofau.report.claims import judged
+from gofau.report.digest import digest
 from gofau.report.experiments import folders
-from gofau.report.make import claims, figures, tables_of
+from gofau.report.make import figures, tables_of
 from gofau.report.page import write_page
 from tests.report.records import runs, write
 from tests.report.test_report import better
@@ -37,7 +40,8 @@ def results(tmp_path_factory):
         (folder / name / "table.csv").write_text("a\n1\n")
     figures(folder, ["mine"])
     made = {path: tables_of(path) for path in folders(folder)}
-    write_page(folder, made, [claims(folder, smoke) for smoke in (False, True)])
+    digests = {path: digest(path.name, read(path)) for path in made}
+    write_page(folder, made, digests, judged(folder))
     return folder
 
 

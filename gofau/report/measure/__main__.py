@@ -4,18 +4,16 @@ import sys
 from pathlib import Path
 
 from gofau.cli.entry import one_sentence
-from gofau.report.experiments import written
 
 RESULTS = Path("results")
 
 
 def main(names: list[str]) -> None:
     """Draw what the files in each folder allow, and print the paths of what was written."""
-    from gofau.report.measure import descent_figures, weights
+    from gofau.report.measure.folder import draw, found
 
-    for folder in written(RESULTS, names, "trainings.csv", "gofau.measure"):
-        task = descent_figures if (folder / "steps.csv.gz").exists() else weights
-        for path in task.draw(folder):
+    for folder in found(RESULTS, names):
+        for path in draw(folder):
             print(path)
 
 

@@ -24,16 +24,16 @@ MARKS = {"network": ("o", "black"), "layer": ("s", OTHERS[1])}
 
 
 @styled()
-def draw(folder: Path) -> list[Path]:
+def draw(folder: Path, pdf: bool = True) -> list[Path]:
     """Write ``table.md``, ``.tex``, ``.csv``; the figure ``holds_to``; and one figure per scaling,
     ``ratio_network`` and ``ratio_layer``."""
     steps = load(folder)
     found = compared(steps)
     paths = save_table(table(found, conditions(folder)), folder)
-    paths += save_figure(_forest(found), folder / "holds_to")
+    paths += save_figure(_forest(found), folder / "holds_to", pdf)
     for scaling in steps["scaling"].unique():
         figure = _ratios(steps[steps["scaling"] == scaling], WORDS[scaling])
-        paths += save_figure(figure, folder / f"ratio_{scaling}")
+        paths += save_figure(figure, folder / f"ratio_{scaling}", pdf)
     return paths
 
 

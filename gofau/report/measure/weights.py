@@ -25,12 +25,12 @@ FLOOR = 1e-4
 
 
 @styled()
-def draw(folder: Path) -> list[Path]:
+def draw(folder: Path, pdf: bool = True) -> list[Path]:
     """Write ``table.md``, ``.tex``, ``.csv`` and the figure ``distribution``."""
     moments: Frame = pd.read_csv(folder / "moments.csv")
     histogram: Frame = pd.read_csv(folder / "histogram.csv.gz")
     paths = save_table(table(moments, conditions(folder)), folder)
-    return paths + save_figure(_figure(histogram, moments), folder / "distribution")
+    return paths + save_figure(_figure(histogram, moments), folder / "distribution", pdf)
 
 
 def reference(kind: str) -> dict[str, float]:

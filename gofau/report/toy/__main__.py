@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 from gofau.cli.entry import one_sentence
-from gofau.report.experiments import written
 
 RESULTS = Path("results")
 
@@ -16,20 +15,10 @@ def main(words: list[str], prog: str = "python -m gofau.report.toy") -> None:
     parser = argparse.ArgumentParser(prog=prog, description=about)
     parser.add_argument("name", nargs="*", help="the name of a folder in results/")
     names = parser.parse_args(words).name
-    from gofau.report.toy import drawn, paths, starts, table, tuned
+    from gofau.report.toy.folder import draw, found
 
-    for folder in written(RESULTS, names, "cells.csv", "gofau.toy"):
-        if (folder / "bests.csv.gz").exists():
-            made = tuned.draw(folder)
-        elif (folder / "quantiles.csv.gz").exists():
-            made = drawn.draw(folder)
-        else:
-            made = table.draw(folder)
-        if (folder / "paths.csv.gz").exists():
-            made += paths.draw(folder)
-        if any(folder.glob("starts_*.csv.gz")):
-            made += starts.draw(folder)
-        for path in made:
+    for folder in found(RESULTS, names):
+        for path in draw(folder):
             print(path)
 
 

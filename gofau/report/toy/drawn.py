@@ -22,7 +22,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 @styled()
-def draw(folder: Path) -> list[Path]:
+def draw(folder: Path, pdf: bool = True) -> list[Path]:
     """Write ``table.csv``, ``table.md``, ``table.tex`` and the figure ``distribution``."""
     cells, quantiles = by_start(load(folder)), read_csv(folder / "quantiles.csv.gz")
     numbers = _numbers(cells, quantiles)
@@ -38,7 +38,7 @@ def draw(folder: Path) -> list[Path]:
     paths[2].write_text("\n".join([*(f"% {n}" for n in notes), *both]) + "\n", encoding="utf-8")
     figure = panels(cells, lambda ax, cell: _shares(ax, quantiles, cell, cells),
                     ("distance relative to the start's", "share of configurations"))  # fmt: skip
-    paths += save_figure(figure, folder / "distribution")
+    paths += save_figure(figure, folder / "distribution", pdf)
     return paths
 
 

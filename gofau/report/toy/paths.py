@@ -18,12 +18,12 @@ WORDS = "Each rule from each start at the learning rate that suits it best there
 
 
 @styled()
-def draw(folder: Path) -> list[Path]:
+def draw(folder: Path, pdf: bool = True) -> list[Path]:
     """Draw ``paths``: one column per problem with its optimizer, one row of contours, and one row
     of distances per start."""
     paths = read_csv(folder / "paths.csv.gz")
     figure = _figure(paths, read_csv(folder / "surface.csv.gz"), load(folder))
-    return save_figure(figure, folder / "paths")
+    return save_figure(figure, folder / "paths", pdf)
 
 
 def _figure(paths: pd.DataFrame, surface: pd.DataFrame, cells: pd.DataFrame) -> Figure:

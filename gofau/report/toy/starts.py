@@ -26,7 +26,7 @@ LABEL = "score: distance to the nearest global minimum, mean over the steps (low
 
 
 @styled()
-def draw(folder: Path) -> list[Path]:
+def draw(folder: Path, pdf: bool = True) -> list[Path]:
     """Draw ``starts_<problem>_<region>`` for each region of starts that has its own learning rates:
     one column per rule, one row of heat maps and one row of surfaces per optimizer, all on one
     logarithmic colour scale."""
@@ -40,7 +40,7 @@ def draw(folder: Path) -> list[Path]:
                 WORDS[region], fontsize=10, y=1 - 0.1 / figure.get_figheight(), va="top"
             )
             stem = f"{path.name.split('.')[0]}_{region.replace(' ', '_')}"
-            drawn += save_figure(figure, folder / stem)
+            drawn += save_figure(figure, folder / stem, pdf)
     return drawn
 
 

@@ -21,7 +21,7 @@ BUDGETS = 100, None
 
 
 @styled()
-def draw(folder: Path) -> list[Path]:
+def draw(folder: Path, pdf: bool = True) -> list[Path]:
     """Write ``table.csv``, ``order.csv``, ``table.md``, ``table.tex`` and the figure ``bests``."""
     cells, bests = by_start(load(folder)), by_start(read_csv(folder / "bests.csv.gz"))
     bests["distance"] = bests["distance"].clip(lower=FLOOR)
@@ -39,7 +39,7 @@ def draw(folder: Path) -> list[Path]:
     paths[3].write_text("\n".join([*(f"% {n}" for n in notes), *both]) + "\n", encoding="utf-8")
     figure = panels(cells, lambda ax, cell: _curves(ax, where(bests, **cell), cells),
                     ("configurations tried", "smallest distance"))  # fmt: skip
-    paths += save_figure(figure, folder / "bests")
+    paths += save_figure(figure, folder / "bests", pdf)
     return paths
 
 
