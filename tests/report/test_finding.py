@@ -91,3 +91,14 @@ def test_what_is_incomplete_has_no_interval(tmp_path):
     text = finding(tmp_path, planned=1)
     assert "| hybrid | +0.00: **undecided: 2 of 10 pairs are missing** |" in text
     assert "16 runs with 4 fresh seeds" in " ".join(text.split())
+
+
+def test_the_confirmation_stands_below_the_problems(tmp_path):
+    for name in ("problems", "problems_full"):
+        some = [problem("mlp", hybrid_is_better), problem("cnn", lambda w: 0.8 + 0.001 * w["seed"])]
+        write(tmp_path / name, pd.concat(some[: 2 - (name == "problems_full")], ignore_index=True))
+    text = finding(tmp_path, planned=7)
+    assert tables(text)[1][-1] == [
+        "mlp on digits, trained with more", "+10.00 (+10.00 … +10.00)",
+    ]  # fmt: skip
+    assert "*Trained with more* is the confirmation" in text
