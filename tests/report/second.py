@@ -30,13 +30,31 @@ GRID = [
 ]
 
 
-def load(folder: Path) -> Frame:
-    """Rule, seed, accuracy on test and validation, and the columns of the grid that vary."""
+def metrics(folder: Path) -> list[str]:
+    """The metrics of the records; older ones are accuracies and do not say so."""
+    return list(dict.fromkeys(_named(pd.read_csv(folder / "runs.csv", low_memory=False))))
+
+
+def _named(runs: Frame) -> pd.Series:
+    if "metric.name" not in runs:
+        return pd.Series("acc", runs.index)
+    return runs["metric.name"].fillna("acc")
+
+
+def load(folder: Path, metric: str = "acc") -> Frame:
+    """Rule, seed, the metric on test and validation, and the columns of the grid that vary. A
+    metric of which less is better is negated."""
     runs: Frame = pd.read_csv(folder / "runs.csv", low_memory=False)
+    runs = runs[_named(runs) == metric].copy()
+    lost = runs["state"] == "diverged"
     for part in ("test", "val"):
-        lost = runs["state"] == "diverged"
-        found = runs[f"{part}/acc"].where(runs["state"] == "done")
-        runs[part] = found.mask(lost, 1 / runs["classes"])
+        found = runs[f"{part}/{metric}"].where(runs["state"] == "done")
+        if metric == "acc":
+            runs[part] = found.mask(lost, 1 / runs["classes"])
+            continue
+        found *= 1 if runs["metric.higher_is_better"].astype(str).eq("True").all() else -1
+        worst = found.groupby([runs["dataset.name"], runs["model.name"]]).transform("min")
+        runs[part] = found.mask(lost, worst)
     if "trainer.clip_norm" in runs and runs["trainer.clip_norm"].nunique(dropna=False) > 1:
         clipped = runs["trainer.clip_norm"].notna()
         runs["rule.name"] += clipped.map({True: ", clipped at 1", False: ""})
@@ -174,27 +192,36 @@ def judge(effects: list[np.ndarray], margins: list[float]) -> list[tuple[float, 
     return found
 
 
-def verdicts(results: Path, prefix: str) -> dict[tuple[str, str], tuple[float, float, float, str]]:
-    """For each experiment of the page that has whole records, and each rule."""
+def verdicts(
+    results: Path, prefix: str
+) -> dict[tuple[str, str, str], tuple[float, float, float, str]]:
+    """For each experiment of the page that has whole records, each rule and each metric."""
     keys, effects, margins = [], [], []
     for name, kind in EXPERIMENTS.items():
         there = [p + name for p in dict.fromkeys([prefix, prefix or "reduced_"])]
         there = [n for n in there if (results / n / "runs.csv").exists()]
         if not there:
             continue
-        runs = load(results / there[0])
-        if kind == "speed" and runs["trainer.epochs"].nunique() < 2:
-            continue
-        # The arms that have the additive rule and another, and the rules that they all have.
-        parts = [c for c in ("stepsize.name", "post_step.name") if c in runs]
-        runs = runs.assign(arm=runs[["optimizer.name", *parts]].astype(str).agg("+".join, axis=1))
-        has = runs.groupby("arm")["rule.name"].agg(set)
-        kept = [arm for arm, names in has.items() if "additive" in names and len(names) > 1]
-        runs = runs[runs["arm"].isin(kept)]
-        whole = runs.groupby("rule.name")["arm"].nunique()
-        for rule in dict.fromkeys(runs["rule.name"]):
-            if not rule.startswith("additive") and whole[rule] == whole.max():
-                keys.append((there[0], rule))
-                effects.append(MEASURES[kind](runs, rule))
-                margins.append(math.log(1.05) if kind == "speed" else 0.005)
+        for metric in metrics(results / there[0]):
+            runs = load(results / there[0], metric)
+            if kind == "speed" and runs["trainer.epochs"].nunique() < 2:
+                continue
+            runs = _compared(runs)
+            additive = runs.loc[runs["rule.name"] == "additive", "test"].mean()
+            margin = 0.005 if metric == "acc" else abs(0.01 * additive)
+            whole = runs.groupby("rule.name")["arm"].nunique()
+            for rule in dict.fromkeys(runs["rule.name"]):
+                if not rule.startswith("additive") and whole[rule] == whole.max():
+                    keys.append((there[0], rule, metric))
+                    effects.append(MEASURES[kind](runs, rule))
+                    margins.append(math.log(1.05) if kind == "speed" else margin)
     return dict(zip(keys, judge(effects, margins), strict=True)) if keys else {}
+
+
+def _compared(runs: Frame) -> Frame:
+    """The arms that have the additive rule and another."""
+    parts = [c for c in ("stepsize.name", "post_step.name") if c in runs]
+    runs = runs.assign(arm=runs[["optimizer.name", *parts]].astype(str).agg("+".join, axis=1))
+    has = runs.groupby("arm")["rule.name"].agg(set)
+    kept = [arm for arm, names in has.items() if "additive" in names and len(names) > 1]
+    return runs[runs["arm"].isin(kept)]
