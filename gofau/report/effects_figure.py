@@ -100,7 +100,8 @@ def _panel(ax: Axes, found: list[Effect], places: Places) -> None:
     for e in found:
         _mark(ax, e, places[e.arm, e.rule], reach)
     ax.set_xlim(-scale * reach, scale * reach)
-    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    most = 6 if metric.fraction else 4  # numbers of other metrics are longer
+    ax.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(plain)
     unit = "points of accuracy" if metric.fraction else metric.title
     ax.set_xlabel(f"← worse · {unit} · better →", fontsize=8)
