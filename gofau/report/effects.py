@@ -62,7 +62,10 @@ def effects_of(runs: Frame) -> Iterator[Effect]:
                 if rule != BASELINE and BASELINE in set(mine["rule"]):
                     c = over_seeds(differences(mine, rule))
                     yield _effect(dataset, model, arm, rule, arm, c, mine)
+        # Where every arm has one rule, all but the best additive one are rivals.
+        bases = bases if several.any() else part
         best = _best_additive(bases)
+        rivals = rivals[rivals["arm"] != best]
         if best is None:
             continue
         for arm in in_order(rivals["arm"]):

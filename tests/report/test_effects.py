@@ -33,6 +33,24 @@ def test_a_rule_is_compared_within_its_optimizer_and_a_rival_with_the_best_addit
     assert rival.comparison.seeds == 5
 
 
+def test_where_every_arm_has_one_rule_the_best_additive_one_is_what_the_others_are_compared_with():
+    arms = {"adam": 0.9, "lion": 0.8, "nero": 0.7}
+    made = [
+        runs(
+            lambda w: arms[w["optimizer"]] + 0.001 * w["seed"],
+            optimizer=(name,),
+            rule=("own" if name == "nero" else "additive",),
+        )
+        for name in arms
+    ]
+    found = list(effects_of(prepare(pd.concat(made, ignore_index=True))))
+    assert [(e.arm, e.rule, e.against, e.rival) for e in found] == [
+        ("lion", "additive", "adam", True),
+        ("nero", "own", "adam", True),
+    ]
+    assert [e.comparison.mean for e in found] == pytest.approx([-0.1, -0.2])
+
+
 def test_an_arm_with_a_post_step_is_a_rival_of_its_own():
     bases = runs(outcome, rule=("additive", "hybrid"))
     ham = runs(lambda w: 0.9, optimizer=("sgd",), rule=("additive",))
