@@ -9,7 +9,8 @@
 #     apptainer build gofau.sif docker-daemon:gofau:latest
 #     apptainer run gofau.sif -C /gofau train ARGS="paths.runs_dir=$PWD/runs"
 #
-# It has not been built yet: there was no container runtime to build it with.
+# It has not been built yet: there was no container runtime to build it with. Its steps were carried
+# out one by one, with Python 3.13, without git, and without a network after the installation.
 FROM python:3.13-slim
 
 # The C compiler is for fused steps on a CPU, which are compiled when they are first used.
