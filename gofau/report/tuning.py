@@ -170,11 +170,12 @@ def tuning_figure(runs: Frame, folder: Path) -> Figure | None:
         for ax, optimizer in zip(row, optimizers, strict=True):
             for rule, part in here[here["optimizer"] == optimizer].groupby("rule", sort=False):
                 _line(ax, part, str(rule), metric)
-            ax.set_xscale("log")
-            ax.set_xticks(LOOKS, [f"{k}" for k in LOOKS])
-            ax.set_xticks([], minor=True)
         label = f"{', '.join(task)}\nvalidation {metric.title}{metric.unit}"
         row[0].set_ylabel(upright(label))
+    first = axes[0][0]  # all panels share its horizontal axis, and each call reaches all of them
+    first.set_xscale("log")
+    first.set_xticks(LOOKS, [f"{k}" for k in LOOKS])
+    first.set_xticks([], minor=True)
     for ax, optimizer in zip(axes[0], optimizers, strict=True):
         ax.set_title(optimizer)
     for ax in axes[-1]:
