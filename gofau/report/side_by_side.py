@@ -67,4 +67,4 @@ def _end_with_the_first() -> None:
     first = multiprocessing.parent_process()
     assert first is not None
     first.join()
-    os._exit(1)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -29,7 +29,8 @@ def test_what_lies_outside_the_picture_is_an_arrow_with_its_value(tmp_path):
     assert {shape for shape, _ in arrows(ax)} == {"<"}
     assert len(arrows(ax)) == 2
     assert legend(figure) == ["hybrid", "multiplicative", "rival"]
-    assert effects_figure(prepare(runs(outcome_alone, rule=("additive",))), tmp_path) is None
+    alone = runs(outcome_alone, optimizer=("sgd",), rule=("additive",))
+    assert effects_figure(prepare(alone), tmp_path) is None
 
 
 def outcome_alone(w):
