@@ -56,9 +56,9 @@ def test_the_status_of_an_experiment_that_is_typed_per_problem(results):
     assert experiments.status("problems") == "260 of 260 runs per problem"
     write(
         results / "problems_lr",
-        **{"state": "done", "dataset.name": ["a"] * 585 + ["b"] * 585 + ["c"], "model.name": "x"},
+        **{"state": "done", "dataset.name": ["a"] * 819 + ["b"] * 819 + ["c"], "model.name": "x"},
     )
-    assert experiments.status("problems_lr") == "**done** on 2 problems, 1,171 runs"
+    assert experiments.status("problems_lr") == "**done** on 2 problems, 1,639 runs"
 
 
 def test_the_overview_has_experiments_with_their_command_and_records(results):
