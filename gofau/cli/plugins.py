@@ -7,8 +7,7 @@ import os
 from typing import Any
 
 from gofau.engine.hardware import has_gpu
-from gofau.errors import UserError
-from gofau.runs.cores import cores
+from gofau.runs.cores import cores, wished
 
 PREFIX = "hydra_plugins.gofau"
 """Hydra accepts only names that begin with ``hydra_plugins``, a package that it searches for
@@ -47,11 +46,8 @@ def _slurm(**keys: Any) -> Any:
 def jobs() -> int:
     """The default number of runs that a sweep trains in parallel: ``GOFAU_JOBS`` if set; else 1
     with a GPU, or in processes that train one run together; else one per core."""
-    given = os.environ.get("GOFAU_JOBS", "")
-    if given:
-        if not given.isdigit() or given == "0":
-            raise UserError(f"GOFAU_JOBS must be a whole number ≥ 1, got {given!r}")
-        return int(given)
+    if number := wished():
+        return number
     if "TORCHELASTIC_RUN_ID" in os.environ or has_gpu():
         return 1
     return cores()

@@ -132,8 +132,14 @@ def compared(speeds: Frame, rule: str, unit: str = LOGS[0]) -> Comparison:
 def speedup_of(runs: Frame, rule: str) -> Comparison:
     """The log speed-up of one rule, from runs. It also counts the pairs that were left out because
     their two runs were made under different conditions."""
+    both = runs[runs["rule"].isin([rule, BASELINE])]
+    return replace(compared(speedups(both), rule), unlike=left_out(runs, rule))
+
+
+def left_out(runs: Frame, rule: str) -> dict[str, int]:
+    """How many pairs were left out because their two runs were made under different conditions."""
     lost = len(unlike_cells(runs, differences(runs, rule), "horizon"))
-    return replace(compared(speedups(runs), rule), unlike={"conditions": lost} if lost else {})
+    return {"conditions": lost} if lost else {}
 
 
 def summaries(runs: Frame) -> Frame:

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from gofau.report.acceleration import speedup_of, summaries
+from gofau.report.acceleration import left_out, summaries
 from gofau.report.cells import BASELINE, rules
 from gofau.report.metric import metric_of
 from gofau.report.pairs import told
@@ -22,7 +22,7 @@ def acceleration(runs: Frame) -> Table:
         key = {axis: row[axis] for axis in axes}
         about = row["tags"] | {"rule": row["rule"]}
         rows.append(TableRow((*labels(key), *_cells(row, metric_of(runs))), about))
-    lost = [speedup_of(runs, rule) for rule in rules(runs) if rule != BASELINE]
+    lost = [left_out(runs, rule) for rule in rules(runs) if rule != BASELINE]
     return Table(
         "acceleration",
         "Epochs to equal accuracy",

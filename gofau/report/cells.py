@@ -95,9 +95,9 @@ def prepare(runs: Frame) -> Frame:
     dead = (runs["state"] == "done") & runs["higher"] & (runs["outcome"] <= guess)
     capped = (runs["state"] == "diverged") & chance.isna()
     cell = runs.groupby(list(CONTEXT), sort=False, dropna=False).ngroup()
-    return runs.assign(
-        dead=dead, capped=capped, cell=cell
-    ).copy()  # defragmented: selecting rows is then much faster
+    runs = runs.assign(dead=dead, capped=capped, cell=cell)
+    texts = runs.select_dtypes("str").columns
+    return runs.astype(dict.fromkeys(texts, object)).copy()  # all texts in one block
 
 
 def _chance(runs: Frame) -> Column:

@@ -136,7 +136,7 @@ def control(runs: Frame) -> Table:
         " at the same measured mean step size (root mean square of the change of all weights),"
         " interpolated between the two nearest additive rates; only over rates whose step size"
         f" lies within the additive range in every seed. {RANDOM} {JUDGED}"
-        f" {told([f['tuned'] for f in found])}".rstrip(),
+        f" {told([f['tuned'].unlike for f in found])}".rstrip(),
         (
             *(*TASK, "rule", "rates", "its rate", "its result", "additive rate", "additive result"),
             *("tuned: better by", "95 % interval", "verdict", "its interval", "p (Holm)"),

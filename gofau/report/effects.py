@@ -113,7 +113,7 @@ def effects(runs: Frame) -> Table:
         " is better (accuracies in points). Each arm has the hyperparameters that its own search"
         f" chose. Against: the {BASELINE} rule of the same optimizer; for a rival, the optimizer"
         f" whose {BASELINE} rule has the best validation result. {RANDOM} {JUDGED}"
-        f" {told([e.comparison for e in found])}".rstrip(),
+        f" {told([e.comparison.unlike for e in found])}".rstrip(),
         (
             *("dataset", "model", "optimizer", "rule", "against", "better by", "95 % interval"),
             *("for other test images", "verdict", "its interval", "p (Holm)", "seeds"),

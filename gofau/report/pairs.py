@@ -149,11 +149,12 @@ def differences(runs: Frame, rule: str, value: str = "outcome") -> Frame:
     return paired(ours, theirs, ["cell", "seed"], value)
 
 
-def told(comparisons: list[Comparison]) -> str:
-    """A sentence on the pairs that were left out, if there are any; else an empty string."""
-    total: dict[Any, int] = {}
-    for c in comparisons:
-        for word, count in c.unlike.items():
+def told(unlike: Iterable[Mapping[str, int]]) -> str:
+    """A sentence on the pairs that were left out of comparisons (see `Comparison.unlike`), if there
+    are any; else an empty string."""
+    total: dict[str, int] = {}
+    for left_out in unlike:
+        for word, count in left_out.items():
             # The largest, not the sum: the same pair can occur in several comparisons.
             total[word] = max(total.get(word, 0), count)
     words = ", ".join(f"{word}: {count}" for word, count in total.items())

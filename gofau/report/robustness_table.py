@@ -80,7 +80,7 @@ def _note(runs: Frame, comparisons: list[Any]) -> str:
         f" worst cell. ±: half of the 95 % interval. {RANDOM} Drops less by: the additive rule's"
         " drop minus this rule's, each from its own best over the same number of steps, paired by"
         " seed."
-        f" {JUDGED} {told(comparisons)}".rstrip()
+        f" {JUDGED} {told([c.unlike for c in comparisons])}".rstrip()
     )
 
 

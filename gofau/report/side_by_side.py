@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from gofau.errors import UserError
-from gofau.runs.cores import cores
+from gofau.runs.cores import cores, wished
 
 T = TypeVar("T")
 
@@ -21,7 +21,8 @@ def side_by_side(jobs: Sequence[Callable[[], T]], processes: int | None = None) 
     Args:
         jobs: functions without arguments that can be pickled (`functools.partial` of functions of a
             module); put the longest first, so that none is begun last and waited for.
-        processes: at most this many at once; 1: in this process; None: one per usable core.
+        processes: at most this many at once; 1: in this process; None: ``GOFAU_JOBS`` if
+            it is set, else one per usable core.
 
     Raises:
         UserError: a process was ended from outside, for example for lack of memory.
@@ -31,7 +32,7 @@ def side_by_side(jobs: Sequence[Callable[[], T]], processes: int | None = None) 
     >>> side_by_side([partial(pow, 2, 3), partial(pow, 2, 4)], processes=1)
     [8, 16]
     """
-    count = min(processes or cores(), len(jobs))
+    count = min(processes or wished() or cores(), len(jobs))
     if count <= 1:
         return [job() for job in jobs]
     # Spawned, not forked: numpy has started threads by now, and a copy of a process with threads

@@ -86,7 +86,7 @@ def comparison(runs: Frame) -> Table:
         axis, _, value = over.partition(" ")
         rows.append(TableRow(tuple(cells), {"rule": rule, axis: value}))
         data.append({"over": over, "rule": rule, "metric": metric.name, **numbers_of(c, verdict)})
-    left_out = told([c for *_, c, _ in found])
+    left_out = told([c.unlike for *_, c, _ in found])
     return Table(
         "comparison",
         f"Each rule against {BASELINE}, paired",

@@ -36,6 +36,13 @@ def test_the_results_are_in_the_order_of_the_jobs(processes):
     assert here == {processes == 1}
 
 
+@pytest.mark.parametrize(("wish", "alone"), [("1", True), ("2", False)])
+def test_the_environment_says_how_many(monkeypatch, wish, alone):
+    monkeypatch.setenv("GOFAU_JOBS", wish)
+    found = side_by_side([partial(where, number) for number in range(2)])
+    assert all((pid == os.getpid()) == alone for _, pid in found)
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_error_of_a_job_is_told_as_it_is(processes):
     with pytest.raises(UserError, match=r"^not 1$"):
