@@ -56,6 +56,7 @@ def panels(
                 draw(ax, {"problem": problem, "start": start, "optimizer": optimizer})
             ax.set_title(f"{problem} from {start}, {optimizer_name(optimizer)}", fontsize=8)
             ax.tick_params(labelsize=7)
+            ax.minorticks_off()  # in panels as small as these they take more time than they tell
         line[0].set_ylabel(labels[1], fontsize=8)
     for ax in axes[-1]:
         ax.set_xlabel(labels[0], fontsize=8)
