@@ -137,12 +137,14 @@ def _check_command(cfg: "DictConfig") -> None:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
 
-    from gofau.config.typed import check_single, check_typed
+    from gofau.config.typed import check_single, check_typed, without_effect
 
     hydra: Any = HydraConfig.get()
     loader: Any = GlobalHydra.instance().config_loader()
     check_single(hydra)
     check_typed(cfg, hydra, loader.repository)
+    if sentence := without_effect(cfg, hydra):
+        print(f"note: {sentence}", file=sys.stderr)
 
 
 def _note(cfg: "DictConfig", error: Exception) -> float:

@@ -3,13 +3,14 @@ nothing is written."""
 
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
 from gofau.config.schema import Config, check, resolve
-from gofau.config.typed import check_typed
+from gofau.config.typed import check_typed, without_effect
 from gofau.errors import UserError
 from gofau.runs import Run
 from gofau.runs.contents import known
@@ -37,7 +38,11 @@ def preflight(launcher: str, runs: Sequence[Overrides], compose: Compose, reposi
     """
     _look_at_launcher(launcher)
     # Each value of each axis once. An error that only a combination has is found by its own run.
-    first = [settled(compose(run), repository) for run in each_value_once(runs)]
+    composed = [compose(run) for run in each_value_once(runs)]
+    notes = dict.fromkeys(without_effect(cfg, cfg.hydra) for cfg in composed)
+    first = [settled(cfg, repository) for cfg in composed]
+    for sentence in filter(None, notes):
+        print(f"note: {sentence}", file=sys.stderr)
     configs = [config for config in first if config is not None]
     if all(is_done(config) for config in configs) and _is_last_done(runs, compose):
         return
@@ -73,24 +78,6 @@ def each_value_once(runs: Iterable[Overrides]) -> list[Overrides]:
             found.append(run)
             seen.update(kinds)
     return found
-
-
-def check_parallel(hydra: DictConfig) -> None:
-    """Check how many runs are carried out at once, and how many belong to one batch.
-
-    Raises:
-        UserError: none.
-    """
-    if hydra.launcher.get("n_jobs") == 0:
-        raise UserError(
-            "hydra.launcher.n_jobs must be the number of runs to train at once, ≥ 1 (or -1: as many"
-            " as there are cores), got 0"
-        )
-    batch = hydra.sweeper.get("max_batch_size")
-    if batch is not None and batch < 1:
-        raise UserError(
-            f"hydra.sweeper.max_batch_size must be a whole number ≥ 1, or null, got {batch}"
-        )
 
 
 def settled(cfg: DictConfig, repository: Any = None) -> Config | None:

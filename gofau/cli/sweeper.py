@@ -9,7 +9,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from gofau.cli.preflight import check_parallel, preflight
+from gofau.cli.parallel import check_grid, check_parallel
+from gofau.cli.preflight import preflight
 from gofau.cli.watch import watch
 from gofau.config.axes import overrides, points
 from gofau.config.composer import Composer
@@ -67,6 +68,7 @@ class AxesSweeper(Sweeper):
         assert config is not None
         assert self.hydra_context is not None
         loader: Any = self.hydra_context.config_loader
+        check_grid(self.params, self.arms)
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         check_sweep(OverridesParser.create(loader).parse_overrides(words))
         check_parallel(config.hydra)

@@ -2,6 +2,7 @@
 sentence."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -19,7 +20,8 @@ def ordered(words: Sequence[str]) -> list[str]:
     """Options first, then overrides: Hydra accepts ``-m`` only before or after all overrides.
 
     Raises:
-        UserError: an option that Hydra does not have, or one without its value.
+        UserError: an option that Hydra does not have, one without its value, options that do not go
+            together, or a value for what is a section.
 
     >>> ordered(["rule=hybrid", "-m", "seed=0,1"])
     ['-m', 'rule=hybrid', 'seed=0,1']
@@ -28,11 +30,39 @@ def ordered(words: Sequence[str]) -> list[str]:
 
     parser = get_args_parser()
     parser.error = Parser.error.__get__(parser)
-    left = list(parser.parse_intermixed_args([*words]).overrides or [])
-    overrides, options = [], []
+    options = parser.parse_intermixed_args([*words])
+    _check_options(options)
+    left = list(options.overrides or [])
+    _check_sections(left)
+    overrides, others = [], []
     for word in words:
         if left and word == left[0]:
             overrides.append(left.pop(0))
         else:
-            options.append(word)
-    return [*options, *overrides]
+            others.append(word)
+    return [*others, *overrides]
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Refuse what Hydra answers with a traceback."""
+    if options.multirun and options.cfg:
+        raise UserError("-m and --cfg do not go together: --cfg shows the configuration of one run")
+    if options.resolve and not options.cfg:
+        raise UserError("--resolve has an effect only on --cfg, as in --cfg job --resolve")
+    if options.experimental_rerun is not None:
+        # It would load a pickle, which can do anything.
+        raise UserError("--experimental-rerun is not supported: type the run's command again")
+    if options.shell_completion:
+        asked = (word.partition("=")[0] for word in options.overrides or [])
+        if sum(word in ("install", "uninstall", "query") for word in asked) != 1:
+            raise UserError("--shell-completion needs install=bash, uninstall=bash or query=bash")
+
+
+def _check_sections(overrides: Sequence[str]) -> None:
+    """Refuse values for parts of Hydra that it needs before any of our code is called."""
+    for word in overrides:
+        key, equals, value = word.lstrip("+").partition("=")
+        if equals and key in ("hydra.launcher", "hydra.sweeper"):
+            raise UserError(f"{word}: this is a section; {key.replace('.', '/')}=NAME chooses one")
+        if equals and key == "hydra.verbose" and re.fullmatch(r"[-+]?[\d.]+", value):
+            raise UserError(f"{word}: it must be true, false, or the names of loggers")

@@ -15,15 +15,20 @@ products whose union is taken::
 This sweep has (4 + 1 + 1) · 5 runs.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
+
+from gofau.errors import UserError
 
 Point = dict[str, str]
 """Key → value, as typed: the overrides of one run."""
+LONGEST = 100_000
+"""The number of runs that one command may have. More is a slip of the keyboard."""
 
 
 def points(
@@ -58,6 +63,7 @@ def points(
         kept = [arm for arm in kept if arm.get(key) in values] + new
     swept = {o.get_key_element(): _values(o) for o in axes.values() if o.is_sweep_override()}
     fixed = {o.get_key_element(): _values(o)[0] for o in axes.values() if not o.is_sweep_override()}
+    _check_size(len(kept or [{}]) * math.prod(map(len, swept.values())))
     own = (dict(zip(swept, values, strict=True)) for values in product(*swept.values()))
     return fixed, [point | arm for point in own for arm in kept or [{}]]
 
@@ -71,9 +77,30 @@ def _lines(params: Mapping[str, Any]) -> list[str]:
     return [f"{key}={value}" for key, value in params.items()]
 
 
+def values_of(override: Override) -> list[str]:
+    """The values of a sweep's axis, as texts.
+
+    Raises:
+        UserError: a range without an end, or one with more than `LONGEST` values, which would take
+            all of the memory.
+    """
+    span = override.value()
+    if isinstance(span, RangeSweep):
+        start, stop, step = (float(part or 0) for part in (span.start, span.stop, span.step))
+        if step == 0:
+            raise UserError(f"{override.input_line}: the third number, the step, must not be 0")
+        _check_size(math.ceil((stop - start) / step))
+    return [str(value) for value in override.sweep_string_iterator()]
+
+
+def _check_size(runs: int) -> None:
+    if runs > LONGEST:
+        raise UserError(f"this is a sweep of {runs:,} runs: at most {LONGEST:,} go in one command")
+
+
 def _values(override: Override) -> list[str]:
     if override.is_sweep_override():
-        return [str(value) for value in override.sweep_string_iterator()]
+        return values_of(override)
     return [override.get_value_element_as_str()]
 
 

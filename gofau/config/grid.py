@@ -16,6 +16,7 @@ from gofau.config.axes import overrides as as_overrides
 from gofau.config.composer import Composer
 from gofau.config.hydras import BASE
 from gofau.config.schema import Config, settle
+from gofau.errors import UserError
 
 
 class _Sweep(NamedTuple):
@@ -38,6 +39,10 @@ def grid(configs: Path, overrides: Sequence[str]) -> Iterator[tuple[dict[str, st
 
     Yields:
         The swept keys with their values, and the settled configuration, for each run.
+
+    Raises:
+        UserError: the experiment is one in two variables, which has no runs; or a mistake in the
+            overrides.
     """
     with _sweep(configs, overrides) as sweep:
         for point in sweep.swept:
@@ -65,6 +70,11 @@ def _sweep(configs: Path, overrides: Sequence[str]) -> Iterator[_Sweep]:
         whole = loader.load_configuration(
             "train", [line for line in first if line], RunMode.MULTIRUN
         )
+        if whole.get("toy"):
+            raise UserError(
+                f"experiment={whole.toy.name} is one in two variables, which has no runs: its"
+                " commands are python -m gofau.toy and python -m gofau.report.toy"
+            )
         sweeper = whole.hydra.sweeper
         fixed, swept = points(parser, sweeper.params or {}, sweeper.get("arms") or [], overrides)
         yield _Sweep(loader, whole, fixed, swept)

@@ -4,6 +4,7 @@ Hydra refuses to change a key that does not exist, but adds any key (``+foo=1``)
 (``~seed``).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from gofau.config.axes import values_of
 from gofau.config.keys import CHECKS
 from gofau.config.sections import NAMED, keys_of
 from gofau.errors import UserError, no_key
@@ -54,6 +56,20 @@ def check_typed(cfg: DictConfig, hydra: DictConfig, repository: Any) -> None:
         )
 
 
+def without_effect(cfg: DictConfig, hydra: DictConfig) -> str:
+    """A sentence if a rule, step size or post step was typed for an optimizer that is all of them
+    in one; else an empty string. It is no mistake: a sweep gives the same words to all optimizers.
+    The arguments are those of `check_typed`."""
+    optimizer = cfg.get("optimizer") or {}
+    if not optimizer.get("own_rule"):
+        return ""
+    parts = ("rule", "stepsize", "post_step")
+    typed = [o.input_line or "" for o in _parsed(hydra.overrides.task) if o.key_or_group in parts]
+    if not typed:
+        return ""
+    return f"optimizer={optimizer['name']} has a rule of its own: {' '.join(typed)} has no effect"
+
+
 def check_single(hydra: DictConfig) -> None:
     """Check that a command without ``-m`` asks for no sweep, from the ``hydra`` section.
 
@@ -80,19 +96,20 @@ def check_sweep(overrides: Sequence[Override]) -> None:
     """Check the axes of a sweep.
 
     Raises:
-        UserError: an axis has no value, or the same one twice; or several experiments are asked
-            for, whose grids Hydra would leave out.
+        UserError: an axis has no value, far too many, or the same one twice; or several experiments
+            are asked for, whose grids Hydra would leave out.
     """
     for override in overrides:
         if not override.is_sweep_override():
             continue
-        texts = [*override.sweep_string_iterator()]
+        texts = values_of(override)
         values = [_value(text) for text in texts]
+        count = Counter(values)
         line = override.input_line
         if not values:
             raise UserError(f"{line} has no values: there is nothing to run")
         for text, value in zip(texts, values, strict=True):
-            if values.count(value) > 1:
+            if count[value] > 1:
                 raise UserError(f"{line} has the value {text} more than once")
         if override.key_or_group == "experiment" and len(values) > 1:
             raise UserError(f"{line}: give one experiment per command")

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gofau.errors import UserError
+from gofau.runs.cores import cores
 
 if TYPE_CHECKING:
     import torch
+
+THREADS_PER_CORE = 8
+"""The most threads per core. With 32 per core a run took 300 times as long as with one."""
 
 
 def device_of(name: str) -> "torch.device":
@@ -32,6 +36,20 @@ def device_of(name: str) -> "torch.device":
     except (RuntimeError, AssertionError) as e:
         raise UserError(f"trainer.device: torch cannot use '{name}' on this machine") from e
     return device
+
+
+def use_threads(number: int) -> None:
+    """Compute with this number of threads (``trainer.threads``).
+
+    Raises:
+        UserError: there are so many per core that they would only wait for each other.
+    """
+    import torch
+
+    most = THREADS_PER_CORE * cores()
+    if number > most:
+        raise UserError(f"trainer.threads must be at most {most} on this machine, got {number}")
+    torch.set_num_threads(number)
 
 
 def best_precision(name: str) -> str:

@@ -111,8 +111,8 @@ def register_rule(name: str, *hyperparameters: Hyperparameter) -> Callable[[Xi],
         hyperparameters: declarations of arguments of the function, with a default and a range.
 
     Raises:
-        ValueError: the name is taken by another function, or a declaration names no argument of
-            the function.
+        ValueError: the name is no text, or taken by another function, or a declaration names no
+            argument of the function.
 
     >>> @register_rule("clipped", Hyperparameter("limit", "κ", 0.01, meaning="largest change"))
     ... def clipped(theta, d, eta, *, limit):
@@ -165,6 +165,9 @@ def get_post_step(name: str) -> Rule:
 
 
 def _add(registry: dict[str, Rule], rule: Rule) -> None:
+    name: Any = rule.name  # whatever the user's decorator was given
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"a {rule.kind} needs a name, a text that is not empty: got {rule.name!r}")
     known = registry.get(rule.name)
     if known is not None and not _replaces(rule.xi, known.xi):
         raise ValueError(f"{rule.title} is already registered by {known.xi.__qualname__}")

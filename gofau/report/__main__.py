@@ -7,6 +7,7 @@ from pathlib import Path
 from gofau.cli.entry import one_sentence
 from gofau.cli.words import Parser
 from gofau.config.place import configs
+from gofau.errors import UserError
 
 RESULTS = Path("results")
 
@@ -18,7 +19,13 @@ def collect(name: str, overrides: list[str], drop: bool) -> None:
     from gofau.report.collecting import lines, update
     from gofau.report.frames import gather
 
-    new = gather(grid(configs(), [f"experiment={name}", *overrides]))
+    runs = list(grid(configs(), [f"experiment={name}", *overrides]))
+    if any(config.get("measure") for _, config in runs):
+        raise UserError(
+            f"experiment={name} measures along its trainings and has no records to collect: its"
+            " command is python -m gofau.measure"
+        )
+    new = gather(runs)
     merged = update(RESULTS / name, new, drop=drop)
     print("\n".join(lines(RESULTS / name, merged, drop=drop)))
 

@@ -28,6 +28,7 @@ def update(folder: Path, new: Records, *, key: Key = ("identity",), drop: bool =
     Raises:
         UserError: the old records are damaged, or another process is collecting into this folder.
     """
+    there = folder.parent.exists()
     try:
         # Reading, merging and writing must not be interleaved with another collector's.
         with lock(folder / ".collecting"):
@@ -37,8 +38,10 @@ def update(folder: Path, new: Records, *, key: Key = ("identity",), drop: bool =
                 write(merged.records if shown else Records(runs), folder)
     except Taken as e:
         raise UserError(f"{e} is collecting into {folder}: wait for it, then try again") from e
-    with suppress(OSError):  # removes a folder that only ever held the lock
+    with suppress(OSError):  # removes folders that only ever held the lock
         folder.rmdir()
+        if not there:
+            folder.parent.rmdir()
     return merged
 
 

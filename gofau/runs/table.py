@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gofau.errors import UserError
 from gofau.runs.identity import science
 from gofau.runs.lock import holder_of
 from gofau.runs.outcome import summary
@@ -122,7 +123,13 @@ def _settings(folder: Path) -> Iterator[str]:
     """One line per part of the scientific configuration, such as ``optimizer: sgd, lr 0.1``."""
     import yaml  # not to be needed by `status`
 
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    path = folder / "config.yaml"
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        config = None
+    if not isinstance(config, dict):
+        raise UserError(f"{path} is damaged: it does not hold a configuration")
     for section, keys in science(config).items():
         if not isinstance(keys, dict):  # the seed
             keys = {"name": keys}

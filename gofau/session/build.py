@@ -19,7 +19,7 @@ from torch import nn
 
 from gofau.engine.compute import has_formats
 from gofau.engine.distributed import World
-from gofau.engine.hardware import device_of
+from gofau.engine.hardware import device_of, use_threads
 from gofau.engine.trainer import Settings, Trainer, steps_per_epoch
 from gofau.errors import UserError
 from gofau.models.init import initialise
@@ -65,7 +65,7 @@ def build(
     world = world or World()
     device = device_of(config["trainer"]["device"])
     if config["trainer"]["threads"]:
-        torch.set_num_threads(config["trainer"]["threads"])
+        use_threads(config["trainer"]["threads"])
     problem: Problem = make("problem", config["problem"])
     task = _task(config, problem, device, world)
     check_size(config, lambda: make("model", config["model"], **task.model), device)
