@@ -34,7 +34,7 @@ train: $(VENV)/.installed  ## train one network: make train ARGS="optimizer=adam
 	$(PY) train.py $(ARGS)
 
 # The order is random, and the same each time; another one is ARGS=--randomly-seed=2.
-test: $(VENV)/.installed  ## all tests: offline, on a CPU, about 5 minutes on 2 cores
+test: $(VENV)/.installed  ## the tests: offline, on a CPU, about 5 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --randomly-seed=1 $(ARGS)
 
 test-fast: $(VENV)/.installed  ## all tests except the slow ones
