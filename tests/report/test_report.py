@@ -72,6 +72,7 @@ def test_every_table_and_figure_that_is_declared_is_there(results):
     assert sorted(p.name for p in (results / "bench").iterdir()) == ["bench.csv"]
 
 
+@pytest.mark.long  # every table of every experiment, 15 s
 def test_the_committed_tables_are_those_of_the_committed_records():
     for folder in folders(ROOT / "results"):
         for table in tables_of(folder):
