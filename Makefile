@@ -34,7 +34,7 @@ train: $(VENV)/.installed  ## train one network: make train ARGS="optimizer=adam
 	$(PY) train.py $(ARGS)
 
 # pytest keeps the tests as it has rewritten them, also where Python is told to write no bytecode: it
-# saves each process 7 s.
+# saves each process about 6 s.
 test test-fast test-long: export PYTHONDONTWRITEBYTECODE =
 
 # The order is random, and the same each time; another one is ARGS=--randomly-seed=2.

@@ -24,7 +24,7 @@ def check_parallel(hydra: DictConfig) -> None:
         hydra: the ``hydra`` section.
 
     Raises:
-        UserError: the number of runs at once, or another key, is none.
+        UserError: the number of runs at once, or another key, is out of its range.
     """
     if "JoblibLauncher" in hydra.launcher["_target_"]:
         _check_joblib({str(key): value for key, value in hydra.launcher.items()})

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 THREADS_PER_CORE = 8
-"""The most threads per core. With 32 per core a run took 300 times as long as with one."""
+"""The most threads per core. More would only wait for each other, and a thousand seem to hang."""
 
 
 def device_of(name: str) -> "torch.device":
