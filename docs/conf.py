@@ -24,7 +24,7 @@ extensions = [
 ]
 
 include_patterns = [
-    *("docs/*.md", "docs/reference/*.md", "experiments/*/*.md"),
+    *("docs/*.md", "docs/reference/*.md", "docs/reference/*/*.md", "experiments/*/*.md"),
     *("results/*.md", "results/*/*.md", "CONTRIBUTING.md", "CHANGELOG.md"),
 ]
 exclude_patterns = [

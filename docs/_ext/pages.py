@@ -12,14 +12,17 @@ from docs._ext import experiments, reference, speed
 from docs._ext.diagram import drawn
 from docs._ext.sources import CONFIGS, ROOT
 
-MARKER = re.compile(r"<!-- generated: (.+?) -->")
-MADE: Mapping[str, Callable[[], str]] = {
+MARKER = re.compile(r"<!-- generated: (\w+)(?: (\w+))? -->")
+MADE: Mapping[str, Callable[..., str]] = {
     "directions": reference.directions,
     "formulas": reference.formulas,
     "rules": reference.rules,
+    "rule": reference.rule,
     "stepsizes": reference.stepsizes,
+    "stepsize": reference.stepsize,
     "post_steps": reference.post_steps,
     "optimizers": reference.optimizers,
+    "optimizer": reference.optimizer,
     "problems": reference.problems,
     "functions": reference.functions,
     "paper": experiments.paper,
@@ -31,7 +34,7 @@ MADE: Mapping[str, Callable[[], str]] = {
     "finding": experiments.found,
     "speed": speed.measured,
 }
-"""What a line ``<!-- generated: NAME -->`` is replaced by."""
+"""What a line ``<!-- generated: NAME -->`` is replaced by, or ``<!-- generated: NAME OF_WHAT -->``."""
 ORPHAN = "---\norphan: true\n---\n"
 """Says to Sphinx that a page is not in the navigation."""
 RESULT = re.compile(r"\[([^]]+)\]\(((?:\.\./)*results/(\w+)/[^)]*)\)")
@@ -39,7 +42,7 @@ RESULT = re.compile(r"\[([^]]+)\]\(((?:\.\./)*results/(\w+)/[^)]*)\)")
 
 def complete(text: str, page: Path) -> str:
     """The text of a page as the site shows it."""
-    text = drawn(MARKER.sub(lambda m: MADE[m[1]](), text))
+    text = drawn(MARKER.sub(_made, text))
     folder = page.parent
     if folder.parent == ROOT / "experiments":
         listed = page.name == "README.md" and not folder.name.startswith((*experiments.TWINS,))
@@ -48,6 +51,11 @@ def complete(text: str, page: Path) -> str:
     elif folder.parent == ROOT / "results":
         text = _titled(text, page)
     return RESULT.sub(lambda m: _linked(m, folder), text)
+
+
+def _made(marker: re.Match[str]) -> str:
+    name, of_what = marker.groups()
+    return MADE[name](*([of_what] if of_what else []))
 
 
 def _titled(text: str, page: Path) -> str:

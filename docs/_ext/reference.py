@@ -1,5 +1,5 @@
-"""The reference pages: one section per optimizer, rule, step size and problem, made from their
-docstrings and from what they declare."""
+"""The reference pages: one page per optimizer, rule and step size, and one section per problem and
+post step, made from their docstrings and from what they declare."""
 
 import inspect
 from collections.abc import Iterable
@@ -20,39 +20,39 @@ from gofau.toy import PROBLEMS
 OWN = "gofau."
 
 
-def rules() -> str:
-    """The section of every rule of gofau."""
-    return _rules("rule", RULES.values())
+def rule(name: str) -> str:
+    """The page of a rule."""
+    return _rule("rule", RULES[name])
 
 
 def post_steps() -> str:
     """The section of every post step of gofau."""
-    return _rules("post_step", POST_STEPS.values())
+    ours = (some for some in POST_STEPS.values() if some.xi.__module__.startswith(OWN))
+    return "\n".join(f"## {some.name}\n\n{_rule('post_step', some)}" for some in ours)
 
 
-def _rules(key: str, some: Iterable[Rule]) -> str:
-    ours = (rule for rule in some if rule.xi.__module__.startswith(OWN))
-    return "\n".join(_rule(key, rule) for rule in ours)
-
-
-def _rule(key: str, rule: Rule) -> str:
-    return _section(
-        rule.name,
-        f'On the command line `{key}={rule.name}`, in Python `{key}="{rule.name}"`.',
-        f".. autofunction:: {rule.xi.__module__}.{rule.xi.__qualname__}",
-        hyperparameters(rule.own.values()),
+def _rule(key: str, some: Rule) -> str:
+    return _described(
+        f'On the command line `{key}={some.name}`, in Python `{key}="{some.name}"`.',
+        f".. autofunction:: {some.xi.__module__}.{some.xi.__qualname__}",
+        hyperparameters(some.own.values()),
     )
 
 
-def formulas() -> str:
-    """A table with the formula and the source of every rule, from its docstring."""
+def rules() -> str:
+    """The table of the rules on the page that leads to theirs."""
+    return formulas("rules/")
+
+
+def formulas(pages: str = "reference/rules/") -> str:
+    """A table with the formula of every rule, from its docstring. `pages`: where theirs are."""
     rows = ["| rule | ξ(θ, d; η) | signs can change | zero can move |", "|---|---|---|---|"]
-    for rule in RULES.values():
-        found = equation(_first(rule.xi))
-        if rule.xi.__module__.startswith(OWN) and found is not None:
-            tex = found.text.removeprefix(r"\xi = ").replace("|", r"\vert ")
-            link = f"[{rule.name}](reference/rules.md#{rule.name})"
-            rows.append(f"| {link} | ${tex}$ | {_signs(rule)} | {_zeros(rule)} |")
+    for some in RULES.values():
+        found = equation(_first(some.xi))
+        if some.xi.__module__.startswith(OWN) and found is not None:
+            tex = _cell(found.text.removeprefix(r"\xi = "))
+            link = f"[{some.name}]({pages}{some.name}.md)"
+            rows.append(f"| {link} | ${tex}$ | {_signs(some)} | {_zeros(some)} |")
     return "\n".join(rows)
 
 
@@ -76,24 +76,27 @@ def _signs(rule: Rule) -> str:
 
 
 def stepsizes() -> str:
-    """The section of every step size of gofau."""
-    ours = [s for s in STEPSIZES.values() if type(s).__module__.startswith(OWN)]
-    return "\n".join(_stepsize(s) for s in ours)
+    """The table of the step sizes on the page that leads to theirs."""
+    rows = ["| step size | one value per | what it is |", "|---|---|---|"]
+    for name, some in STEPSIZES.items():
+        if type(some).__module__.startswith(OWN):
+            words = _cell(mathematical(_first(type(some))))
+            rows.append(f"| [{name}](stepsizes/{name}.md) | {some.scope} | {words} |")
+    return "\n".join(rows)
 
 
-def _stepsize(stepsize: StepSize) -> str:
-    kind = type(stepsize)
-    what = "replaces η" if stepsize.role == "eta" else "is a factor of l"
-    needs = "; `step` needs a closure" * bool(stepsize.needs)
-    per = {"element": "a tensor of values per layer"}.get(
-        stepsize.scope, f"one value per {stepsize.scope}"
-    )
-    return _section(
-        stepsize.name,
-        f'On the command line `stepsize={stepsize.name}`, in Python `stepsize="{stepsize.name}"`.'
+def stepsize(name: str) -> str:
+    """The page of a step size."""
+    some = STEPSIZES[name]
+    kind = type(some)
+    what = "replaces η" if some.role == "eta" else "is a factor of l"
+    needs = "; `step` needs a closure" * bool(some.needs)
+    per = {"element": "a tensor of values per layer"}.get(some.scope, f"one value per {some.scope}")
+    return _described(
+        f'On the command line `stepsize={name}`, in Python `stepsize="{name}"`.'
         f" It {what}, with {per}{needs}.",
         f".. autoclass:: {kind.__module__}.{kind.__qualname__}()",
-        hyperparameters(stepsize.hyperparameters),
+        hyperparameters(some.hyperparameters),
     )
 
 
@@ -109,8 +112,13 @@ def classes() -> dict[str, type]:
 
 
 def optimizers() -> str:
-    """The section of every optimizer that gofau.optim exports."""
-    return "\n".join(_optimizer(name, x) for name, x in classes().items())
+    """The table of the optimizers on the page that leads to theirs."""
+    rows = ["| optimizer | rules | what it is |", "|---|---|---|"]
+    for name, some in classes().items():
+        rule = "all" if takes_rules(some) else "its own"
+        words = _cell(mathematical(_first(some)))
+        rows.append(f"| [{name}](optimizers/{name.lower()}.md) | {rule} | {words} |")
+    return "\n".join(rows)
 
 
 def directions() -> str:
@@ -122,7 +130,7 @@ def directions() -> str:
         if takes_rules(optimizer):
             names.setdefault(type(_direction(optimizer)), []).append(name)
     for direction, some in names.items():
-        links = ", ".join(f"[{name}](reference/optimizers.md#{name.lower()})" for name in some)
+        links = ", ".join(f"[{name}](reference/optimizers/{name.lower()}.md)" for name in some)
         rows.append(f"| {links} | {mathematical(_first(direction))} |")
     return "\n".join(rows)
 
@@ -136,14 +144,16 @@ def _direction(optimizer: Any) -> Any:
     return optimizer.direction
 
 
-def _optimizer(name: str, optimizer: type) -> str:
+def optimizer(name: str) -> str:
+    """The page of an optimizer."""
+    some = getattr(gofau.optim, name)
     config = next(p for p in CONFIGS.glob("optimizer/*.yaml") if f".{name}\n" in p.read_text())
-    words = "Takes every rule and step size." if takes_rules(optimizer) else "Has its own rule."
+    words = "Takes every rule and step size." if takes_rules(some) else "Has its own rule."
     text = f"{words} On the command line `optimizer={config.stem}`; in experiments the defaults are"
-    text += f" those of [configs/optimizer/{config.name}](../../configs/optimizer/{config.name})."
-    if takes_rules(optimizer):
-        text += f"\n\n{mathematical(_first(type(_direction(optimizer))))}"
-    return _section(name, text, f".. autoclass:: gofau.optim.{name}", "")
+    text += f" those of [configs/optimizer/{config.name}](../../../configs/optimizer/{config.name})."
+    if takes_rules(some):
+        text += f"\n\n{mathematical(_first(type(_direction(some))))}"
+    return _described(text, f".. autoclass:: gofau.optim.{name}", "")
 
 
 def problems() -> str:
@@ -165,7 +175,8 @@ def _problem(problem: type) -> str:
         if path.stem == kind or f"- {kind}@problem" in path.read_text(encoding="utf-8"):
             rows.append(f"| `{path.stem}` | {comment(path)} |")
     text = "\n".join(rows)
-    return _section(kind, text, f".. autoclass:: {problem.__module__}.{problem.__qualname__}", "")
+    directive = f".. autoclass:: {problem.__module__}.{problem.__qualname__}"
+    return f"## {kind}\n\n{_described(text, directive, '')}"
 
 
 def functions() -> str:
@@ -197,5 +208,10 @@ def _first(x: Any) -> str:
     return " ".join((inspect.getdoc(x) or "").partition("\n\n")[0].split())
 
 
-def _section(name: str, words: str, directive: str, table: str) -> str:
-    return f"## {name}\n\n{words}\n\n{table}\n\n```{{eval-rst}}\n{directive}\n```\n"
+def _cell(text: str) -> str:
+    """Formulas with the names of bars, since a | would end the cell of a table."""
+    return text.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
+
+
+def _described(words: str, directive: str, table: str) -> str:
+    return f"{words}\n\n{table}\n\n```{{eval-rst}}\n{directive}\n```\n"

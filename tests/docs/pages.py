@@ -23,9 +23,8 @@ class Block(NamedTuple):
 
 def pages() -> dict[str, str]:
     """The text of each page of docs/, by its path below docs/."""
-    found = sorted((ROOT / "docs").glob("[!_]*.md")) + sorted(
-        (ROOT / "docs/reference").glob("*.md")
-    )
+    docs = ROOT / "docs"
+    found = [*sorted(docs.glob("[!_]*.md")), *sorted(docs.glob("reference/**/*.md"))]
     return {name(path): path.read_text(encoding="utf-8") for path in found}
 
 

@@ -19,8 +19,9 @@ PUBLISHED = quoted("tab4_cifar100")["values"]
 
 
 def test_every_marker_is_made_and_everything_made_has_a_place():
-    found = [name for text in pages().values() for name in MARKER.findall(text)]
-    assert sorted(found) == sorted(MADE)
+    found = [marker for text in pages().values() for marker in MARKER.findall(text)]
+    assert len(found) == len({*found})
+    assert {name for name, _ in found} == MADE.keys()
 
 
 @pytest.fixture
@@ -56,9 +57,9 @@ def test_the_status_of_an_experiment_that_is_typed_per_problem(results):
     assert experiments.status("problems") == "260 of 260 runs per problem"
     write(
         results / "problems_lr",
-        **{"state": "done", "dataset.name": ["a"] * 819 + ["b"] * 819 + ["c"], "model.name": "x"},
+        **{"state": "done", "dataset.name": ["a"] * 1170 + ["b"] * 1170 + ["c"], "model.name": "x"},
     )
-    assert experiments.status("problems_lr") == "**done** on 2 problems, 1,639 runs"
+    assert experiments.status("problems_lr") == "**done** on 2 problems, 2,341 runs"
 
 
 def test_the_overview_has_experiments_with_their_command_and_records(results):
@@ -143,17 +144,35 @@ def test_the_verdicts_are_those_of_the_claims():
         assert row.split(" | ")[2] in first
 
 
+def of_gofau(parts):
+    """Other tests register some of their own."""
+    return {name for name, some in parts if some.__module__.startswith("gofau.")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("rule", of_gofau((name, rule.xi) for name, rule in RULES.items())),
+        ("stepsize", of_gofau((name, type(size)) for name, size in STEPSIZES.items())),
+        ("optimizer", {*reference.classes()}),
+    ],
+)
+def test_every_part_of_the_library_has_a_page(kind, names):
+    folder = ROOT / "docs" / "reference" / f"{kind}s"
+    assert {page.stem for page in folder.glob("*.md")} == {name.lower() for name in names}
+    for name in names:
+        page = folder / f"{name.lower()}.md"
+        assert page.read_text() == f"# {name}\n\n<!-- generated: {kind} {name} -->\n"
+        made = complete(page.read_text(), page)
+        assert "```{eval-rst}\n.. auto" in made
+        assert f"({kind}s/{page.name})" in MADE[f"{kind}s"]()
+
+
 def test_the_reference_has_every_part():
-    # Other tests register rules of their own.
-    rules = {name for name, rule in RULES.items() if rule.xi.__module__.startswith("gofau.")}
-    assert set(re.findall(r"^## (\w+)$", reference.rules(), re.M)) == rules
-    sizes = {name for name, size in STEPSIZES.items() if type(size).__module__.startswith("gofau.")}
-    assert set(re.findall(r"^## (\w+)$", reference.stepsizes(), re.M)) == sizes
-    posts = {name for name, post in POST_STEPS.items() if post.xi.__module__.startswith("gofau.")}
+    posts = of_gofau((name, post.xi) for name, post in POST_STEPS.items())
     assert set(re.findall(r"^## (\w+)$", reference.post_steps(), re.M)) == posts
-    optimizers = re.findall(r"^## (\w+)$", reference.optimizers(), re.M)
     names = {path.stem for path in (ROOT / "configs" / "optimizer").glob("*.yaml")}
-    assert {name.lower() for name in optimizers} == {name.replace("_", "") for name in names}
+    assert {name.lower() for name in reference.classes()} == {n.replace("_", "") for n in names}
     problems = (ROOT / "configs" / "problem").glob("*.yaml")
     assert all(f"| `{path.stem}` |" in reference.problems() for path in problems)
     assert all(f"| `{name}` |" in reference.functions() for name in PROBLEMS)

@@ -54,6 +54,8 @@ def test_the_site(site):
         assert str(ROOT) not in text, f"{name} names a path of this machine"
 
     assert pages["docs/reference/rules.html"].count("<math xmlns") >= 6
+    for page in ("rules/hybrid", "optimizers/rmsprop", "stepsizes/trust_ratio"):
+        assert "<math xmlns" in pages[f"docs/reference/{page}.html"]
     assert "θ" in pages["docs/science.html"]
 
     notebook = pages["docs/rules_on_a_toy.html"]
