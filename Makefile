@@ -72,13 +72,8 @@ figures: $(VENV)/.installed  ## draw the figures again, from the records in resu
 	$(PY) -m gofau.report.measure
 
 report: $(VENV)/.installed  ## write tables, figures, claims, the page results/report.html, parts of README
-	@$(MAKE) --no-print-directory -j2 pages readme
-
-pages: $(VENV)/.installed
 	$(PY) -m gofau.report report
-
-readme: $(VENV)/.installed
-	$(PY) -m scripts.write_readme
+	$(PY) -m scripts.write_readme  # after the claims, which it reads
 
 # Finished runs are not run again: to retry, type the command again.
 SMOKE ?= $(addprefix smoke_,fig3_cifar100_curves fig4_tiny_imagenet_curves tab2_cifar10_init \
