@@ -34,7 +34,7 @@ MADE: Mapping[str, Callable[..., str]] = {
     "finding": experiments.found,
     "speed": speed.measured,
 }
-"""What a line ``<!-- generated: NAME -->`` is replaced by, or ``<!-- generated: NAME OF_WHAT -->``."""
+"""What ``<!-- generated: NAME -->`` is replaced by, or ``<!-- generated: NAME OF_WHAT -->``."""
 ORPHAN = "---\norphan: true\n---\n"
 """Says to Sphinx that a page is not in the navigation."""
 RESULT = re.compile(r"\[([^]]+)\]\(((?:\.\./)*results/(\w+)/[^)]*)\)")

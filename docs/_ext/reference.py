@@ -11,7 +11,7 @@ import gofau.optim
 import gofau.problems as contract
 from docs._ext.formulas import equation, mathematical
 from docs._ext.sources import CONFIGS, comment
-from gofau.optim import RULES, STEPSIZES, Hyperparameter, Rule, RuleOptimizer, StepSize
+from gofau.optim import RULES, STEPSIZES, Hyperparameter, Rule, RuleOptimizer
 from gofau.optim.hyperparameters import REQUIRED
 from gofau.optim.post_steps import POST_STEPS
 from gofau.problems import image_classification, language_model, node_classification, reconstruction
@@ -91,7 +91,8 @@ def stepsize(name: str) -> str:
     kind = type(some)
     what = "replaces η" if some.role == "eta" else "is a factor of l"
     needs = "; `step` needs a closure" * bool(some.needs)
-    per = {"element": "a tensor of values per layer"}.get(some.scope, f"one value per {some.scope}")
+    one = f"one value per {some.scope}"
+    per = {"element": "a tensor of values per layer"}.get(some.scope, one)
     return _described(
         f'On the command line `stepsize={name}`, in Python `stepsize="{name}"`.'
         f" It {what}, with {per}{needs}.",
@@ -150,7 +151,9 @@ def optimizer(name: str) -> str:
     config = next(p for p in CONFIGS.glob("optimizer/*.yaml") if f".{name}\n" in p.read_text())
     words = "Takes every rule and step size." if takes_rules(some) else "Has its own rule."
     text = f"{words} On the command line `optimizer={config.stem}`; in experiments the defaults are"
-    text += f" those of [configs/optimizer/{config.name}](../../../configs/optimizer/{config.name})."
+    text += (
+        f" those of [configs/optimizer/{config.name}](../../../configs/optimizer/{config.name})."
+    )
     if takes_rules(some):
         text += f"\n\n{mathematical(_first(type(_direction(some))))}"
     return _described(text, f".. autoclass:: gofau.optim.{name}", "")

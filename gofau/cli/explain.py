@@ -30,6 +30,24 @@ SYNTAX = (
     " those of the shell: 'paths.runs_dir=\"my runs (1)\"'"
 )
 
+FUNCTION = re.compile(
+    r"=\s*(choice|range|interval|glob|sort|shuffle|tag|extend_list|int|float|str|bool|json_str)\("
+)
+HYDRAS = {
+    r"UserError raised while resolving interpolation: (.*)": r"\1",
+    r"Ambiguous value for argument '([^']+)'": (
+        r"\1 has several values: add -m to run each of them, or put a list in brackets"
+    ),
+    r"While dereferencing interpolation '\$\{([\w.]+)\}': Incompatible value 'None'": (
+        r"\1 must not be null: it is the place of another folder"
+    ),
+    r"In 'experiment/([^']+)': Could not override": (
+        r"experiment=\1 is for another command, which its file names:"
+        r" configs/experiment/\1.yaml"
+    ),
+}
+"""What Hydra says, and our sentence for it."""
+
 
 def explain(error: BaseException) -> str | None:
     """The sentence for an error that the user's input caused; None for a bug of ours."""
@@ -124,6 +142,12 @@ def _no_option(missing: str, options: Sequence[str]) -> str:
     return f"{group}={name}: there is no such {group} (there is: {known}).{nearest(name, options)}"
 
 
+def _unreadable(word: str) -> str:
+    if function := FUNCTION.search(word):
+        return f"'{word}': Hydra reads {function[1]}(…) as a function, which this is no call of"
+    return f"'{word}' cannot be read: {SYNTAX}"
+
+
 def _hydra(error: Exception) -> str:
     cause = error.__cause__ or error
     text = " ".join((str(error).strip() or str(cause)).split())
@@ -132,12 +156,15 @@ def _hydra(error: Exception) -> str:
     if override and parent is not None:
         return no_key(override[1], [str(key) for key in parent])
     if type(error).__name__ == "OverrideParseException":
-        return f"'{getattr(error, 'override', '')}' cannot be read: {SYNTAX}"
+        return _unreadable(str(getattr(error, "override", "")))
     if text.startswith("Error merging override"):  # Hydra leaves out why
         return f"{text.rstrip('.')}: {str(cause).splitlines()[0]}"
     gone = re.match(r"Could not delete from config. '([^']+)' does not exist", text)
     if gone:
         return f"~{gone[1]}: there is no such key, or it is null already"
+    for pattern, sentence in HYDRAS.items():
+        if found := re.match(pattern, text):
+            return found.expand(sentence)
     unresolved = re.match(r"Error resolving interpolation '([^']+)'", text)
     if unresolved:
         groups = " and ".join(re.findall(r"\$\{(\w+)\}", unresolved[1]))

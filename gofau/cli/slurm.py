@@ -13,7 +13,7 @@ from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
 from gofau.cli.preflight import is_done, settled
 from gofau.errors import UserError
 from gofau.runs import Run
-from gofau.runs.queue import alive, forget, submitted
+from gofau.runs.queue import alive, answers, forget, submitted
 
 OF_EXECUTOR = ("submitit_folder", "max_num_timeout")
 """Keys that submitit takes when its executor is made; the others describe the jobs."""
@@ -28,7 +28,7 @@ class SlurmLauncher(plugin.SlurmLauncher):
         params: the keys of hydra-submitit-launcher.
 
     Raises:
-        UserError: ``wait`` is not true or false, or the queue of the cluster cannot be read.
+        UserError: ``wait`` is not true or false, or Slurm does not answer.
     """
 
     def __init__(self, wait: bool = True, **params: Any) -> None:
@@ -45,13 +45,14 @@ class SlurmLauncher(plugin.SlurmLauncher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Hydra's: carry out these runs; without waiting there is nothing to return."""
-        if self.wait:
-            return super().launch(job_overrides, initial_job_idx)
         assert self.config is not None
         runs_dir = Path(self.config.paths.runs_dir)
-        queued = alive(runs_dir)
+        # Asked first, since sbatch would say it in several lines of its own.
+        queued = alive(runs_dir) if answers() else None
         if queued is None:
             raise UserError("Slurm does not answer (squeue): nothing was submitted")
+        if self.wait:
+            return super().launch(job_overrides, initial_job_idx)
         forget(runs_dir)
         names = [self._name(overrides) for overrides in job_overrides]
         missing: dict[str, tuple[int, Sequence[str]]] = {}

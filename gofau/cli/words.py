@@ -47,6 +47,15 @@ def _check_options(options: argparse.Namespace) -> None:
     """Refuse what Hydra answers with a traceback."""
     if options.multirun and options.cfg:
         raise UserError("-m and --cfg do not go together: --cfg shows the configuration of one run")
+    asked = {
+        flag: getattr(options, flag.strip("-").replace("-", "_"))
+        for flag in ("--run", "--multirun", "--cfg", "--info", "--shell-completion")
+    }
+    both = [flag for flag, given in asked.items() if given]
+    if len(both) > 1:
+        raise UserError(f"{both[0]} and {both[1]} do not go together: each is a command of its own")
+    if options.package and not options.cfg:
+        raise UserError("--package has an effect only on --cfg, as in --cfg job --package trainer")
     if options.resolve and not options.cfg:
         raise UserError("--resolve has an effect only on --cfg, as in --cfg job --resolve")
     if options.experimental_rerun is not None:
@@ -59,7 +68,11 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _check_sections(overrides: Sequence[str]) -> None:
-    """Refuse values for parts of Hydra that it needs before any of our code is called."""
+    """Refuse two experiments, of which Hydra would take the last, and values for parts of Hydra
+    that it needs before any of our code is called."""
+    experiments = [word for word in overrides if word.lstrip("+").startswith("experiment=")]
+    if len(experiments) > 1:
+        raise UserError(f"{' '.join(experiments)}: give one experiment per command")
     for word in overrides:
         key, equals, value = word.lstrip("+").partition("=")
         if equals and key in ("hydra.launcher", "hydra.sweeper"):

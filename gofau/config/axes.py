@@ -81,9 +81,14 @@ def values_of(override: Override) -> list[str]:
     """The values of a sweep's axis, as texts.
 
     Raises:
-        UserError: a range without an end, or one with more than `LONGEST` values, which would take
-            all of the memory.
+        UserError: an interval, a range without an end, or one with more than `LONGEST` values,
+            which would take all of the memory.
     """
+    if override.is_interval_sweep():
+        raise UserError(
+            f"{override.input_line}: an interval has no list of values; hydra/sweeper=optuna"
+            " searches in one"
+        )
     span = override.value()
     if isinstance(span, RangeSweep):
         start, stop, step = (float(part or 0) for part in (span.start, span.stop, span.step))

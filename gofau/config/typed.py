@@ -48,6 +48,8 @@ def check_typed(cfg: DictConfig, hydra: DictConfig, repository: Any) -> None:
             _check_added(key, cfg)
         elif override.is_delete():
             _check_removed(key, choices, repository)
+        elif override.value() == {} and OmegaConf.select(cfg, key):
+            raise UserError(f"{override.input_line} changes nothing: it leaves what is in {key}")
     tuned, pair = choices.get("tuned"), f"{choices.get('optimizer')}-{choices.get('rule')}"
     if tuned is not None and tuned != pair:
         raise UserError(

@@ -1,7 +1,7 @@
 """The registries of update rules and post steps: look one up by name, or register your own."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -44,8 +44,8 @@ class Rule:
         """Compute ξ with the η and the hyperparameters of ``group``.
 
         Raises:
-            StepRefused: the rule writes into its arguments, or returns anything but a tensor of θ's
-                shape.
+            StepRefused: the rule writes into its arguments, or returns anything but a dense, real
+                tensor of θ's shape.
         """
         own = {name: h.value_in(group) for name, h in self.hyperparameters.items()}
         # The tests check the built-in rules, so the checks below are for registered ones.
@@ -59,6 +59,9 @@ class Rule:
             got = tuple(xi.shape) if isinstance(xi, Tensor) else type(xi).__name__
             shape = tuple(theta.shape)
             raise StepRefused(f"{self.title} must return a tensor of shape {shape}, got {got}")
+        if xi.layout != torch.strided or xi.is_complex():
+            got = f"{xi.layout}, {xi.dtype}".replace("torch.", "")
+            raise StepRefused(f"{self.title} must return a dense tensor of real numbers, got {got}")
         return xi
 
     @property
@@ -111,8 +114,8 @@ def register_rule(name: str, *hyperparameters: Hyperparameter) -> Callable[[Xi],
         hyperparameters: declarations of arguments of the function, with a default and a range.
 
     Raises:
-        ValueError: the name is no text, or taken by another function, or a declaration names no
-            argument of the function.
+        ValueError: the name is no text, or taken by another function, a declaration names no
+            argument of the function, or that cannot be called with (theta, d, eta).
 
     >>> @register_rule("clipped", Hyperparameter("limit", "κ", 0.01, meaning="largest change"))
     ... def clipped(theta, d, eta, *, limit):
@@ -176,7 +179,7 @@ def _add(registry: dict[str, Rule], rule: Rule) -> None:
 
 def _declared(xi: Xi, given: tuple[Hyperparameter, ...]) -> dict[str, Hyperparameter]:
     own = {h.name: h for h in given}
-    parameters = inspect.signature(xi).parameters.values()
+    parameters = _parameters(xi)
     found: dict[str, Hyperparameter] = {}
     for p in parameters:
         if p.kind is not inspect.Parameter.KEYWORD_ONLY:
@@ -188,6 +191,23 @@ def _declared(xi: Xi, given: tuple[Hyperparameter, ...]) -> dict[str, Hyperparam
     if own:
         raise ValueError(f"{xi.__qualname__} has no keyword-only argument '{next(iter(own))}'")
     return found
+
+
+def _parameters(xi: Any) -> Sequence[inspect.Parameter]:
+    """The parameters of a function that can be called with θ, d and η."""
+    if not callable(xi):
+        raise ValueError(f"a rule must be a function of (theta, d, eta), got {xi!r}")
+    signature = inspect.signature(xi)
+    given = {p.name: None for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+    try:
+        signature.bind(None, None, None, **given)
+    except TypeError as e:
+        name = getattr(xi, "__qualname__", repr(xi))
+        raise ValueError(
+            f"{name}{signature} must take (theta, d, eta), and its hyperparameters as keywords"
+            " after a *"
+        ) from e
+    return [*signature.parameters.values()]
 
 
 def _replaces(new: Any, old: Any) -> bool:

@@ -53,6 +53,11 @@ def alive(runs_dir: Path) -> Jobs | None:
     return {name: job for jobs in known.values() for name, job in jobs.items() if job in has}
 
 
+def answers() -> bool:
+    """Whether Slurm answers at all."""
+    return _squeue() is not None
+
+
 def _squeue() -> set[str] | None:
     """The jobs of this user that are not over, each job of an array by itself."""
     command = ["squeue", "--noheader", "--array", "--format=%i", f"--user={os.getuid()}"]

@@ -67,6 +67,16 @@ RUNS = {
     "problem._target_=torch.nn.Linear": "problem: torch.nn.Linear refuses its keys",
     "scheduler._target_=torch.nn.Linear": "scheduler: torch.nn.Linear refuses its keys",
     "trainer.device=meta": "trainer.device: torch cannot use 'meta'",
+    # several values, functions and options of Hydra
+    "seed=0,1": "seed=0,1 has several values: add -m to run each of them",
+    "optimizer=sgd,adam": "optimizer=sgd,adam has several values: add -m",
+    "seed=choice()": "'seed=choice()': Hydra reads choice(…) as a function",
+    "optimizer.lr=float(abc)": "'optimizer.lr=float(abc)': Hydra reads float(…) as a function",
+    "experiment=first_run experiment=sanity_text": "give one experiment per command",
+    "paths.runs_dir=null": "paths.runs_dir must not be null",
+    "dataset.augment={}": "dataset.augment={} changes nothing: it leaves what is in",
+    "--package trainer": "--package has an effect only on --cfg",
+    "--cfg job --info config": "--cfg and --info do not go together",
     # removed
     "~seed": "seed is required: give seed=",
     "~stale": "stale is required",
@@ -180,6 +190,10 @@ SWEEPS = {
     "seed=range(0,100000000)": "a sweep of 100,000,000 runs: at most 100,000 go in one command",
     "optimizer.lr=range(0,1,1e-9)": "a sweep of 1,000,000,000 runs",
     "seed=range(0,1000) trainer.epochs=range(1,1000)": "a sweep of 999,000 runs",
+    "optimizer.lr=interval(0,1)": "an interval has no list of values; hydra/sweeper=optuna",
+    "experiment=first_run experiment=autoencoder": "give one experiment per command",
+    "--info config seed=0,1": "--multirun and --info do not go together",
+    "model.width=4,8 dataset.augment={}": "dataset.augment={} changes nothing",
     "--cfg job seed=0,1": "-m and --cfg do not go together",
     "hydra.sweeper.max_batch_size=0 seed=0,1": "hydra.sweeper.max_batch_size must be a whole",
     "paths.runs_dir=/proc/x seed=0,1": "/proc/x cannot be written",
@@ -191,6 +205,8 @@ TOYS = {
     "toy.steps=1000000000000": "toy.steps must be at most 10,000,000",
     "toy.starts=1000000": "toy.starts must be a whole number from 1 to 2000",
     "toy.results_dir=/proc/x": "/proc/x cannot be written",
+    "toy.rules={}": "toy.rules={} changes nothing: it leaves what is in toy.rules",
+    "experiment=problems": "experiment=problems is for another command, which its file names",
     "toy.rules.hybrid=5": "toy.rules must be rules with their hyperparameters",
     "toy.optimizers=5": "toy.optimizers must be hyperparameters by optimizer",
     "+toy.optimizers.sgdd={}": "there is no optimizer 'sgdd'",
@@ -422,6 +438,12 @@ def test_records_that_are_broken(capsys, monkeypatch, folder, kind, text, senten
     assert "results/x/runs.csv cannot be read" in found[2]
 
 
+def test_a_number_of_processes_that_is_none(train, folder, monkeypatch):
+    monkeypatch.setenv("GOFAU_JOBS", "0")
+    found = train("debug=fast", "-m", "seed=0,1")
+    check(found, "error: GOFAU_JOBS must be a whole number", records(folder), folder)
+
+
 @pytest.mark.long
 def test_slurm_that_takes_no_jobs(train, folder, monkeypatch):
     programs = folder / "programs"
@@ -429,6 +451,9 @@ def test_slurm_that_takes_no_jobs(train, folder, monkeypatch):
     sbatch = programs / "sbatch"
     sbatch.write_text("#!/bin/sh\necho 'sbatch: error: Invalid account' >&2\nexit 1\n")
     sbatch.chmod(0o755)
+    squeue = programs / "squeue"  # Slurm answers
+    squeue.write_text("#!/bin/sh\n")
+    squeue.chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     before = records(folder)
     code, _, err = train("debug=fast", "-m", "hydra/launcher=slurm", "seed=0,1")
@@ -436,6 +461,18 @@ def test_slurm_that_takes_no_jobs(train, folder, monkeypatch):
     assert err.splitlines()[-1].startswith("error: Slurm does not take the job: sbatch: error: Inv")
     assert "Traceback" not in err
     assert {k: v for k, v in records(folder).items() if ".sweep" not in k.parts} == before
+
+
+def test_slurm_that_does_not_answer(train, folder, monkeypatch):
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in ("sbatch", "squeue"):
+        (programs / name).write_text("#!/bin/sh\necho 'error: Unable to contact' >&2\nexit 1\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    code, _, err = train("debug=fast", "-m", "hydra/launcher=slurm", "seed=0,1")
+    assert code == 2
+    assert err == "error: Slurm does not answer (squeue): nothing was submitted.\n"
 
 
 def test_the_table_is_long_enough():

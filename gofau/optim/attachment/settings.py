@@ -25,6 +25,10 @@ ZERO_START = PREFIX + "zero_start"
 
 OWN = ("rule", "stepsize", "zero_init", "zero_start", "decoupled_weight_decay")
 Group = dict[str, Any]
+ALWAYS_DECOUPLED = tuple(
+    getattr(torch.optim, name) for name in ("Muon", "Adafactor") if hasattr(torch.optim, name)
+)
+"""torch's optimizers whose weight decay is always decoupled. Muon is there from torch 2.9 on."""
 
 
 def settings(group: Group) -> Group:
@@ -114,7 +118,7 @@ def _is_number(x: Any) -> bool:
 
 def _is_decoupled(optimizer: Optimizer, group: Group) -> bool:
     """Whether this is one of torch's or gofau's optimizers that first multiply θ by (1 − lr·λ)."""
-    if isinstance(optimizer, (torch.optim.Muon, torch.optim.Adafactor)):
+    if isinstance(optimizer, ALWAYS_DECOUPLED):
         return True
     # torch's AdamW is a subclass of Adam with the flag in its groups.
     flagged = (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam, RuleOptimizer)

@@ -172,6 +172,43 @@ def test_a_rule_must_return_a_tensor_of_thetas_shape(path, xi):
         with_warning_if_fast(path, lambda: stepped(path))
 
 
+def _complex(theta, d, eta):
+    return eta * d * 1j
+
+
+def _sparse(theta, d, eta):
+    return (eta * d).to_sparse()
+
+
+@pytest.mark.parametrize(
+    ("xi", "got"), [(_complex, "strided, complex64"), (_sparse, "sparse_coo, float32")]
+)
+@on_every_path
+def test_a_rule_must_return_dense_real_numbers(path, xi, got):
+    optim.register_rule("own")(xi)
+    with pytest.raises(ValueError, match=f"'own' must return a dense tensor of real .*, got {got}"):
+        with_warning_if_fast(path, lambda: stepped(path))
+
+
+@pytest.mark.parametrize(
+    "xi",
+    [
+        lambda theta: theta,
+        lambda theta, d: d,
+        lambda theta, d, eta, kappa: d,
+        lambda *, theta, d, eta: d,
+    ],
+)
+def test_a_rule_must_take_theta_d_and_eta(xi):
+    with pytest.raises(ValueError, match=r"must take \(theta, d, eta\), and its hyperparameters"):
+        optim.register_rule("own")(xi)
+
+
+def test_a_rule_must_be_a_function():
+    with pytest.raises(ValueError, match=r"must be a function of \(theta, d, eta\), got 5"):
+        optim.register_rule("own")(5)  # type: ignore[arg-type]
+
+
 def with_warning_if_fast(path, call):
     if path is LOOP:
         return call()
