@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install train test test-fast test-long test-slurm crash check format
-.PHONY: tables figures report pages readme smoke defaults problems replicate first-run bench bench-optim bench-train docs
+.PHONY: tables figures report smoke defaults problems replicate first-run bench bench-optim bench-train docs
 .PHONY: clean
 
 help:  ## list the targets

@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 import gofau.optim as optim
 from gofau.optim.hyperparameters import SHARED
 from tests.optim.reference import BASES, IN_TORCH
+from tests.optim.versions import FLAGGED, flagged
 
 RULES = ["additive", "multiplicative", "hybrid", "exponential", "power", "hypentropy"]
 ALL = [(base, rule) for base in BASES for rule in RULES]
@@ -49,6 +50,8 @@ ADDED = {"sgd": ("capturable",), "adagrad": ("capturable",), "rmsprop": ("fused"
 @pytest.mark.parametrize("base", BASES)
 def test_the_signature_begins_with_torchs(base):
     mine, theirs = ([*inspect.signature(make).parameters.values()] for make in BASES[base])
+    if not FLAGGED:
+        mine = [p for p in mine if p.name != "decoupled_weight_decay"]
     told = [(p.name, p.kind, p.default) for p in mine]
     assert told[: len(theirs)] == [(p.name, p.kind, p.default) for p in theirs]
     rest = mine[len(theirs) :]
@@ -112,6 +115,7 @@ def test_rmsprops_smoothing_constant_is_torchs_alpha_both_ways():
     assert theirs.param_groups[0]["alpha"] == 0.77
 
 
+@flagged
 @pytest.mark.parametrize("make", [optim.Adam, optim.AdamW])
 def test_an_adam_with_decoupled_decay_goes_on_as_one(make):
     net = model()
@@ -128,6 +132,7 @@ def test_an_adam_with_decoupled_decay_goes_on_as_one(make):
         torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-7)
 
 
+@flagged
 def test_an_adam_with_l2_decay_loaded_into_adamw_is_decoupled_as_in_torch():
     state = torch.optim.Adam(model().parameters(), weight_decay=0.5).state_dict()
     ours, theirs = (make(model().parameters()) for make in BASES["adamw"])

@@ -25,10 +25,12 @@ ZERO_START = PREFIX + "zero_start"
 
 OWN = ("rule", "stepsize", "zero_init", "zero_start", "decoupled_weight_decay")
 Group = dict[str, Any]
-ALWAYS_DECOUPLED = tuple(
-    getattr(torch.optim, name) for name in ("Muon", "Adafactor") if hasattr(torch.optim, name)
+ALWAYS_DECOUPLED: tuple[type, ...] = tuple(
+    getattr(torch.optim, name)
+    for name in ("AdamW", "Adafactor", "Muon")
+    if hasattr(torch.optim, name)  # Muon is there from torch 2.9 on
 )
-"""torch's optimizers whose weight decay is always decoupled. Muon is there from torch 2.9 on."""
+"""torch's optimizers whose weight decay is always decoupled."""
 
 
 def settings(group: Group) -> Group:
@@ -120,7 +122,6 @@ def _is_decoupled(optimizer: Optimizer, group: Group) -> bool:
     """Whether this is one of torch's or gofau's optimizers that first multiply θ by (1 − lr·λ)."""
     if isinstance(optimizer, ALWAYS_DECOUPLED):
         return True
-    # torch's AdamW is a subclass of Adam with the flag in its groups.
     flagged = (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam, RuleOptimizer)
     return isinstance(optimizer, flagged) and bool(group.get("decoupled_weight_decay"))
 
