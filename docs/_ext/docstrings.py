@@ -36,7 +36,13 @@ def _formula(lines: Sequence[str]) -> list[str]:
     if found is None:
         return [*lines]
     words = paragraph[found.end :].lstrip(AFTER)
-    return ["", f".. math:: {found.text}", "", words[:1].upper() + words[1:], *lines[end:]]
+    return ["", f".. math:: {found.text}", "", _as_a_sentence(words), *lines[end:]]
+
+
+def _as_a_sentence(words: str) -> str:
+    """With a capital, but for a symbol at the beginning, such as v_t."""
+    first = words.partition(" ")[0]
+    return words if "_" in first or len(first) == 1 else words[:1].upper() + words[1:]
 
 
 def _blocks(lines: list[str]) -> Iterator[str]:

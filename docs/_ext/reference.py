@@ -18,11 +18,18 @@ from gofau.problems import image_classification, language_model, node_classifica
 from gofau.toy import PROBLEMS
 
 OWN = "gofau."
+SCOPES = {
+    "layer": "one per layer",
+    "element": "a tensor per layer",
+    "group": "one per layer, from all layers of its group",
+}
+"""What a step size computes, in words."""
+LETTERS = "The letters of sources are explained in [The science](../../science.md)."
 
 
 def rule(name: str) -> str:
     """The page of a rule."""
-    return _rule("rule", RULES[name])
+    return f"{_rule('rule', RULES[name])}\n{LETTERS}\n"
 
 
 def post_steps() -> str:
@@ -77,11 +84,11 @@ def _signs(rule: Rule) -> str:
 
 def stepsizes() -> str:
     """The table of the step sizes on the page that leads to theirs."""
-    rows = ["| step size | one value per | what it is |", "|---|---|---|"]
+    rows = ["| step size | values | what it is |", "|---|---|---|"]
     for name, some in STEPSIZES.items():
         if type(some).__module__.startswith(OWN):
             words = _cell(mathematical(_first(type(some))))
-            rows.append(f"| [{name}](stepsizes/{name}.md) | {some.scope} | {words} |")
+            rows.append(f"| [{name}](stepsizes/{name}.md) | {SCOPES[some.scope]} | {words} |")
     return "\n".join(rows)
 
 
@@ -91,11 +98,9 @@ def stepsize(name: str) -> str:
     kind = type(some)
     what = "replaces η" if some.role == "eta" else "is a factor of l"
     needs = "; `step` needs a closure" * bool(some.needs)
-    one = f"one value per {some.scope}"
-    per = {"element": "a tensor of values per layer"}.get(some.scope, one)
     return _described(
         f'On the command line `stepsize={name}`, in Python `stepsize="{name}"`.'
-        f" It {what}, with {per}{needs}.",
+        f" It {what}; values: {SCOPES[some.scope]}{needs}.",
         f".. autoclass:: {kind.__module__}.{kind.__qualname__}()",
         hyperparameters(some.hyperparameters),
     )

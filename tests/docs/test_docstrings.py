@@ -53,6 +53,10 @@ def test_the_words_after_the_formula_stay():
     assert made[3:] == [r"Per tensor; 1 where \|θ\| is 0.", "", "More."]
 
 
+def test_a_symbol_after_the_formula_gets_no_capital():
+    assert rest(["d = g / √v_t, v_t the mean."])[3] == "v_t the mean."
+
+
 def test_a_block_of_formulas_keeps_its_lines():
     text = "One:\n\n    a = |b|\n    c = d\n\nTwo ``|x|``.\n\nArgs:\n    lr: |η|.\n"
     tree = publish_doctree("\n".join(rest(text.splitlines())[:8]))
