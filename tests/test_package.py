@@ -138,7 +138,7 @@ def test_its_metadata(dist):
     assert headers["Version"] == __version__
     assert headers["License-Expression"] == "MIT"
     every = headers.get_all("Requires-Dist", [])
-    assert [need for need in every if "extra ==" not in need] == ["torch>=2.11"]
+    assert [need for need in every if "extra ==" not in need] == ["torch>=2.6"]
     extras = {"train", "report", "loggers", "launchers", "search", "docs", "dev"}
     assert set(headers.get_all("Provides-Extra", [])) == extras
     links = dict(url.split(", ") for url in headers.get_all("Project-URL", []))

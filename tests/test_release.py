@@ -97,6 +97,13 @@ def test_every_python_of_the_package_is_tested():
     assert PROJECT["project"]["requires-python"] == f">={tested[0]}"
 
 
+def test_the_oldest_torch_that_the_package_allows_is_tested():
+    (oldest,) = PROJECT["project"]["dependencies"]
+    (tested,) = re.findall(r'"torch==(\d+\.\d+)\.0"', run_by("oldest-torch"))
+    assert oldest == f"torch>={tested}"
+    assert f"torch {tested}" in JOBS["oldest-torch"]["name"]
+
+
 def test_only_prereleases_may_fail():
     assert {name for name, job in JOBS.items() if job.get("continue-on-error")} == {"prereleases"}
     assert all(job["timeout-minutes"] <= 90 for job in JOBS.values())
