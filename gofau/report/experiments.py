@@ -94,6 +94,7 @@ REPORTS: Mapping[str, Report] = {
         "ResNet18, spot-checked: one run per arm, no intervals", ("accuracy",), ("curves",)
     ),
     "problems_control": Report("Not just the rate: thirty fresh seeds, and clipped gradients"),
+    "problems_clipping": Report("Clipped gradients where the rules have an advantage"),
     "replication": Report(
         "One verdict of `problems` again, with fresh seeds", ("effects", "accuracy"), ()
     ),
