@@ -39,7 +39,7 @@ HYDRAS = {
         r"\1 has several values: add -m to run each of them, or put a list in brackets"
     ),
     r"While dereferencing interpolation '\$\{([\w.]+)\}': Incompatible value 'None'": (
-        r"\1 must not be null: it is the place of another folder"
+        r"\1 must not be null: another value is made from it"
     ),
     r"In 'experiment/([^']+)': Could not override": (
         r"experiment=\1 is for another command, which its file names:"
@@ -144,7 +144,7 @@ def _no_option(missing: str, options: Sequence[str]) -> str:
 
 def _unreadable(word: str) -> str:
     if function := FUNCTION.search(word):
-        return f"'{word}': Hydra reads {function[1]}(…) as a function, which this is no call of"
+        return f"'{word}': Hydra reads {function[1]}(…) as a call of its own, and this one is not valid"
     return f"'{word}' cannot be read: {SYNTAX}"
 
 
