@@ -71,7 +71,7 @@ RUNS = {
     "seed=0,1": "seed=0,1 has several values: add -m to run each of them",
     "optimizer=sgd,adam": "optimizer=sgd,adam has several values: add -m",
     "seed=choice()": "'seed=choice()': Hydra reads choice(…) as a call of its own",
-    "optimizer.lr=float(abc)": "'optimizer.lr=float(abc)': Hydra reads float(…) as a call of its own",
+    "optimizer.lr=float(abc)": "'optimizer.lr=float(abc)': Hydra reads float(…) as a call",
     "experiment=first_run experiment=sanity_text": "give one experiment per command",
     "paths.runs_dir=null": "paths.runs_dir must not be null",
     "dataset.augment={}": "dataset.augment={} changes nothing: it leaves what is in",

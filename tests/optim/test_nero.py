@@ -1,6 +1,7 @@
 """Nero beside a reference of a dozen lines, on every path; its step size and its projection."""
 
 import math
+from functools import cache
 
 import pytest
 import torch
@@ -56,16 +57,22 @@ def walk(optimizer, params, steps, first=1):
         optimizer.step()
 
 
+@cache
+def references(dtype, **options):
+    """The ends of the reference, the same for every path."""
+    given = {key.removeprefix("neuron_"): x for key, x in options.items()}
+    walks = enumerate(starts(dtype))
+    return [reference(start.double(), gradient(i), 200, **given) for i, start in walks]
+
+
 @pytest.mark.parametrize("path", PATHS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("options", [{}, {"lr": 0.05, "neuron_beta": 0.9}], ids=str)
 def test_it_is_the_reference(options, dtype, path):
     params = [p.requires_grad_() for p in starts(dtype)]
     walk(Nero(params, **options, **path), params, 200)
-    given: dict[str, float] = {key.removeprefix("neuron_"): x for key, x in options.items()}
     tolerance = 1e-12 if dtype == torch.float64 else 2e-5
-    for i, (p, start) in enumerate(zip(params, starts(dtype), strict=True)):
-        wanted = reference(start.double(), gradient(i), 200, **given)
+    for i, (p, wanted) in enumerate(zip(params, references(dtype, **options), strict=True)):
         assert ((p - wanted).abs().max() <= tolerance * wanted.abs().max()).item(), i
 
 

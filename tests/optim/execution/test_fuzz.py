@@ -57,12 +57,12 @@ def hold(cases: Iterable[Case], path: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("path", ["loop", "foreach"])
 def test_a_step_is_what_the_formulas_say(path, dtype):
-    hold(of_any_program(90, 1, dtype), path)
+    hold(of_any_program(60, 1, dtype), path)
 
 
 @needs_compiler
 def test_a_fused_step_is_what_the_formulas_say():
-    hold(of_few_programs(24, 2), "fused")
+    hold(of_few_programs(12, 2), "fused")
 
 
 @pytest.mark.long

@@ -46,9 +46,10 @@ def images(*stems):
     ("words", "figures"),
     [
         (["experiment=fig1_toy_paths", *SMALL], ["paths"]),
-        (
+        pytest.param(
             ["experiment=fig2_toy_starts", *SMALL, "toy.starts=6"],
             ["starts_bowl_all", "starts_bowl_same_signs"],
+            marks=pytest.mark.long,
         ),
         (["experiment=tab1_toy", *SMALL, "toy.starts=6"], []),
     ],
