@@ -144,7 +144,8 @@ def _no_option(missing: str, options: Sequence[str]) -> str:
 
 def _unreadable(word: str) -> str:
     if function := FUNCTION.search(word):
-        return f"'{word}': Hydra reads {function[1]}(…) as a call of its own, and this one is not valid"
+        name = function[1]
+        return f"'{word}': Hydra reads {name}(…) as a call of its own, and this one is not valid"
     return f"'{word}' cannot be read: {SYNTAX}"
 
 

@@ -4,12 +4,17 @@ import csv
 import json
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 
-def write_whole(path: Path, data: str | bytes) -> None:
+def write_whole(path: Path, data: str | bytes, lasting: bool = True) -> None:
     """Write a file atomically: readers see the old or the new content, even after a crash.
+
+    Args:
+        lasting: whether that holds for a power failure, too. It takes several milliseconds, so not
+            for what is soon written again, or is given to `make_lasting` later.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "x"
@@ -21,19 +26,28 @@ def write_whole(path: Path, data: str | bytes) -> None:
         with open(temporary, "wb") as f:
             f.write(data.encode() if isinstance(data, str) else data)
             f.flush()
-            # Before the rename: else a power failure could leave the new name with an empty file.
-            os.fsync(f.fileno())
+            if lasting:  # before the rename: else the new name could be left with an empty file
+                os.fsync(f.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if lasting:
+        _sync(path.parent)  # the rename itself
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power failure. Some file systems do not support this."""
+def make_lasting(*paths: Path) -> None:
+    """Make the content of those files that exist survive a power failure. They are handed over at
+    once: a file system then writes them in one go, which takes as long as one of them alone."""
+    with ThreadPoolExecutor(len(paths)) as pool:
+        list(pool.map(_sync, paths))
+
+
+def _sync(path: Path) -> None:
+    """Write a file, or the names in a folder, to the disk. Some file systems cannot do it for
+    folders."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY)
     except OSError:
         return
     try:

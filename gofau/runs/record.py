@@ -13,11 +13,12 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from gofau.runs.files import append_row, keep_rows, to_json, write_whole
+from gofau.runs.files import append_row, keep_rows, make_lasting, to_json, write_whole
 from gofau.runs.identity import folder_name, identity
 
 State = Literal["pending", "running", "done", "diverged", "failed", "interrupted"]
 STATES: tuple[State, ...] = ("done", "diverged", "running", "interrupted", "failed", "pending")
+WITH_STATUS = ("config.yaml", "metrics.csv", "diagnostics.csv")
 FINISHED: tuple[State, ...] = ("done", "diverged")
 
 
@@ -55,7 +56,8 @@ class Run:
         """
         if self.writes:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / "config.yaml", _yaml(self.config))
+            # `end` makes it lasting; before, there is nothing to lose.
+            write_whole(self.folder / "config.yaml", _yaml(self.config), lasting=False)
             keep_rows(self.folder / "metrics.csv", "epoch", epoch)
             keep_rows(self.folder / "diagnostics.csv", "step", step)
         before = self.status()
@@ -74,8 +76,11 @@ class Run:
     def end(self, state: State, **more: Any) -> None:
         """Replace status.json: set the state and add further entries."""
         self.said |= {"state": state, "updated": _now(), **more}
-        if self.writes:
-            write_whole(self.folder / "status.json", to_json(self.said))
+        if not self.writes:
+            return
+        if state != "running":  # a state never lasts longer than what it is said of
+            make_lasting(*(self.folder / name for name in WITH_STATUS))
+        write_whole(self.folder / "status.json", to_json(self.said), lasting=state != "running")
 
 
 def read_status(folder: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The record of a run: whole files, strict JSON, states."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +82,24 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space left"):
             write_whole(path, "new")
     assert path.read_text() == "old"
+
+
+def test_all_of_a_record_is_on_the_disk_before_its_state_says_done(tmp_path, monkeypatch):
+    synced = []
+
+    def fsync(fd):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    this = Run(config(tmp_path))
+    this.start()
+    this.append({"epoch": 1})
+    assert synced == []  # a run that begins waits for no disk
+    this.end("done", result={})
+    *before, status, folder = synced
+    assert {*before} == {"config.yaml", "metrics.csv"}
+    assert status.startswith(".status.json")
+    assert folder == this.folder.name
 
 
 def test_provenance_names_what_a_repeat_needs():
