@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ def write_whole(path: Path, data: str | bytes, lasting: bool = True) -> None:
     """Write a file atomically: readers see the old or the new content, even after a crash.
 
     Args:
-        lasting: whether that holds for a power failure, too. It takes several milliseconds, so not
-            for what is soon written again, or is given to `make_lasting` later.
+        lasting: whether that holds for a power failure, too. It waits for the disk, so not for what
+            is soon written again, or is given to `make_lasting` later.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "x"
@@ -37,10 +36,9 @@ def write_whole(path: Path, data: str | bytes, lasting: bool = True) -> None:
 
 
 def make_lasting(*paths: Path) -> None:
-    """Make the content of those files that exist survive a power failure. They are handed over at
-    once: a file system then writes them in one go, which takes as long as one of them alone."""
-    with ThreadPoolExecutor(len(paths)) as pool:
-        list(pool.map(_sync, paths))
+    """Make the content of those files that exist survive a power failure."""
+    for path in paths:
+        _sync(path)
 
 
 def _sync(path: Path) -> None:
