@@ -172,13 +172,13 @@ def test_the_engine_knows_the_contract_of_a_problem_and_no_problem():
     assert of_problems <= {"Batch", "Loader", "Metric", "Problem", "problem"}
 
 
-def test_only_the_builder_knows_instantiate():
+def test_one_module_knows_instantiate():
     knowing = [
         path
         for path, source in FILES.items()
         if any(name.startswith("hydra.utils") for name in structure.imported(path, source))
     ]
-    assert knowing == ["gofau/session/build.py"]
+    assert knowing == ["gofau/session/construct.py"]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

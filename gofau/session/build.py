@@ -1,4 +1,4 @@
-"""Configuration → objects. The only module that knows Hydra's instantiate.
+"""Configuration → problem, model, optimizer and trainer.
 
 Keys that a constructor does not take, and values that an optimizer refuses, are errors in the
 configuration: they raise `UserError`.
@@ -7,14 +7,11 @@ configuration: they raise `UserError`.
 import functools
 import inspect
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from torch import nn
 
 from gofau.engine.compute import has_formats
@@ -26,11 +23,10 @@ from gofau.models.init import initialise
 from gofau.optim import RuleOptimizer
 from gofau.optim.execution.native import compiler
 from gofau.problems import Loader, Loading, Metric, Problem, Task
-from gofau.runs.fingerprint import check_target, targets
 from gofau.session.computing import computing
+from gofau.session.construct import Config, call_of, finish, make
 from gofau.session.fits import check_last_batch, check_size
 
-Config = dict[str, Any]
 SETTINGS = ("epochs", "clip_norm", "limit_batches")
 
 
@@ -191,58 +187,6 @@ def _made(
     own: Config, call: functools.partial[Any], model: nn.Module, **more: Any
 ) -> RuleOptimizer:
     try:
-        return _finish("optimizer", own, call, model.parameters(), **more)
+        return finish("optimizer", own, call, model.parameters(), **more)
     except (ValueError, TypeError) as e:  # TypeError: a hyperparameter they do not have
         raise UserError(f"optimizer: {e}") from e
-
-
-def make(section: str, config: Config, *args: Any, **more: Any) -> Any:
-    """Call the ``_target_`` of a config group with its keys (all but ``name``) and the arguments
-    given here.
-
-    Raises:
-        UserError: there is no such target, or it does not take these keys.
-    """
-    return _finish(section, config, call_of(section, config), *args, **more)
-
-
-def _finish(
-    section: str, config: Config, call: functools.partial[Any], *args: Any, **more: Any
-) -> Any:
-    # Checked before the call: a TypeError from within it is not about the keys.
-    try:
-        inspect.signature(call.func).bind(*args, **call.keywords, **more)
-    except (TypeError, ValueError) as e:  # ValueError: it has no signature, and is no part
-        raise UserError(f"{section}: {config['_target_']} refuses its keys: {e}") from e
-    return call(*args, **more)
-
-
-def call_of(section: str, config: Config) -> functools.partial[Any]:
-    """The ``_target_`` of a config group, with its keys."""
-    # Hydra's two flags among the keys, since merging them with the keys would take as long again.
-    keys = {key: value for key, value in config.items() if key != "name"}
-    try:
-        return instantiate(keys | {"_partial_": True, "_convert_": "all"}, **_allowed(keys))
-    except InstantiationException as e:
-        # Whoever looks first, a target that does not exist is told in the same words.
-        check_target(section, config["_target_"])
-        said = str(e).splitlines()[0].partition(", set env var")[0]
-        raise UserError(f"{section}._target_: {said}{_reason(e)}") from e
-
-
-def _allowed(config: Config) -> dict[str, list[str]]:
-    """What Hydra 1.4 asks for, and 1.3 does not know: the targets that may be called. They are what
-    the configuration names, except for Python's own library, where ``os.system`` is; and torch,
-    because some of our names stand for its classes."""
-    if "_execution_whitelist_" not in inspect.signature(instantiate).parameters:
-        return {}
-    named = {t for t in targets(config) if t.partition(".")[0] not in sys.stdlib_module_names}
-    return {"_execution_whitelist_": ["torch.*", "torchvision.*", *sorted(named)]}
-
-
-def _reason(error: BaseException) -> str:
-    """The first cause of an error, which Hydra leaves out, in brackets."""
-    first = error
-    while first.__cause__ is not None:
-        first = first.__cause__
-    return "" if first is error else f" ({first})"

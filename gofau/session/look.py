@@ -9,7 +9,8 @@ from torch import nn
 
 from gofau.data.cache import Found, looking
 from gofau.errors import UserError
-from gofau.session.build import call_of, data_of, optimizer_of
+from gofau.session.build import data_of, optimizer_of
+from gofau.session.construct import call_of
 
 
 def look(config: dict[str, Any]) -> None:
