@@ -64,7 +64,7 @@ def build(
         use_threads(config["trainer"]["threads"])
     problem: Problem = make("problem", config["problem"])
     task = _task(config, problem, device, world)
-    check_size(config, lambda: make("model", config["model"], **task.model), device)
+    check_size(config, task.model, device)
     torch.manual_seed(config["seed"])
     model = _model(config, task)
     settings = Settings(**{key: config["trainer"][key] for key in SETTINGS})

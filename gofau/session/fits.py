@@ -5,6 +5,7 @@ memory than there is, and kills the process that uses it.
 """
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from gofau.data.memory import available, gigabytes
 from gofau.engine.compute import Compute
 from gofau.errors import UserError
 from gofau.problems import Task
+from gofau.session.construct import Config, make
 
 COPIES = 3
 """A run needs at least the weights, their gradient, and a copy of the weights to measure the loss
@@ -25,38 +27,48 @@ NO_MEMORY = (
 """What torch says where there is no exception of its own for it."""
 
 
-def check_size(config: dict[str, Any], make: Any, device: torch.device) -> None:
+_sizes: dict[str, tuple[int, int]] = {}
+"""A model's keys and arguments → its number of parameters, and their bytes. The runs of a sweep ask
+for the same one again and again, and to build it takes milliseconds, even without values."""
+
+
+def check_size(config: Config, given: Mapping[str, Any], device: torch.device) -> None:
     """Check that a model fits into memory, without allocating it.
 
     Args:
-        config: the configuration, for messages.
-        make: builds the model.
+        config: the configuration.
+        given: the arguments of the model that the problem supplies.
         device: where it will be trained.
 
     Raises:
         UserError: it does not.
     """
     name = config["model"]["name"]
+    key = repr((config["model"], given))
     try:
-        with torch.device("meta"):
-            parts: list[Tensor] = [*make().parameters()]
-            size = COPIES * sum(p.numel() * p.element_size() for p in parts)
+        if key not in _sizes:
+            with torch.device("meta"):
+                parts: list[Tensor] = [*make("model", config["model"], **given).parameters()]
+                values = sum(p.numel() for p in parts)
+                _sizes[key] = values, sum(p.numel() * p.element_size() for p in parts)
     except Exception as e:
         if not is_out_of_memory(e):
             return  # not every model can be built without values; this one is built and seen
         raise UserError(f"model={name} is too large for any memory: make it smaller") from e
+    parameters, size = _sizes[key]
+    size *= COPIES
     there = available()
     if device.type == "cuda":
         there = min(there, torch.cuda.get_device_properties(device).total_memory)
     if size > there:
         raise UserError(
-            f"model={name} has {sum(p.numel() for p in parts):,} parameters: training needs at"
+            f"model={name} has {parameters:,} parameters: training needs at"
             f" least {gigabytes(size)} of memory, there is {gigabytes(there)}"
         )
 
 
 def check_last_batch(
-    config: dict[str, Any], model: nn.Module, task: Task, batches: int, to: Compute
+    config: Config, model: nn.Module, task: Task, batches: int, to: Compute
 ) -> None:
     """Check that a batch of one example can be trained on, if there is one among the ``batches`` of
     an epoch: BatchNorm cannot take the variance of a single value.

@@ -56,6 +56,7 @@ def test_the_largest_augmentation(name, most):
 
 def test_the_estimate_of_memory_does_not_change_what_is_drawn(train, monkeypatch):
     """The model is built once without values: no random number may be taken by it."""
+    monkeypatch.setattr("gofau.session.fits._sizes", {})  # as in a new process
     train(*QUICK)
     monkeypatch.setattr("gofau.session.build.check_size", lambda *args: torch.rand(7))
     (folder,) = train.runs()
