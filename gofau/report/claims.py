@@ -11,8 +11,9 @@ import pandas as pd
 from gofau.report.acceleration import MARGIN, speedup_of
 from gofau.report.alike import mixed
 from gofau.report.arms import arm_names
+from gofau.report.best_rate import TASK
 from gofau.report.cells import BASELINE, compared, describe, in_order, read
-from gofau.report.control import TASK, retuned
+from gofau.report.control import retuned
 from gofau.report.experiments import REDUCED, SMOKE
 from gofau.report.introduction import INTRODUCTION
 from gofau.report.metric import Metric, metric_of, metrics

@@ -2,16 +2,16 @@
 same budget."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from gofau.report.best_rate import TASK, tune
 from gofau.report.cells import BASELINE, counts, in_order, rules
 from gofau.report.metric import heading, metric_of
 from gofau.report.pairs import Comparison, compare, differences, over_seeds, paired, told
 from gofau.report.render import Cell, Table, TableRow
+from gofau.report.same_step import at_equal_steps, whole
 from gofau.report.statistics import summary
 from gofau.report.tables import (
     JUDGED,
@@ -26,27 +26,8 @@ from gofau.report.tables import (
 from gofau.report.types import Frame
 from gofau.report.verdict import Question, Verdict, decide
 
-TASK = ["dataset", "model", "optimizer"]
 KINDS = ("tuned", "same", "matched")
 """The three comparisons."""
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """The best learning rate on the validation split, its runs, and whether it is at an end of the
-    list that was tried."""
-
-    lr: float
-    runs: Frame
-    at_edge: bool
-
-
-def tune(runs: Frame, tried: list[float]) -> Tuned:
-    """The rate with the best mean on the validation split; the smallest of equals. `cells.read`
-    says what a diverged run counts as."""
-    means = runs[runs["lr"].isin(tried)].groupby("lr")["choice"].mean()
-    lr = float((metric_of(runs).sign * means).idxmax())  # type: ignore[arg-type]
-    return Tuned(lr, runs[runs["lr"] == lr], lr in (min(tried), max(tried)))
 
 
 def budget(runs: Frame, names: list[str]) -> list[float]:
@@ -64,47 +45,19 @@ def retuned(part: Frame, rule: str) -> dict[str, Any]:
         ``tried``: the number of rates; ``ours`` and ``theirs``: the two `Tuned`, None if no rate
         was tried; ``pairs``: the pairs of their runs; and three comparisons of the outcomes:
         ``tuned`` (each rule at its own best rate), ``same`` (both at the same rate) and ``matched``
-        (at equal mean step size, see `_matched`; ``asked`` is the number of pairs expected there).
+        (at equal mean step size, see `at_equal_steps`; ``asked`` is the number of pairs expected
+        there).
     """
     tried = budget(part, [BASELINE, rule])
     found: dict[str, Any] = {"tried": len(tried), "ours": None, "theirs": None}
     found["same"] = over_seeds(differences(part, rule))
-    found["matched"] = compare(_matched(part, rule))
+    found["matched"] = compare(whole(at_equal_steps(part, rule)))
     found["asked"] = int((part["rule"] == rule).sum())
     if not tried:
         return found | {"pairs": None, "tuned": compare([math.nan])}
     ours, theirs = (tune(part[part["rule"] == name], tried) for name in (rule, BASELINE))
     pairs = paired(ours.runs, theirs.runs, [*TASK, "seed"])
     return found | {"ours": ours, "theirs": theirs, "pairs": pairs, "tuned": over_seeds(pairs)}
-
-
-def _matched(part: Frame, rule: str) -> Any:
-    """Outcomes minus those of the additive rule at the same measured mean step size (``update_rms``
-    of `frames.gather`). The additive outcome is interpolated per seed between the additive runs
-    with the next smaller and the next larger steps, linearly in the logarithm of the size.
-
-    Returns:
-        one row per learning rate, one column per seed; NaN where a size is unknown or outside the
-        range of the additive runs.
-    """
-    if "update_rms" not in part:
-        return [math.nan]
-    known = part[(part["update_rms"] > 0) & np.isfinite(part["update_rms"])]
-    known = known.assign(size=np.log(known["update_rms"])).dropna(subset=["outcome"])
-    rows = part[part["rule"] == rule].set_index(["lr", "seed"])["outcome"].unstack("seed") * np.nan
-    for seed, runs in known.groupby("seed"):
-        base = runs[runs["rule"] == BASELINE].sort_values("size")
-        if base.empty:
-            continue
-        for run in runs[runs["rule"] == rule].to_dict("records"):
-            # NaN outside the range: np.interp would repeat the outcome of the last rate.
-            theirs = np.interp(
-                run["size"], base["size"], base["outcome"], left=math.nan, right=math.nan
-            )
-            rows.loc[run["lr"], seed] = metric_of(part).sign * (run["outcome"] - theirs)
-    # A rate outside the additive range in any seed is dropped for all seeds, so that every seed's
-    # mean is over the same rates.
-    return rows.dropna() if rows.notna().all(axis=1).any() else rows
 
 
 def control(runs: Frame) -> Table:

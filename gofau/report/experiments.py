@@ -95,6 +95,9 @@ REPORTS: Mapping[str, Report] = {
     ),
     "problems_control": Report("Not just the rate: thirty fresh seeds, and clipped gradients"),
     "problems_clipping": Report("Clipped gradients where the rules have an advantage"),
+    "problems_steps": Report(
+        "Beside additive steps of the same measured size", ("same_step", "accuracy"), ("same_step",)
+    ),
     "replication": Report(
         "One verdict of `problems` again, with fresh seeds", ("effects", "accuracy"), ()
     ),

@@ -28,6 +28,8 @@ from gofau.report.profile import profile
 from gofau.report.published import published
 from gofau.report.render import Table, save_table
 from gofau.report.robustness_table import robustness
+from gofau.report.same_step import same_step
+from gofau.report.same_step_figure import same_step_figure
 from gofau.report.sensitivity import over_horizon, over_init, over_lr
 from gofau.report.side_by_side import side_by_side
 from gofau.report.speedup_figure import speedup
@@ -45,6 +47,7 @@ TABLES: Mapping[str, Callable[[Frame, Path], Table]] = {
     "robustness": lambda runs, folder: robustness(runs),
     "comparison": lambda runs, folder: comparison(runs),
     "control": lambda runs, folder: control(runs),
+    "same_step": lambda runs, folder: same_step(runs),
     "choice": lambda runs, folder: choice(runs),
     "tuning": lambda runs, folder: tuning(runs),
     "importance": lambda runs, folder: importance(runs),
@@ -62,6 +65,7 @@ FIGURES: Mapping[str, Callable[[Frame, Path], Figure | None]] = {
     "importance": importance_figure,
     "effects": effects_figure,
     "untuned": untuned_figure,
+    "same_step": same_step_figure,
 }
 """A figure is None if the records do not hold what it shows."""
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from gofau.report.best_rate import TASK, Tuned, tune
 from gofau.report.cells import counts, in_order
-from gofau.report.control import TASK, Tuned, tune
 from gofau.report.metric import Metric, metric_of
 from gofau.report.render import Cell, Table, TableRow, number
 from gofau.report.statistics import Summary, summary

@@ -1,0 +1,94 @@
+"""The figure of results against the measured size of the steps."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gofau.report.best_rate import tune
+from gofau.report.cells import BASELINE, in_order, rules
+from gofau.report.metric import metric_of
+from gofau.report.panels import (
+    averaged,
+    cut_marks,
+    finish,
+    grid,
+    log_ticks,
+    panels,
+    per_cent,
+    upright,
+    what,
+)
+from gofau.report.same_step import measured, step_of
+from gofau.report.statistics import summary
+from gofau.report.style import RULE_DASHES, rule_colour
+from gofau.report.types import Frame
+
+BELOW = 0.35
+"""How far a panel goes below the lowest result of the other rules, as a share of their range: the
+additive rule's results at far longer steps, at chance level, would flatten the rest."""
+
+
+def same_step_figure(runs: Frame, folder: Path) -> Figure | None:
+    """Draw test results against the mean size of the steps: one row per data set and model, one
+    column per optimizer, one line per rule, one point per learning rate. Where the lines coincide,
+    a rule is another learning rate. None where no steps were measured."""
+    known = measured(runs)
+    if known.empty:
+        return None
+    blocks, optimizers = panels(known, ["dataset", "model"]), in_order(known["optimizer"])
+    figure, axes = grid(len(blocks), len(optimizers), width=2.7, height=2.3, sharey="row")
+    for row, (title, block) in zip(axes, blocks, strict=True):
+        limits = _limits(block)
+        for ax, optimizer in zip(row, optimizers, strict=True):
+            ax.set_ylim(*limits)
+            for rule in rules(block):
+                mine = (block["rule"] == rule) & (block["optimizer"] == optimizer)
+                if mine.any():
+                    _line(ax, block[mine], rule)
+            ax.set_xscale("log")
+            log_ticks(ax.xaxis)
+        metric = metric_of(block)
+        if metric.fraction:
+            per_cent(row[0])
+        row[0].set_ylabel(upright(f"{title}\ntest {metric.title}{metric.unit}"))
+    for ax, optimizer in zip(axes[0], optimizers, strict=True):
+        ax.set_title(optimizer)
+    for ax in axes[-1]:
+        ax.set_xlabel("mean step (root mean square of Δθ)")
+    caption = (
+        f"{what(runs)}: {averaged(runs)}; one point per learning rate, large: the rule's best on"
+        " the validation split. Arrow: goes on outside"
+    )
+    return finish(figure, axes, caption)
+
+
+def _limits(block: Frame) -> tuple[float, float]:
+    """The vertical limits: all points of the other rules, and somewhat below."""
+    others = block[block["rule"] != BASELINE]
+    means = (others if len(others) else block).groupby(["optimizer", "rule", "lr"])["outcome"]
+    low, high = means.mean().min(), max(means.mean().max(), block["outcome"].quantile(0.99))
+    room = BELOW * (high - low) + 1e-9
+    if metric_of(block).higher:
+        return low - room, high + 0.1 * room
+    return low - 0.1 * room, high + room
+
+
+def _line(ax: Axes, part: Frame, rule: str) -> None:
+    points = [group for _, group in part.groupby("lr")]
+    x = np.array([step_of(group) for group in points])
+    found = [summary(group["outcome"]) for group in points]
+    mean, low, high = (np.array([getattr(s, k) for s in found]) for k in ("mean", "low", "high"))
+    if metric_of(part).fraction:  # Student's t knows nothing of the bounds 0 and 1
+        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+    ends = np.abs(np.nan_to_num(np.stack([mean - low, high - mean])))
+    colour = rule_colour(rule)
+    ax.errorbar(
+        x, mean, ends, fmt="o", ls=RULE_DASHES.get(rule, "-"), ms=2.5, lw=1.4, elinewidth=0.9,
+        color=colour, label=rule,
+    )  # fmt: skip
+    best = tune(part, in_order(part["lr"])).lr
+    at = [group["lr"].iat[0] == best for group in points]
+    ax.plot(x[at], mean[at], "o", ms=7, color=colour, mec="white", mew=0.8, zorder=5)
+    cut_marks(ax, x, low, high, colour)
