@@ -123,8 +123,8 @@ def same_step(runs: Frame) -> Table:
         " own. Same step: the rule at its own rate, compared with additive steps of the same mean"
         " size; the additive result is interpolated, per seed, between the two nearest additive"
         " rates. All rates: the same, averaged over all rates of the rule. Pairs: measured, of"
-        " expected, over all rates. In a row over all optimizers, a seed's value is the mean over"
-        f" them. {RANDOM} {told(unlike)}".rstrip(),
+        " expected, over all rates. In the last rows, a seed's value is the mean over all"
+        f" optimizers and problems. {RANDOM} {told(unlike)}".rstrip(),
         (
             *(*TASK, "rule", "its rate", "its result", "its step"),
             *("additive rate", "additive result", "additive step"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from gofau.report.best_rate import tune
 from gofau.report.cells import BASELINE, in_order, rules
@@ -14,7 +15,6 @@ from gofau.report.panels import (
     cut_marks,
     finish,
     grid,
-    log_ticks,
     panels,
     per_cent,
     upright,
@@ -25,20 +25,23 @@ from gofau.report.statistics import summary
 from gofau.report.style import RULE_DASHES, rule_colour
 from gofau.report.types import Frame
 
-BELOW = 0.35
-"""How far a panel goes below the lowest result of the other rules, as a share of their range: the
+BEYOND = 0.3
+"""How far a panel goes beyond the worst result of the other rules, as a share of its range: the
 additive rule's results at far longer steps, at chance level, would flatten the rest."""
 
 
 def same_step_figure(runs: Frame, folder: Path) -> Figure | None:
     """Draw test results against the mean size of the steps: one row per data set and model, one
-    column per optimizer, one line per rule, one point per learning rate. Where the lines coincide,
-    a rule is another learning rate. None where no steps were measured."""
+    column per optimizer, one line per rule, one point per learning rate. Where a rule's line lies
+    on the additive one, the rule is no more than another learning rate. None where no steps were
+    measured."""
     known = measured(runs)
     if known.empty:
         return None
     blocks, optimizers = panels(known, ["dataset", "model"]), in_order(known["optimizer"])
-    figure, axes = grid(len(blocks), len(optimizers), width=2.7, height=2.3, sharey="row")
+    figure, axes = grid(
+        len(blocks), len(optimizers), width=2.7, height=2.3, sharex="row", sharey="row"
+    )
     for row, (title, block) in zip(axes, blocks, strict=True):
         limits = _limits(block)
         for ax, optimizer in zip(row, optimizers, strict=True):
@@ -48,7 +51,7 @@ def same_step_figure(runs: Frame, folder: Path) -> Figure | None:
                 if mine.any():
                     _line(ax, block[mine], rule)
             ax.set_xscale("log")
-            log_ticks(ax.xaxis)
+            ax.xaxis.set_minor_locator(NullLocator())
         metric = metric_of(block)
         if metric.fraction:
             per_cent(row[0])
@@ -65,14 +68,22 @@ def same_step_figure(runs: Frame, folder: Path) -> Figure | None:
 
 
 def _limits(block: Frame) -> tuple[float, float]:
-    """The vertical limits: all points of the other rules, and somewhat below."""
-    others = block[block["rule"] != BASELINE]
-    means = (others if len(others) else block).groupby(["optimizer", "rule", "lr"])["outcome"]
-    low, high = means.mean().min(), max(means.mean().max(), block["outcome"].quantile(0.99))
-    room = BELOW * (high - low) + 1e-9
-    if metric_of(block).higher:
-        return low - room, high + 0.1 * room
-    return low - 0.1 * room, high + room
+    """The vertical limits: the intervals of the other rules and the best of the additive rule's,
+    and somewhat beyond, on the side of worse results."""
+    metric = metric_of(block)
+    cells = block.groupby(["rule", "optimizer", "lr"])["outcome"]
+    found = {key: summary(outcome) for key, outcome in cells}
+    ends = {
+        key: (s.mean, s.mean) if s.low != s.low else (s.low, s.high) for key, s in found.items()
+    }
+    others = [pair for (rule, *_), pair in ends.items() if rule != BASELINE] or [*ends.values()]
+    low, high = min(pair[0] for pair in others), max(pair[1] for pair in others)
+    if metric.higher:
+        high = max(pair[1] for pair in ends.values())
+    else:
+        low = min(pair[0] for pair in ends.values())
+    room = BEYOND * (high - low) + 1e-9
+    return (low - room, high + 0.1 * room) if metric.higher else (low - 0.1 * room, high + room)
 
 
 def _line(ax: Axes, part: Frame, rule: str) -> None:
