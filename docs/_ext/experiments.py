@@ -192,12 +192,12 @@ def _ours(found: pd.DataFrame | None, arm: tuple[str, str, str]) -> str:
 
 def verdicts() -> str:
     """The first columns of the table of verdicts in results/claims.md."""
-    return _of_claims("sentence", "rule", "verdict", "effect", "experiment", "data")
+    return _of_claims("sentence", "rule", "verdict", "effect", "measured", "experiment", "data")
 
 
 def answers() -> str:
     """The same with the intervals, for the page of findings."""
-    return _of_claims("sentence", "rule", "effect", "its interval", "verdict", "data")
+    return _of_claims("sentence", "rule", "effect", "its interval", "verdict", "measured", "data")
 
 
 def _of_claims(*kept: str) -> str:

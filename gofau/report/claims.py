@@ -53,8 +53,8 @@ CLAIMS = (
 )
 COLUMNS = (
     *("sentence", "rule", "verdict", "effect", "its interval", "95 % interval"),
-    *("for other test images", "p (Holm)", "cells × seeds", "pairs", "experiment", "data"),
-    *("hardware", "commit"),
+    *("for other test images", "p (Holm)", "cells × seeds", "pairs", "experiment", "measured"),
+    *("data", "hardware", "commit"),
 )
 Measured = tuple[Comparison, float]
 """A comparison, and its margin of no difference."""
@@ -124,7 +124,7 @@ def claims(results: Path, smoke: bool) -> Table:
     rows, data = [], []
     for line, answer in zip(lines, answers, strict=True):
         texts = [line.claim.sentence, line.rule, answer.text, *_effect(line, answer)]
-        texts += [*_size(line.comparison), line.experiment, *_where(line.runs)]
+        texts += [*_size(line.comparison), line.experiment, _measured(line), *_where(line.runs)]
         cells = tuple(Cell(text, bold=i == 2) for i, text in enumerate(texts))
         rows.append(TableRow(cells, _tags(line)))
         row = {"sentence": line.claim.sentence, "rule": line.rule, "experiment": line.experiment}
@@ -212,6 +212,17 @@ def _effect(line: Line, answer: Verdict) -> list[str]:
 
     intervals = [ends(answer.low, answer.high), ends(c.low, c.high), ends(*c.beyond)]
     return [c.bound + text(c.mean), *intervals, number(answer.p, 4)]
+
+
+def _measured(line: Line) -> str:
+    """What the effect is a difference of, or a ratio."""
+    if line.runs is None:
+        return "–"
+    metric = metric_of(line.runs)
+    if line.claim.measure == "speed-up":
+        return f"epochs to equal {metric.title}"
+    what = "drop of the " * (line.claim.measure == "drop") + metric.title
+    return what + ", in points" * metric.fraction
 
 
 def _size(c: Comparison) -> list[str]:

@@ -12,10 +12,10 @@ and how large an effect it can detect: [docs/verdicts.md](../docs/verdicts.md).
 above × 1) where the rule is better. For acceleration it is the speed-up (×) in epochs to equal
 accuracy, from separate trainings of different length. For robustness it is how much less the result
 drops from the arm's own best over the grid, in points. For the last sentence it is the difference
-in points with each rule at its own best learning rate. For the others it is the mean difference,
-in points of accuracy or in the unit of another metric; each metric has rows of its own. In the
-experiments `problems…` every arm has the hyperparameters that its own search has chosen, all with
-the same number of points (experiments/problems/PROTOCOL.md).
+in points with each rule at its own best learning rate. For the others it is the mean difference, in
+points of accuracy or in the unit of another metric; each metric has rows of its own, and the column
+*measured* names it. In the experiments `problems…` every arm has the hyperparameters that its own
+search has chosen, all with the same number of points (experiments/problems/PROTOCOL.md).
 
 Only the seeds are random; the grid of cells is fixed. Each seed has one value, its mean over the
 grid. Intervals are Student's over these values, and fewer than 5 seeds get none. A verdict is

@@ -141,11 +141,13 @@ def test_claims_carry_effect_n_hardware_and_commit(results):
     lr = rows["tab3_cifar10_lr"]
     assert lr[1] == "hybrid"
     assert lr[8:10] == ["2 × 5", "10 of 10"]
-    assert lr[11:] == ["digits (4 epochs)", "2 cores of A CPU", "0123456789"]
+    assert lr[11] == "drop of the accuracy, in points"
+    assert lr[12:] == ["digits (4 epochs)", "2 cores of A CPU", "0123456789"]
     assert rows["is_it_just_lr"][2:4] == ["supported", "+1.00"]
     # 0.3 / epochs, a point better: 0.3 / 4 + 0.01 at 0.3 / x, so x = 4 / (1 + 4 / 30) sooner or so.
     assert rows["tab6_acceleration"][2] == "supported"
     assert rows["tab6_acceleration"][3].startswith("× 1.1")
+    assert rows["tab6_acceleration"][11] == "epochs to equal accuracy"
 
 
 def test_claims_and_figures_of_a_metric_where_lower_is_better(tmp_path):
@@ -162,6 +164,7 @@ def test_claims_and_figures_of_a_metric_where_lower_is_better(tmp_path):
     # Drops: (0.03 − 0.01) · 2 / 3 and (0.02 − 0.01) · 2 / 3.
     assert texts[2:4] == ["supported", "+0.0067"]
     assert texts[6] == "–", "there are no images to count"
+    assert texts[11] == "drop of the squared error"
     tables(tmp_path, [])
     text = (tmp_path / "smoke_tab3_cifar10_lr" / "accuracy.md").read_text()
     assert text.startswith("# Test squared error\n")
@@ -200,7 +203,7 @@ def test_a_claim_without_records_takes_those_of_the_reduced_twin(tmp_path):
     frame = runs(better, init=("normal",), scale=(1.0, 5.0))
     few = frame.assign(**{"dataset.train_size": 5000.0, "trainer.epochs": 3})
     write(tmp_path / "reduced_tab2_cifar10_init", few)
-    assert found()["reduced_tab2_cifar10_init"][11] == "digits (5,000 training images; 3 epochs)"
+    assert found()["reduced_tab2_cifar10_init"][12] == "digits (5,000 training images; 3 epochs)"
     write(tmp_path / "tab2_cifar10_init", frame)
     assert "reduced_tab2_cifar10_init" not in found()
-    assert found()["tab2_cifar10_init"][11] == "digits (4 epochs)"
+    assert found()["tab2_cifar10_init"][12] == "digits (4 epochs)"
