@@ -139,7 +139,7 @@ def test_the_verdicts_are_those_of_the_claims():
     claims = (ROOT / "results" / "claims.md").read_text(encoding="utf-8")
     first = claims.partition("## The twins")[0]
     assert len(rows) == len([line for line in first.splitlines() if line.startswith("|")])
-    assert rows[0] == "| sentence | rule | verdict | effect | experiment | data |"
+    assert rows[0] == "| sentence | rule | verdict | effect | measured | experiment | data |"
     for row in rows[2:]:
         assert row.split(" | ")[2] in first
 
