@@ -43,6 +43,7 @@ CLAIMS = (
     Claim("It is robust to the learning rate", "problems_lr", "drop", twin=False),
     Claim(MANY, "problems", twin=False),
     Claim(MANY, "problems_full", twin=False),  # the same points, trained with more
+    Claim(MANY, "problems_longer", twin=False),
     Claim("It is not just another learning rate", "problems_control", twin=False),
     Claim("It accelerates training", "tab6_acceleration", "speed-up"),
     Claim("It is robust to the initialisation", "tab2_cifar10_init", "drop"),
