@@ -19,6 +19,7 @@ EXPERIMENTS = {
     "is_it_just_lr": "tuned",
     "problems": "result",
     "problems_full": "result",
+    "problems_longer": "result",
     "problems_horizons": "speed",
     "problems_init": "drop",
     "problems_lr": "drop",
