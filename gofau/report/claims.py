@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from gofau.report.acceleration import MARGIN, speedup_of
-from gofau.report.alike import mixed
 from gofau.report.arms import arm_names
 from gofau.report.best_rate import TASK
-from gofau.report.cells import BASELINE, compared, describe, in_order, read
+from gofau.report.cells import BASELINE, compared, read
+from gofau.report.claim_cells import measured, size, where
 from gofau.report.control import retuned
 from gofau.report.experiments import REDUCED, SMOKE
 from gofau.report.introduction import INTRODUCTION
@@ -125,7 +125,8 @@ def claims(results: Path, smoke: bool) -> Table:
     rows, data = [], []
     for line, answer in zip(lines, answers, strict=True):
         texts = [line.claim.sentence, line.rule, answer.text, *_effect(line, answer)]
-        texts += [*_size(line.comparison), line.experiment, _measured(line), *_where(line.runs)]
+        texts += [*size(line.comparison), line.experiment]
+        texts += [measured(line.runs, line.claim.measure), *where(line.runs)]
         cells = tuple(Cell(text, bold=i == 2) for i, text in enumerate(texts))
         rows.append(TableRow(cells, _tags(line)))
         row = {"sentence": line.claim.sentence, "rule": line.rule, "experiment": line.experiment}
@@ -213,46 +214,6 @@ def _effect(line: Line, answer: Verdict) -> list[str]:
 
     intervals = [ends(answer.low, answer.high), ends(c.low, c.high), ends(*c.beyond)]
     return [c.bound + text(c.mean), *intervals, number(answer.p, 4)]
-
-
-def _measured(line: Line) -> str:
-    """What the effect is a difference of, or a ratio."""
-    if line.runs is None:
-        return "–"
-    metric = metric_of(line.runs)
-    if line.claim.measure == "speed-up":
-        return f"epochs to equal {metric.title}"
-    what = "drop of the " * (line.claim.measure == "drop") + metric.title
-    return what + ", in points" * metric.fraction
-
-
-def _size(c: Comparison) -> list[str]:
-    """Cells × seeds, and how many pairs were measured and how many left out, with the reason."""
-    if not c.pairs:
-        return ["–", "–"]
-    unlike = ", ".join(f"{word}: {n}" for word, n in c.unlike.items())
-    pairs = f"{c.pairs} of {c.expected}" + ", incomplete" * (c.missing > 0)
-    pairs += f" (left out, different {unlike})" if unlike else ""
-    return [f"{c.cells} × {c.seeds}", pairs]
-
-
-def _where(runs: Frame | None) -> list[str]:
-    """The cells of the runs' data, hardware and commits."""
-    if runs is None:
-        return ["–", "–", "–"]
-    data = " ".join(filter(None, [describe(runs), mixed(runs)]))
-    if "provenance.commit" not in runs:
-        return [data, "–", "–"]
-    done = runs.dropna(subset=["provenance.commit"])
-    devices = [
-        f"{row['provenance.cpus']:g} cores of {row['provenance.cpu']}"
-        if row["provenance.device"] == "cpu"
-        else str(row["provenance.device"])
-        for row in done.drop_duplicates(["provenance.device", "provenance.cpu"]).to_dict("records")
-    ]
-    dirty = done["provenance.dirty"].astype(str) == "True"
-    commits = done["provenance.commit"].str[:10] + dirty.map({True: " (dirty)", False: ""})
-    return [data, ", ".join(dict.fromkeys(devices)), ", ".join(in_order(commits))]
 
 
 def write_claims(results: Path, verdicts: list[Table]) -> Path:

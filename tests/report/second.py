@@ -53,9 +53,10 @@ def load(folder: Path, metric: str = "acc") -> Frame:
         if metric == "acc":
             runs[part] = found.mask(lost, 1 / runs["classes"])
             continue
-        found *= 1 if runs["metric.higher_is_better"].astype(str).eq("True").all() else -1
-        worst = found.groupby([runs["dataset.name"], runs["model.name"]]).transform("min")
-        runs[part] = found.mask(lost, worst)
+        sign = 1 if runs["metric.higher_is_better"].astype(str).eq("True").all() else -1
+        worst = (sign * found).groupby([runs["dataset.name"], runs["model.name"]]).transform("min")
+        guess = sign * pd.to_numeric(runs["metric.chance"])
+        runs[part] = (sign * found).mask(lost, guess.fillna(worst))
     if "trainer.clip_norm" in runs and runs["trainer.clip_norm"].nunique(dropna=False) > 1:
         clipped = runs["trainer.clip_norm"].notna()
         runs["rule.name"] += clipped.map({True: ", clipped at 1", False: ""})
@@ -63,7 +64,7 @@ def load(folder: Path, metric: str = "acc") -> Frame:
     if own:
         runs["optimizer.lr"] = 0.0
     # In the campaign every arm has a rate of its own; it is an axis where it is the question.
-    tuned = folder.name.startswith("problems")
+    tuned = folder.name.startswith("problems") and folder.name != "problems_steps"
     if folder.name == "problems_lr":
         arms = runs.groupby(["dataset.name", "model.name", "optimizer.name", "rule.name"])
         runs["optimizer.lr"] = arms["optimizer.lr"].rank(method="dense")
