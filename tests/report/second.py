@@ -55,8 +55,8 @@ def load(folder: Path, metric: str = "acc") -> Frame:
             continue
         sign = 1 if runs["metric.higher_is_better"].astype(str).eq("True").all() else -1
         worst = (sign * found).groupby([runs["dataset.name"], runs["model.name"]]).transform("min")
-        guess = sign * pd.to_numeric(runs["metric.chance"])
-        runs[part] = (sign * found).mask(lost, guess.fillna(worst))
+        guess: Frame = pd.to_numeric(runs["metric.chance"])
+        runs[part] = (sign * found).mask(lost, (sign * guess).fillna(worst))
     if "trainer.clip_norm" in runs and runs["trainer.clip_norm"].nunique(dropna=False) > 1:
         clipped = runs["trainer.clip_norm"].notna()
         runs["rule.name"] += clipped.map({True: ", clipped at 1", False: ""})

@@ -1,6 +1,7 @@
 """The control with steps of the same measured size."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from gofau.report.cells import prepare
 from gofau.report.control import control
-from gofau.report.same_step import at_equal_steps, match, same_step, step_of
+from gofau.report.same_step import Matched, at_equal_steps, match, same_step, step_of
 from gofau.report.same_step_figure import same_step_figure
 
 from .records import runs, with_metric
@@ -47,8 +48,14 @@ def only(frame, optimizer="sgd"):
     return frame[frame["optimizer"] == optimizer]
 
 
+def compared(part) -> Matched:
+    found = match(part, "hybrid")
+    assert found is not None
+    return found
+
+
 def test_a_rule_that_is_another_rate_gains_nothing_at_equal_steps():
-    found = match(only(records()), "hybrid")
+    found = compared(only(records()))
     assert found.matched.shape == (len(HYBRID), 5)
     # Steps of 0.06 and 0.6 lie between additive ones, and the result is linear in their logarithm
     # on either side of the peak.
@@ -57,7 +64,7 @@ def test_a_rule_that_is_another_rate_gains_nothing_at_equal_steps():
 
 
 def test_a_gain_at_equal_steps_is_found_whatever_the_rates():
-    found = match(only(records(gain=0.02)), "hybrid")
+    found = compared(only(records(gain=0.02)))
     assert np.allclose(found.matched, 0.02)
     assert found.ours.lr == 0.03
     assert found.theirs.lr == 0.1
@@ -114,7 +121,7 @@ def test_without_measured_steps_there_are_no_pairs_and_no_figure(tmp_path):
 
 def test_of_a_loss_lower_is_better():
     frame = records(gain=0.02, change=lambda f: with_metric(f, "mse", lambda acc: 1 - acc))
-    found = match(only(frame), "hybrid")
+    found = compared(only(frame))
     assert np.allclose(found.matched, 0.02)
     assert found.theirs.lr == 0.1
 
@@ -127,8 +134,10 @@ def test_the_control_uses_the_same_pairs():
 
 def test_the_figure_has_a_line_per_rule_at_the_measured_sizes(tmp_path):
     figure = same_step_figure(records(gain=0.02), tmp_path)
+    assert figure is not None
     panels = figure.axes
     assert [ax.get_title() for ax in panels] == ["sgd", "adam"]
-    lines = {c.get_label(): c.lines[0].get_xdata() for c in panels[0].containers}
+    bars: Any = panels[0].containers
+    lines = {c.get_label(): c.lines[0].get_xdata() for c in bars}
     assert np.allclose(lines["additive"], ADDITIVE)
     assert np.allclose(lines["hybrid"], [0.06, 0.6])
