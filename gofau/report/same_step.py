@@ -22,6 +22,8 @@ SIZE = "update_rms"
 """The size of a run's steps: root mean square of Δθ over all weights, averaged over the measured
 steps (`gofau.report.frames.gather`)."""
 
+KEYS = ("rule", "lr", "seed", "outcome", "metric", "higher", "title")
+
 
 def measured(runs: Frame) -> Frame:
     """The finished runs whose steps were measured. A run that diverged may have no finite size."""
@@ -44,19 +46,19 @@ def at_equal_steps(part: Frame, rule: str) -> Frame:
         one row per learning rate of the rule, one column per seed; above 0 where the rule is
         better; NaN where a size is unknown or outside the range of the additive runs.
     """
-    mine = part[part["rule"] == rule].set_index(["lr", "seed"])["outcome"]
-    found = mine.unstack("seed") * math.nan
+    part = part[[*KEYS, SIZE]] if SIZE in part else part  # rows of wide frames are slow
+    sign = metric_of(part).sign
+    found = (
+        part[part["rule"] == rule].set_index(["lr", "seed"])["outcome"].unstack("seed") * math.nan
+    )
     for seed, runs in measured(part).groupby("seed"):
         base = runs[runs["rule"] == BASELINE].sort_values(SIZE)
-        if base.empty:
-            continue
-        sizes = np.log(base[SIZE])
-        for run in runs[runs["rule"] == rule].to_dict("records"):
+        mine = runs[runs["rule"] == rule]
+        if len(base):
+            known = (np.log(base[SIZE]), base["outcome"])
             # NaN outside the range: np.interp would repeat the outcome of the last rate.
-            theirs = np.interp(
-                np.log(run[SIZE]), sizes, base["outcome"], left=math.nan, right=math.nan
-            )
-            found.loc[run["lr"], seed] = metric_of(part).sign * (run["outcome"] - theirs)
+            theirs = np.interp(np.log(mine[SIZE]), *known, left=math.nan, right=math.nan)
+            found.loc[mine["lr"], seed] = sign * (mine["outcome"].to_numpy() - theirs)
     return found
 
 
