@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from gofau.report.render import number
 from gofau.report.statistics import Summary
 from gofau.report.types import Frame
@@ -80,6 +82,18 @@ class Metric:
         half = f" ± {self.text(s.half)}" if s.half == s.half else ""
         sd = f"{self.text(s.sd)}; " if s.n > 1 else ""
         return f"{self.text(s.mean)}{half} ({sd}{counted.marks})"
+
+    def ends(self, s: Summary) -> tuple[float, float]:
+        """The ends of an interval, for a figure: of a fraction what lies in 0 to 1, of which
+        Student's t knows nothing.
+
+        >>> from gofau.report.statistics import summary
+        >>> Metric().ends(summary([0.9, 1.0, 1.0, 1.0, 1.0]))[1]
+        1.0
+        """
+        if not self.fraction:
+            return s.low, s.high
+        return float(np.clip(s.low, 0, 1)), float(np.clip(s.high, 0, 1))
 
     def margin(self, typical: float) -> float:
         """The margin of no difference: 0.5 points of a fraction; for any other metric 1 % of a

@@ -90,9 +90,8 @@ def _line(ax: Axes, part: Frame, rule: str) -> None:
     points = [group for _, group in part.groupby("lr")]
     x = np.array([step_of(group) for group in points])
     found = [summary(group["outcome"]) for group in points]
-    mean, low, high = (np.array([getattr(s, k) for s in found]) for k in ("mean", "low", "high"))
-    if metric_of(part).fraction:  # Student's t knows nothing of the bounds 0 and 1
-        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+    mean = np.array([s.mean for s in found])
+    low, high = np.array([metric_of(part).ends(s) for s in found]).T
     ends = np.abs(np.nan_to_num(np.stack([mean - low, high - mean])))
     colour = rule_colour(rule)
     ax.errorbar(

@@ -107,9 +107,7 @@ def _line(ax: Axes, part: Frame, axis: str, places: list, rule: str, shift: floa
     if not _is_scale(axis, places):
         x += (0.13 if axis == "init" else 0.05) * shift
     mean = np.array([s.mean for s in found])
-    low, high = (np.array([getattr(s, k) for s in found]) for k in ("low", "high"))
-    if metric_of(part).fraction:  # Student's t knows nothing of the bounds 0 and 1
-        low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
+    low, high = np.array([metric_of(part).ends(s) for s in found]).T
     ends = np.nan_to_num(np.stack([mean - low, high - mean]))
     style = "" if axis == "init" else RULE_DASHES.get(rule, "-")
     ax.errorbar(

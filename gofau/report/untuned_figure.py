@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 from gofau.report.cells import in_order
 from gofau.report.metric import metric_of
 from gofau.report.panels import averaged, finish, grid, panels, per_cent, plain, upright, what
-from gofau.report.statistics import Summary, summary
+from gofau.report.statistics import summary
 from gofau.report.types import Frame
 from gofau.report.untuned import BASE
 
@@ -41,26 +41,19 @@ def untuned_figure(runs: Frame, folder: Path) -> Figure | None:
     return finish(figure, axes, caption)
 
 
-def _within(part: Frame, s: Summary) -> tuple[float, float]:
-    """The interval; of a fraction what lies in 0 to 1, of which Student's t knows nothing."""
-    if not metric_of(part).fraction:
-        return s.low, s.high
-    return float(np.clip(s.low, 0, 1)), float(np.clip(s.high, 0, 1))
-
-
 def _panel(ax: Axes, part: Frame) -> None:
     fixed = part[part["stepsize"] == BASE]
     rates = in_order(fixed["lr"])
     found = [summary(fixed.loc[fixed["lr"] == lr, "outcome"]) for lr in rates]
     mean = np.array([s.mean for s in found])
-    ends = np.array([_within(part, s) for s in found]).T
+    ends = np.array([metric_of(part).ends(s) for s in found]).T
     reach = np.abs(np.nan_to_num(ends - mean))
     ax.errorbar(rates, mean, reach, fmt="o-", ms=3, lw=1.4, elinewidth=0.9, label="fixed rate")
     for i, name in enumerate(name for name in in_order(part["stepsize"]) if name != BASE):
         s, colour = summary(part.loc[part["stepsize"] == name, "outcome"]), f"C{i + 1}"
         ax.axhline(s.mean, color=colour, lw=1.4, label=name)
         if s.low == s.low:
-            ax.axhspan(*_within(part, s), color=colour, alpha=0.2, lw=0)
+            ax.axhspan(*metric_of(part).ends(s), color=colour, alpha=0.2, lw=0)
     ax.set_xscale("log")
     ax.set_xticks(rates, [plain(rate) for rate in rates])
     ax.xaxis.set_minor_locator(NullLocator())
