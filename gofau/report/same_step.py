@@ -23,6 +23,7 @@ SIZE = "update_rms"
 steps (`gofau.report.frames.gather`)."""
 
 KEYS = ("rule", "lr", "seed", "outcome", "metric", "higher", "title")
+"""The other columns that the comparison at equal steps needs."""
 
 
 def measured(runs: Frame) -> Frame:
