@@ -2,6 +2,7 @@
 time a figure is drawn."""
 
 import colorsys
+import io
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
+from PIL import Image
 
 # Okabe and Ito's palette (2008): distinguishable with the common kinds of colour blindness.
 RULE_COLOURS = {
@@ -99,10 +101,24 @@ def save_figure(figure: Figure, stem: Path, pdf: bool = True) -> list[Path]:
     # Not "none": that leaves an engine without a task, for which every file is drawn twice.
     figure.set_layout_engine(None)
     figure.savefig(paths[0], metadata={"Date": None, "Creator": None})
-    figure.savefig(paths[1], metadata={"Software": None}, dpi=150)
+    _save_png(figure, paths[1])
     if pdf:
         # It reports every step of putting letters into a PDF, if the program logs at all; its
         # warnings stay.
         logging.getLogger("fontTools").setLevel(logging.WARNING)
         figure.savefig(paths[2], metadata=dict.fromkeys(("CreationDate", "Creator", "Producer")))
     return paths
+
+
+def _save_png(figure: Figure, path: Path) -> None:
+    """Write the figure with at most 256 colours: a third of the bytes, since the pictures are kept
+    in git and most of their colours are soft edges of lines and letters. It has a white background
+    and no transparency."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150, pil_kwargs={"compress_level": 0})
+    with Image.open(drawn) as picture:
+        resolution = picture.info["dpi"]
+        few = picture.convert("RGB").quantize(method=Image.Quantize.FASTOCTREE)
+    # The octree rounds colours downwards, so white became a very light grey.
+    few.putpalette([255 if part == 254 else part for part in few.getpalette() or ()])
+    few.save(path, dpi=resolution)

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from itertools import combinations
 
+import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from PIL import Image, ImageChops
 
 from gofau.config.place import configs
 from gofau.report.style import OWN_COLOURS, RULE_COLOURS, rule_colour, save_figure, styled
@@ -46,6 +48,25 @@ def test_a_pdf_has_no_dates_and_its_letters_are_truetype(tmp_path):
     assert b"/CIDFontType2" in text
     for word in (b"CreationDate", b"Producer", b"/Type3"):
         assert word not in text
+
+
+def test_a_png_has_few_colours_and_they_look_the_same(tmp_path):
+    with styled():
+        figure = Figure()
+        axes = figure.subplots()
+        axes.imshow(np.linspace(0, 1, 100).reshape(10, 10))
+        for place, colour in enumerate(RULE_COLOURS.values()):
+            axes.bar(place, 3, color=colour)
+        save_figure(figure, tmp_path / "few", pdf=False)
+        figure.savefig(tmp_path / "all.png", dpi=150)
+    few = Image.open(tmp_path / "few.png")
+    every = Image.open(tmp_path / "all.png")
+    assert few.mode == "P"
+    assert few.info["dpi"] == every.info["dpi"]
+    assert few.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    apart = ImageChops.difference(few.convert("RGB"), every.convert("RGB"))
+    assert np.asarray(apart).max() <= 20
+    assert (tmp_path / "few.png").stat().st_size < 0.6 * (tmp_path / "all.png").stat().st_size
 
 
 PROGRAM = """
