@@ -164,6 +164,10 @@ def tuning_figure(runs: Frame, folder: Path) -> Figure | None:
     tasks = list(dict.fromkeys(zip(data["dataset"], data["model"], strict=True)))
     optimizers = in_order(data["optimizer"])
     figure, axes = grid(len(tasks), len(optimizers), sharex=True, sharey="row")
+    first = axes[0][0]  # all panels share its horizontal axis, and each call reaches all of them
+    first.set_xscale("log")
+    # Before anything is drawn: otherwise every line would scale every panel anew.
+    first.set_xlim(0.85, data["k"].max() / 0.85)
     for row, task in zip(axes, tasks, strict=True):
         here, metric = _of(data, task), metric_of(_of(runs, task))
         _zoom(row, here, metric)
@@ -172,8 +176,6 @@ def tuning_figure(runs: Frame, folder: Path) -> Figure | None:
                 _line(ax, part, str(rule), metric)
         label = f"{', '.join(task)}\nvalidation {metric.title}{metric.unit}"
         row[0].set_ylabel(upright(label))
-    first = axes[0][0]  # all panels share its horizontal axis, and each call reaches all of them
-    first.set_xscale("log")
     first.set_xticks(LOOKS, [f"{k}" for k in LOOKS])
     first.set_xticks([], minor=True)
     for ax, optimizer in zip(axes[0], optimizers, strict=True):
