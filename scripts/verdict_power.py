@@ -30,11 +30,21 @@ LAYOUTS = (
     *((1, 10), (2, 10), (4, 10), (18, 10), (30, 10)),
 )
 """(cells, seeds): the sizes of the experiments, and larger numbers of seeds."""
-QUESTIONS = 16
-"""The questions on the page of claims when all experiments have records: one per rule except
-additive."""
+QUESTIONS = 21
+"""The questions on the page of claims."""
 MARGIN = 0.5
 WORDS = {1: "supported", -1: "not supported", 2: "no difference", 0: "undecided"}
+PROTOCOL = {
+    "problems": (20, 10),
+    "problems_full": (3, 10),
+    "problems_longer": (4, 10),
+    "problems_lr": (9, 10),
+    "problems_init": (6, 10),
+    "problems_horizons": (6, 30),
+    "problems_control": (8, 30),
+}
+"""Experiment of experiments/problems/PROTOCOL.md → cells (problems with one metric × optimizers)
+and seeds."""
 CLAIMED = {
     "tab6_acceleration": ("trainer.epochs",),
     "tab2_cifar10_init": ("init", "init.scale"),
@@ -119,7 +129,7 @@ def power(cells: int, seeds: int, sigma: float, pages: int = 4000, effect: float
 
 def designs() -> list[tuple[str, int, int]]:
     """Name, cells and seeds of every experiment that tests a claim, and of its twins."""
-    found = []
+    found = [(name, *sizes) for name, sizes in PROTOCOL.items()]
     for claimed, along in CLAIMED.items():
         for name in (claimed, f"reduced_{claimed}", f"smoke_{claimed}"):
             path = ROOT / "configs" / "experiment" / f"{name}.yaml"
@@ -154,10 +164,9 @@ def tables() -> dict[str, str]:
     sigmas = (0.5, 1.0, 2.0, 4.0)
     seen = [["experiment", "cells × seeds", *(f"σ = {s:g}" for s in sigmas)]]
     for name, cells, seeds in designs():
-        row = [f"{100 * power(cells, seeds, s):.0f}" for s in sigmas]
-        more = [f"{100 * power(cells, 10, s):.0f}" for s in sigmas]
-        seen.append([f"`{name}`", f"{cells} × {seeds}", *row])
-        seen.append(["", f"{cells} × 10", *more])
+        for first, n in zip((f"`{name}`", ""), sorted({seeds, max(seeds, 10)}), strict=False):
+            row = [f"{100 * power(cells, n, s):.0f}" for s in sigmas]
+            seen.append([first, f"{cells} × {n}", *row])
     return {"coverage": _text(covered), "errors": _text(errors), "power": _text(seen)}
 
 

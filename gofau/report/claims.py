@@ -36,13 +36,13 @@ class Claim:
     twin: bool = True
 
 
-MANY = "It does so over many optimizers, architectures and tasks"
+MANY = "It helps with many optimizers, architectures and tasks"
 CLAIMS = (
     Claim("It accelerates training", "problems_horizons", "speed-up", twin=False),
     Claim("It is robust to the initialisation", "problems_init", "drop", twin=False),
     Claim("It is robust to the learning rate", "problems_lr", "drop", twin=False),
     Claim(MANY, "problems", twin=False),
-    Claim(MANY, "problems_full", twin=False),  # the same points, trained with more
+    Claim(MANY, "problems_full", twin=False),  # the same points, trained longer
     Claim(MANY, "problems_longer", twin=False),
     Claim("It is not just another learning rate", "problems_control", twin=False),
     Claim("It accelerates training", "tab6_acceleration", "speed-up"),

@@ -18,13 +18,14 @@ WIDTH = 120
 """Of a line of text, as in the pages around it."""
 HOW = (
     "The table has the mean difference of each rule to the additive rule of the same optimizer;"
-    " above 0 the rule is better. In brackets is the interval that decides the verdict."
+    " above 0 the rule is better, also where a lower result is better (bits, losses). In brackets"
+    " is the interval that the verdict follows from; it is corrected for the number of questions."
 )
 EACH = (
     "A mean over problems can hide that they differ. The same per problem, over its optimizers,"
-    " with 95 % intervals that are not corrected for their number:"
+    " with plain 95 % intervals:"
 )
-MORE = ", trained with more"
+MORE = ", trained longer"
 CONFIRMATIONS = {
     "problems_full": "all images and twice the epochs of CIFAR-10, with SGD, RMSprop and Adam",
     "problems_longer": "four times the epochs of Tiny Shakespeare, with these and Adagrad",

@@ -1,6 +1,7 @@
 """``python -m gofau.runs``: show the state of runs, and export, import or remove them."""
 
 import argparse
+import os
 from pathlib import Path
 
 from gofau.cli.entry import one_sentence
@@ -51,7 +52,11 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         choices=[state for state in STATES if state not in (*FINISHED, "running")],
     )
     for command in commands.choices.values():
-        command.add_argument("--runs-dir", default="runs", help="the folder of the runs (runs)")
+        command.add_argument(
+            "--runs-dir",
+            default=os.environ.get("GOFAU_RUNS", "runs"),
+            help="the folder of the runs ($GOFAU_RUNS, or runs)",
+        )
     return parser
 
 

@@ -99,11 +99,11 @@ def test_the_confirmation_stands_below_the_problems(tmp_path):
         write(tmp_path / name, pd.concat(some[: 2 - (name == "problems_full")], ignore_index=True))
     text = finding(tmp_path, planned=7)
     assert tables(text)[1][-1] == [
-        "mlp on digits, trained with more", "+10.00 (+10.00 … +10.00)",
+        "mlp on digits, trained longer", "+10.00 (+10.00 … +10.00)",
     ]  # fmt: skip
-    assert "*Trained with more* is the confirmation" in text
+    assert "*Trained longer* is the confirmation" in text
     assert "Shakespeare" not in text
     write(tmp_path / "problems_longer", problem("mlp", hybrid_is_better))
     text = finding(tmp_path, planned=7)
-    assert [row[0] for row in tables(text)[1][-2:]] == ["mlp on digits, trained with more"] * 2
+    assert [row[0] for row in tables(text)[1][-2:]] == ["mlp on digits, trained longer"] * 2
     assert "Shakespeare" in text

@@ -60,6 +60,11 @@ def test_status_counts_and_says_what_is_wrong(type_, runs_dir):
     assert len(everything.splitlines()) == 9
 
 
+def test_the_folder_is_that_of_the_environment_as_for_training(type_, runs_dir, monkeypatch):
+    monkeypatch.setenv("GOFAU_RUNS", str(runs_dir))
+    assert type_("status") == type_("status", "--runs-dir", runs_dir)
+
+
 def test_status_all_has_the_result_and_show_the_hyperparameters(type_, train):
     words = ["model=mlp", "trainer.epochs=1", "optimizer=adam", "rule=additive", "seed=3"]
     train(*words, "optimizer.lr=0.0125", "model.hidden=[16,8]", "trainer.progress=none")
