@@ -1,6 +1,6 @@
 """Writes what gofau.optim declares to the files of the command line, configs/rule/<rule>.yaml,
-configs/stepsize/<stepsize>.yaml and configs/post_step/<post_step>.yaml, and to the table in
-docs/library.md.
+configs/stepsize/<stepsize>.yaml and configs/post_step/<post_step>.yaml, to the table in
+docs/library.md, and to the pages of docs/reference/, which the site fills from the docstrings.
 
 Each of gofau's rules, step sizes and post steps states its formula once, at the beginning of its
 docstring, and its hyperparameters once (gofau/optim/hyperparameters.py). A test checks that the
@@ -25,6 +25,7 @@ from gofau.optim.hyperparameters import REQUIRED, Hyperparameter
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "configs"
 PAGE = ROOT / "docs" / "library.md"
+REFERENCE = ROOT / "docs" / "reference"
 BLOCK = re.compile(r"(?<=<!-- hyperparameters -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The table in docs/library.md: the text between these two lines."""
 ESCAPED = r"\|"
@@ -106,6 +107,20 @@ def options(base: type[RuleOptimizer]) -> list[str]:
     return [name for name in inspect.signature(base).parameters if name in own]
 
 
+def reference() -> dict[Path, str]:
+    """The pages of the reference that gofau's rules, step sizes and base optimizers need: file →
+    text."""
+    names = [("rule", rule.name) for rule in rules()]
+    names += [("stepsize", stepsize.name) for stepsize in stepsizes()]
+    names += [("optimizer", base.__name__) for base in bases()]
+    return {
+        REFERENCE
+        / f"{kind}s"
+        / f"{name.lower()}.md": f"# {name}\n\n<!-- generated: {kind} {name} -->\n"
+        for kind, name in names
+    }
+
+
 def table() -> str:
     """The table of the hyperparameters of rules, step sizes and post steps, for docs/library.md."""
     users: dict[Hyperparameter, list[str]] = {}
@@ -157,6 +172,8 @@ def main() -> None:
         file = FOLDER / "optimizer" / f"{base.__name__.lower()}.yaml"
         if not file.exists():
             file.write_text(optimizer_text(base), encoding="utf-8")
+    for file, words in reference().items():
+        file.write_text(words, encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(BLOCK.sub(lambda _: table(), page), encoding="utf-8")
 

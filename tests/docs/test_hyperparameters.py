@@ -49,6 +49,15 @@ def test_its_file_is_what_the_rule_declares(script, rule):
     assert values == {h.name: h.default for h in RULES[rule].hyperparameters.values()}
 
 
+def test_every_part_has_its_page_of_the_reference(script):
+    pages = script.reference()
+    for file, text in pages.items():
+        assert file.read_text(encoding="utf-8") == text, file
+    for kind, names in (("rules", OWN), ("stepsizes", SIZES), ("optimizers", OPTIMIZERS)):
+        there = {path.stem for path in (ROOT / "docs" / "reference" / kind).glob("*.md")}
+        assert there - {"integermadam"} == {name.lower() for name in names}  # it takes no rule
+
+
 def test_the_table_of_the_page_is_what_the_rules_declare(script):
     (block,) = script.BLOCK.findall(PAGE)
     assert block == script.table()
