@@ -90,7 +90,7 @@ REPORTS: Mapping[str, Report] = {
         ("over_horizon", "speedup"),
     ),
     "problems_full": Report("Confirmation: CIFAR-10 with all images and twice the epochs"),
-    "problems_longer": Report("Confirmation: Tiny Shakespeare with four times the epochs"),
+    "problems_longer": Report("Confirmation: four times the epochs"),
     "spot_resnet18": Report(
         "ResNet18, spot-checked: one run per arm, no intervals", ("accuracy",), ("curves",)
     ),
