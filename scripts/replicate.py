@@ -37,10 +37,20 @@ def problem_of(row: dict[str, Any]) -> list[str]:
     for path in sorted((CONFIGS / "search" / "chosen").glob("*.yaml")):
         words = [f"problem={path.stem}"]
         _, config = next(grid(CONFIGS, ["experiment=problems", *words]))
-        usual, mine = config["dataset"]["name"], row["dataset"]
-        if config["model"]["name"] == row["model"] and f"{mine}_".startswith(f"{usual}_"):
-            return words if mine == usual else [*words, f"dataset={mine}"]
+        data, model = config["dataset"], config["model"]
+        mine = row["dataset"].split()[0]
+        is_copy = f"{mine}_".startswith(f"{data['name']}_")
+        is_model = row["model"].split()[0] == model["name"]
+        if is_copy and is_model and _has(data, row["dataset"]) and _has(model, row["model"]):
+            return words if mine == data["name"] else [*words, f"dataset={mine}"]
     raise SystemExit(f"no problem has {row['dataset']} and {row['model']}")
+
+
+def _has(section: dict[str, Any], label: str) -> bool:
+    """Whether a part of a configuration has the settings of a label: where a table has two data
+    sets or models of one name, it tells them apart, as in ``small_cnn width=16``."""
+    settings = [word.split("=", 1) for word in label.split()[1:]]
+    return all(str(section.get(key)) == value for key, value in settings)
 
 
 def sweeps(row: dict[str, Any]) -> Iterator[list[str]]:
