@@ -41,7 +41,12 @@ def carry_out(name: str, words: list[str], *, run: bool) -> Records:
     words = [f"experiment={name}", *words]
     if run:
         more = ["reuse=results", "trainer.progress=none"]
-        subprocess.run([sys.executable, str(ROOT / "train.py"), "-m", *words, *more], cwd=ROOT)
+        command = [sys.executable, str(ROOT / "train.py"), "-m", *words, *more]
+        code = subprocess.run(command, cwd=ROOT).returncode
+        if (
+            code == 2
+        ):  # a mistake, such as data that are not there: it has been said, nothing has run
+            raise SystemExit(code)
     new = gather(grid(CONFIGS, words))
     merged = update(RESULTS / name, new)
     print("\n".join(lines(RESULTS / name, merged)))

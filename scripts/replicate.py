@@ -65,6 +65,8 @@ def carry_out(row: dict[str, Any], words: list[str]) -> Effect:
     mine = [problems.carry_out(EXPERIMENT, [*one, *words], run=True) for one in sweeps(row)]
     runs = [run for records in mine for run in records.runs]
     (effect,) = effects_of(prepare(frames(Records(runs))[0]))
+    if effect.comparison.missing:
+        raise SystemExit("error: not all runs are finished: type the command again")
     return effect
 
 

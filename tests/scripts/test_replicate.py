@@ -2,12 +2,14 @@
 
 import importlib
 from dataclasses import replace
+from subprocess import CompletedProcess
 
 import pytest
 
 from gofau.config.grid import grid
 from gofau.report.cells import prepare
 from gofau.report.effects import effects_of
+from gofau.report.records import Records
 from tests.command_line import ROOT
 from tests.report.records import runs
 
@@ -44,6 +46,25 @@ def test_a_rival_with_a_step_size_or_a_post_step_is_told_by_its_name(script):
     assert next(found)[1:] == ["optimizer=sgd", "rule=additive", "post_step=ham"]
     found = script.sweeps(row | {"optimizer": "nero", "rule": "own"})
     assert next(found)[1:] == ["optimizer=nero"], "it has a rule of its own"
+
+
+def test_a_mistake_ends_it_before_anything_is_written(script, monkeypatch):
+    """Data that are not there, for example: train.py has said so, with exit code 2."""
+    monkeypatch.setattr(script.problems.subprocess, "run", lambda *_, **__: CompletedProcess([], 2))
+    monkeypatch.setattr(script.problems, "update", lambda *_: pytest.fail("it has written records"))
+    with pytest.raises(SystemExit) as end:
+        script.carry_out(script.decided()[0], [])
+    assert end.value.code == 2
+
+
+def test_it_says_nothing_of_a_verdict_whose_runs_are_not_all_there(script, monkeypatch):
+    made = runs(lambda w: 0.9, optimizer=("sgd",), rule=("additive", "hybrid"))
+    made.loc[made.index[-1], "state"] = "pending"
+    monkeypatch.setattr(script, "sweeps", lambda row: [[]])
+    monkeypatch.setattr(script.problems, "carry_out", lambda *_, **__: Records([]))
+    monkeypatch.setattr(script, "frames", lambda _: [made])
+    with pytest.raises(SystemExit, match="not all runs are finished"):
+        script.carry_out({}, [])
 
 
 def test_it_says_whether_the_new_mean_lies_in_the_interval_of_the_verdict(script):
