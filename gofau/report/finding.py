@@ -28,7 +28,8 @@ EACH = (
 MORE = ", trained longer"
 CONFIRMATIONS = {
     "problems_full": "all images and twice the epochs of CIFAR-10, with SGD, RMSprop and Adam",
-    "problems_longer": "four times the epochs of Tiny Shakespeare, with these and Adagrad",
+    "problems_longer": "four times the epochs of Tiny Shakespeare and of the CNN on Fashion-MNIST,"
+    " with these and Adagrad",
 }
 """Experiment → what there is more of than in `EXPERIMENT`; the hyperparameters are the same."""
 
