@@ -79,8 +79,10 @@ def comparison(runs: Frame) -> Table:
     found = list(_compared(runs))
     answers = decide([Question(c, margin) for *_, c, margin in found])
     rows, data = [], []
+    several = len(metrics(runs)) > 1
     for (over, rule, metric, c, _), verdict in zip(found, answers, strict=True):
-        cells = [Cell(over), Cell(rule), *difference_cells(c, metric), *beyond_cells(c, metric)]
+        of = f"{over}, {metric.name}" if several and not over.startswith("metric") else over
+        cells = [Cell(of), Cell(rule), *difference_cells(c, metric), *beyond_cells(c, metric)]
         cells += verdict_cells(verdict, metric)
         cells += [Cell(f"{c.cells} × {c.seeds}"), Cell(f"{c.pairs} of {c.expected}")]
         axis, _, value = over.partition(" ")

@@ -194,6 +194,12 @@ def judge(effects: list[np.ndarray], margins: list[float]) -> list[tuple[float, 
     return found
 
 
+def margin(runs: Frame, metric: str) -> float:
+    """The margin of no difference."""
+    additive = runs.loc[runs["rule.name"] == "additive", "test"].mean()
+    return 0.005 if metric == "acc" else float(abs(0.01 * additive))
+
+
 def verdicts(
     results: Path, prefix: str
 ) -> dict[tuple[str, str, str], tuple[float, float, float, str]]:
@@ -209,14 +215,12 @@ def verdicts(
             if kind == "speed" and runs["trainer.epochs"].nunique() < 2:
                 continue
             runs = _compared(runs)
-            additive = runs.loc[runs["rule.name"] == "additive", "test"].mean()
-            margin = 0.005 if metric == "acc" else abs(0.01 * additive)
             whole = runs.groupby("rule.name")["arm"].nunique()
             for rule in dict.fromkeys(runs["rule.name"]):
                 if not rule.startswith("additive") and whole[rule] == whole.max():
                     keys.append((there[0], rule, metric))
                     effects.append(MEASURES[kind](runs, rule))
-                    margins.append(math.log(1.05) if kind == "speed" else margin)
+                    margins.append(math.log(1.05) if kind == "speed" else margin(runs, metric))
     return dict(zip(keys, judge(effects, margins), strict=True)) if keys else {}
 
 

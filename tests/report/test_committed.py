@@ -58,16 +58,19 @@ def test_every_row_and_verdict_of_the_committed_comparisons():
     for folder in REPORTED:
         if not (folder / "comparison.csv").exists():
             continue
-        records = second.load(folder)
         shown: Frame = pd.read_csv(folder / "comparison.csv")
-        effects = []
+        records = {metric: second.load(folder, metric) for metric in shown["metric"].unique()}
+        effects, margins = [], []
         for row in shown.itertuples():
             axis, _, value = row.over.partition(" ")
-            part = records if axis == "all" else records[records[f"{axis}.name"] == value]
+            part = records[row.metric]
+            if axis not in ("all", "metric"):
+                part = part[part[f"{axis}.name"] == value]
             effects.append(second.result(part, row.rule))
+            margins.append(second.margin(part, row.metric))
         if any(np.isnan(d).any() for d in effects):
             continue
-        found = second.judge(effects, [0.005] * len(effects))
+        found = second.judge(effects, margins)
         for row, (mean, low, high, word) in zip(shown.itertuples(), found, strict=True):
             assert (row.mean, row.low_holm, row.high_holm) == pytest.approx(
                 (mean, low, high), rel=1e-3, abs=1e-6
