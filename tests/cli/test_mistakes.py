@@ -451,9 +451,9 @@ def test_slurm_that_takes_no_jobs(train, folder, monkeypatch):
     sbatch = programs / "sbatch"
     sbatch.write_text("#!/bin/sh\necho 'sbatch: error: Invalid account' >&2\nexit 1\n")
     sbatch.chmod(0o755)
-    squeue = programs / "squeue"  # Slurm answers
-    squeue.write_text("#!/bin/sh\n")
-    squeue.chmod(0o755)
+    for name in ("squeue", "srun"):  # Slurm answers; submitit looks whether there is an srun
+        (programs / name).write_text("#!/bin/sh\n")
+        (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     before = records(folder)
     code, _, err = train("debug=fast", "-m", "hydra/launcher=slurm", "seed=0,1")
