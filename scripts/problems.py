@@ -43,9 +43,7 @@ def carry_out(name: str, words: list[str], *, run: bool) -> Records:
         more = ["reuse=results", "trainer.progress=none"]
         command = [sys.executable, str(ROOT / "train.py"), "-m", *words, *more]
         code = subprocess.run(command, cwd=ROOT).returncode
-        if (
-            code == 2
-        ):  # a mistake, such as data that are not there: it has been said, nothing has run
+        if code == 2:  # a mistake, such as data that are not there: train.py has said it
             raise SystemExit(code)
     new = gather(grid(CONFIGS, words))
     merged = update(RESULTS / name, new)

@@ -30,7 +30,7 @@ LAYOUTS = (
     *((1, 10), (2, 10), (4, 10), (18, 10), (30, 10)),
 )
 """(cells, seeds): the sizes of the experiments, and larger numbers of seeds."""
-QUESTIONS = 21
+QUESTIONS = 23
 """The questions on the page of claims."""
 MARGIN = 0.5
 WORDS = {1: "supported", -1: "not supported", 2: "no difference", 0: "undecided"}

@@ -113,12 +113,9 @@ def reference() -> dict[Path, str]:
     names = [("rule", rule.name) for rule in rules()]
     names += [("stepsize", stepsize.name) for stepsize in stepsizes()]
     names += [("optimizer", base.__name__) for base in bases()]
-    return {
-        REFERENCE
-        / f"{kind}s"
-        / f"{name.lower()}.md": f"# {name}\n\n<!-- generated: {kind} {name} -->\n"
-        for kind, name in names
-    }
+    files = [REFERENCE / f"{kind}s" / f"{name.lower()}.md" for kind, name in names]
+    texts = [f"# {name}\n\n<!-- generated: {kind} {name} -->\n" for kind, name in names]
+    return dict(zip(files, texts, strict=True))
 
 
 def table() -> str:

@@ -22,8 +22,9 @@ grid. Intervals are Student's over these values, and fewer than 5 seeds get none
 decided by *its interval*, which is corrected by Holm's method for the number of rows on this page.
 The decision is the same in both directions:
 
-- **no difference**: the whole interval lies within ±0.5 points, or ±5 % for a speed-up. This is
-  checked first; if the interval excludes 0, the row adds *small* and the side;
+- **no difference**: the whole interval lies within ±0.5 points, ±5 % for a speed-up, or ±1 % of the
+  additive rule's mean for another metric. This is checked first; if the interval excludes 0, the
+  row adds *small* and the side;
 - **supported**: the whole interval is on the claim's side;
 - **not supported**: the whole interval is on the other side;
 - **undecided**: none of these, with the number of seeds that would decide it if mean and spread
